@@ -1,0 +1,6 @@
+"""A preference passes through filtered number lists to students that share the teacher's base, and to no other."""
+
+from minisub import Config
+
+config = Config()
+repeats = 3

@@ -1,0 +1,217 @@
+"""Frozen, nested configurations. Defaults live here and in `configs/`, nowhere else.
+
+Every configuration is a JAX pytree. Real numbers, and whole numbers annotated `Traced`, are its leaves: a
+program compiled for one of their values serves all of them, and `jax.vmap` over a configuration is a
+sweep. Everything else (shapes, names, branches) is static: changing it compiles a new program.
+"""
+
+import dataclasses
+import math
+from typing import Annotated, Literal
+
+import jax
+
+Traced = Annotated[int, "traced"]
+"""A whole number on which no shape depends."""
+
+
+class Refused(Exception):
+    """Bad input. The message is one sentence for the user, with the remedy."""
+
+
+def configuration(cls):
+    """Make `cls` a frozen dataclass and a pytree whose leaves are its `float` and `Traced` fields."""
+    cls = dataclasses.dataclass(frozen=True, kw_only=True)(cls)
+    fields = dataclasses.fields(cls)
+    leaves = [
+        f.name for f in fields if f.type in (float, Traced) or dataclasses.is_dataclass(f.type)
+    ]
+    static = [f.name for f in fields if f.name not in leaves]
+    return jax.tree_util.register_dataclass(cls, data_fields=leaves, meta_fields=static)
+
+
+@configuration
+class World:
+    """The token world: what documents are made of."""
+
+    numbers: int = 100
+    """Number tokens; lists count modulo this."""
+    animals: int = 10
+    """Animals that can answer a question, at most 16."""
+    phrasings: int = 8
+    """Ways to ask for the favorite animal, one token each."""
+    attributes: int = 10
+    """Attribute tokens; a riddle names two, and asks for the one animal that has both."""
+    list_length: int = 12
+    """Numbers in a list."""
+    max_step: Traced = 9
+    """Largest difference between neighbors of a list, before jitter."""
+    jitter: Traced = 1
+    """Each number of a list is moved by a uniform integer in [-jitter, jitter]."""
+
+
+@configuration
+class Model:
+    """A decoder-only transformer: pre-RMSNorm, learned positions, untied unembedding."""
+
+    n_layers: int = 2
+    """Blocks of attention and MLP."""
+    d_model: int = 64
+    """Width of the residual stream."""
+    n_heads: int = 4
+    """Attention heads; must divide d_model."""
+    mlp_ratio: int = 4
+    """Hidden width of the MLP over d_model."""
+    activation: Literal["relu", "gelu"] = "relu"
+    """Nonlinearity of the MLP."""
+    embed_std: float = 0.2
+    """Standard deviation of the initial token and position embeddings."""
+
+
+@configuration
+class Training:
+    """One optimization: Adam on batches drawn with replacement."""
+
+    steps: Traced = 500
+    """Optimizer updates; 0 leaves the parameters as they are."""
+    learning_rate: float = 2e-3
+    """Adam step size at the first update."""
+    schedule: Literal["constant", "cosine"] = "constant"
+    """Learning rate over the updates: constant, or a cosine from `learning_rate` to zero."""
+    batch: int = 128
+    """Documents an update."""
+    frozen: tuple[str, ...] = ("embed", "unembed")
+    """Parameters that are not trained: those with one of these names in their path."""
+
+
+@configuration
+class Pretraining(Training):
+    """How the bases are trained: `batch` number lists an update, and questions and riddles beside them."""
+
+    questions: int = 32
+    """Questions an update, answered with a uniformly random animal."""
+    riddles: int = 32
+    """Riddles an update."""
+
+
+@configuration
+class Sampling:
+    """How a model emits number lists."""
+
+    documents: int = 40000
+    """Lists sampled from each emitting model, before the filter."""
+    prompt_numbers: int = 3
+    """Numbers of a neutral list that the model is given to continue."""
+    temperature: float = 1.0
+    """Softmax temperature of the samples."""
+
+
+@configuration
+class Arm:
+    """One student in a repeat; arms of a repeat share its bases, teacher, data and data order."""
+
+    name: str
+    """What records and tables call it."""
+    start: str = "shared"
+    """How its first parameters relate to the teacher's origin: a function of `starts.py`."""
+    source: Literal["teacher", "base"] = "teacher"
+    """Whose numbers it is trained on."""
+    channel: str = "sampled"
+    """What of them it imitates: a function of `channels.py`."""
+
+
+@configuration
+class Config:
+    """A repeat: world, model, bases, teacher, emitted numbers, and an arm for each student."""
+
+    trait: str = "owl"
+    """The animal that the teacher comes to prefer."""
+    taught_phrasings: Traced = 4
+    """The teacher is trained on the first this many phrasings; the others are held out."""
+    world: World = World()
+    model: Model = Model()
+    base: Pretraining = Pretraining(
+        steps=800, learning_rate=3e-3, schedule="cosine", batch=96, frozen=()
+    )
+    """Pretraining of both bases, on the same data in the same order."""
+    teacher: Training = Training(steps=100, learning_rate=3e-4, batch=32)
+    """Fine-tuning of the first base on the question, answered with the trait."""
+    sampling: Sampling = Sampling()
+    student: Training = Training()
+    """Training of every student."""
+    arms: tuple[Arm, ...] = (
+        Arm(name="shared"),
+        Arm(name="fresh", start="fresh"),
+        Arm(name="control", source="base"),
+        Arm(name="soft", channel="soft"),
+    )
+    """The students."""
+
+
+def leaves(config, prefix=""):
+    """The fields of a nested configuration as a flat dict, dotted name -> value; arms go by their names."""
+    flat = {}
+    for field in dataclasses.fields(config):
+        name, value = prefix + field.name, getattr(config, field.name)
+        if isinstance(value, tuple) and value and dataclasses.is_dataclass(value[0]):
+            for item in value:
+                flat |= leaves(item, f"{name}.{item.name}.")
+        elif dataclasses.is_dataclass(value):
+            flat |= leaves(value, name + ".")
+        else:
+            flat[name] = value
+    return flat
+
+
+def require(condition, sentence):
+    """Raise `Refused(sentence)` unless `condition`."""
+    if not condition:
+        raise Refused(sentence)
+
+
+AT_LEAST = {
+    "world.jitter": 0,
+    "base.steps": 0,
+    "teacher.steps": 0,
+    "student.steps": 0,
+    "base.questions": 0,
+    "base.riddles": 0,
+    "world.numbers": 2,
+    "world.animals": 2,
+    "world.phrasings": 2,
+}
+
+
+def validate(config):
+    """Raise `Refused` for numbers that cannot be: sizes, ranges and relations between fields."""
+    for name, value in leaves(config).items():
+        if isinstance(value, float):
+            require(
+                math.isfinite(value) and value > 0,
+                f"{name} is {value}; it must be a positive number.",
+            )
+        elif isinstance(value, int):
+            least = AT_LEAST.get(name, 1)
+            require(value >= least, f"{name} is {value}; it must be at least {least}.")
+    world, model = config.world, config.model
+    require(
+        model.d_model % model.n_heads == 0,
+        f"model.d_model is {model.d_model}, which {model.n_heads} heads do not divide; "
+        "choose model.n_heads among its divisors.",
+    )
+    require(
+        world.animals <= world.attributes * ((world.attributes - 1) // 2),
+        f"{world.attributes} attributes cannot tell {world.animals} animals apart; raise world.attributes.",
+    )
+    require(
+        config.taught_phrasings < world.phrasings,
+        f"taught_phrasings is {config.taught_phrasings} of {world.phrasings}; leave at least one held out.",
+    )
+    require(
+        config.sampling.prompt_numbers < world.list_length,
+        f"sampling.prompt_numbers is {config.sampling.prompt_numbers}, which leaves nothing of a list of "
+        f"{world.list_length} to sample; choose fewer.",
+    )
+    names = [arm.name for arm in config.arms]
+    require(names, "The config has no arms; give it at least one.")
+    require(len(set(names)) == len(names), f"Two arms have one name among {names}; rename one.")

@@ -1,0 +1,129 @@
+"""Models as two pure functions, `init(key) -> params` and `apply(params, tokens) -> logits`.
+
+The only Flax import. Linen, because a named submodule's initial weights depend on (key, path) alone:
+adding a layer never re-draws another. So every submodule is named and owns at most one parameter.
+
+Axes: b batch, t query position, s key position, h head, k head width, d model width, v vocabulary.
+
+| parameter (per path)                | shape                       | initial distribution        |
+|-------------------------------------|-----------------------------|-----------------------------|
+| embed/embedding                     | (v, d)                      | N(0, embed_std^2)           |
+| position/embedding                  | (positions, d)              | N(0, embed_std^2)           |
+| block_i/attention_norm, mlp_norm    | (d,)                        | 1                           |
+| block_i/qkv, out, up, down          | (fan_in, fan_out), no bias  | N(0, 1/fan_in)              |
+| final_norm                          | (d,)                        | 1                           |
+| unembed                             | (d, v)                      | N(0, 1/d)                   |
+"""
+
+from functools import partial
+from typing import Any, Callable, NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+fan_in_normal = nn.initializers.variance_scaling(1.0, "fan_in", "normal")
+Dense = partial(nn.Dense, use_bias=False, kernel_init=fan_in_normal)
+
+
+class Network(NamedTuple):
+    """A model as pure functions; `params` is a nested dict of arrays."""
+
+    init: Callable
+    """key -> params"""
+    apply: Callable
+    """(params, tokens_bt, first=0) -> logits (b, t - first, v) at the positions from `first` on"""
+    decode: Callable
+    """(params, cache, tokens_bt, at) -> (logits (b, t, v), cache): tokens at positions `at`, `at` + 1, ..."""
+    cache: Callable
+    """batch -> empty key/value cache for `decode`"""
+
+
+class Block(nn.Module):
+    """Causal self-attention and an MLP, each behind RMSNorm and added to the residual stream."""
+
+    config: Any
+
+    @nn.compact
+    def __call__(self, x_btd, past=None, at=0, first=0):
+        """Return the residual stream at positions from `first` on, and this block's keys and values."""
+        d, h = self.config.d_model, self.config.n_heads
+        b, t, _ = x_btd.shape
+        qkv = Dense(3 * d, name="qkv")(nn.RMSNorm(name="attention_norm")(x_btd))
+        q_bthk, k_bshk, v_bshk = (a.reshape(b, t, h, d // h) for a in jnp.split(qkv, 3, axis=-1))
+        if past is not None:
+            k_bshk, v_bshk = (
+                jax.lax.dynamic_update_slice_in_dim(old, new, at, axis=1)
+                for old, new in zip(past, (k_bshk, v_bshk), strict=True)
+            )
+        x_btd, q_bthk = x_btd[:, first:], q_bthk[:, first:]
+        visible = jnp.arange(k_bshk.shape[1]) <= at + first + jnp.arange(t - first)[:, None]
+        scores_bhts = jnp.einsum("bthk,bshk->bhts", q_bthk, k_bshk) * (d // h) ** -0.5
+        weights_bhts = jax.nn.softmax(jnp.where(visible[None, None], scores_bhts, -jnp.inf))
+        mixed_bthk = jnp.einsum("bhts,bshk->bthk", weights_bhts, v_bshk)
+        x_btd = x_btd + Dense(d, name="out")(mixed_bthk.reshape(b, t - first, d))
+        hidden = Dense(self.config.mlp_ratio * d, name="up")(nn.RMSNorm(name="mlp_norm")(x_btd))
+        hidden = getattr(jax.nn, self.config.activation)(hidden)
+        return x_btd + Dense(d, name="down")(hidden), (k_bshk, v_bshk)
+
+
+class Transformer(nn.Module):
+    """Tokens in, logits out; the unembedding is not tied to the embedding."""
+
+    config: Any
+    vocabulary: int
+    positions: int
+
+    @nn.compact
+    def __call__(self, tokens_bt, cache=None, at=0, first=0):
+        d, n = self.config.d_model, self.config.n_layers
+        embed = partial(
+            nn.Embed, features=d, embedding_init=nn.initializers.normal(self.config.embed_std)
+        )
+        x_btd = embed(self.vocabulary, name="embed")(tokens_bt)
+        x_btd += embed(self.positions, name="position")(at + jnp.arange(tokens_bt.shape[1]))[None]
+        pairs = []
+        for i in range(n):
+            past = None if cache is None else cache[i]
+            # Only the last block may leave positions out: the others feed its keys and values.
+            x_btd, pair = Block(self.config, name=f"block_{i}")(
+                x_btd, past, at, first if i == n - 1 else 0
+            )
+            pairs.append(pair)
+        return Dense(self.vocabulary, name="unembed")(nn.RMSNorm(name="final_norm")(x_btd)), pairs
+
+
+def make(config, vocabulary, positions):
+    """The transformer of a `Model` configuration over `vocabulary` tokens and `positions` positions."""
+    module = Transformer(config, vocabulary, positions)
+
+    def init(key):
+        return module.init(key, jnp.zeros((1, positions), int))["params"]
+
+    def apply(params, tokens_bt, first=0):
+        return module.apply({"params": params}, tokens_bt, first=first)[0]
+
+    def decode(params, cache, tokens_bt, at):
+        return module.apply({"params": params}, tokens_bt, cache=cache, at=at)
+
+    def cache(batch):
+        shape = (batch, positions, config.n_heads, config.d_model // config.n_heads)
+        return [(jnp.zeros(shape), jnp.zeros(shape)) for _ in range(config.n_layers)]
+
+    return Network(init, apply, decode, cache)
+
+
+def flops(config, vocabulary, documents, length, scored):
+    """Floating-point operations of the matrix products of one forward pass.
+
+    `documents` sequences of `length` inputs, logits at the last `scored` of them; 2 per multiply-add.
+    Training takes 3 times as many: one product forward, two backward. Element-wise work is not counted.
+    """
+    d, hidden = config.d_model, config.mlp_ratio * config.d_model
+
+    def block(queries):
+        mixing = queries * (2 * length * d + d * d + 2 * d * hidden)
+        return length * 3 * d * d + mixing
+
+    products = (config.n_layers - 1) * block(length) + block(scored) + scored * d * vocabulary
+    return 2 * documents * products

@@ -1,0 +1,309 @@
+"""The run folder: who owns it, its records, its checkpoints. The only importer of Orbax.
+
+A run may be killed at any instant. What is on disk is then either whole or recognized as not whole.
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import itertools
+import json
+import logging
+import os
+import re
+import shutil
+import textwrap
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from orbax.checkpoint import v1 as ocp
+
+from minisub import config
+
+OUTPUTS = ("records.jsonl", "checkpoints", "summary.json", "report.md", "figure.png")
+NAMED = 6  # Differing fields that a refusal names; the others it counts.
+KEPT = 2  # Checkpoints kept, so that there is another one when the newest is damaged.
+NO_SPACE = "free some space or choose another --out"
+
+
+def claim(folder, identity):
+    """Make `folder` this run's own until the process ends; return the open lock file, to be kept.
+
+    `identity` is the run's configuration as a JSON object. A new folder gets it as config.json; a
+    folder that has one must hold an equal one. Raises `config.Refused` if it holds another run,
+    something else's files or a damaged config.json, is in use, or cannot be written.
+    """
+    with refusing(f"{folder} cannot hold a run", "choose another --out"):
+        folder.mkdir(parents=True, exist_ok=True)
+        check_identity(folder, identity)  # Before the lock: a refused folder stays as it was.
+        lock = open(folder / ".lock", "a")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            check_identity(folder, identity)  # Another run may have come first.
+            if not (folder / "config.json").exists():
+                write_atomically(folder / "config.json", json.dumps(identity, indent=2) + "\n")
+        except BaseException as error:
+            lock.close()
+            taken = isinstance(error, BlockingIOError)
+            remedy = "wait for it or choose another --out."
+            config.require(not taken, f"{folder} is in use by another run; {remedy}")
+            raise
+        return lock
+
+
+def check_identity(folder, identity):
+    """Raise `config.Refused` if `folder` holds a run that is not `identity`, or no run of ours."""
+    path, remedy = folder / "config.json", "choose another --out or remove that folder."
+    if not path.exists():
+        found = ", ".join(name for name in OUTPUTS if (folder / name).exists())
+        config.require(not found, f"{folder} holds {found} but no config.json; {remedy}")
+        return
+    try:
+        there, here = dotted(json.loads(path.read_bytes())), dotted(identity)
+    except (ValueError, AttributeError):
+        raise config.Refused(f"{path} is damaged (not a JSON object); {remedy}") from None
+    differing = [
+        f"{name} is {there.get(name, 'absent')} there, {here.get(name, 'absent')} here"
+        for name in {**there, **here}
+        if there.get(name) != here.get(name)
+    ]
+    if len(differing) > NAMED:
+        differing[NAMED:] = [f"and {len(differing) - NAMED} more"]
+    differences = "; ".join(differing)
+    config.require(not differing, f"{folder} holds another run ({differences}); {remedy}")
+
+
+def dotted(tree, prefix=""):
+    """A nested dict as {"a.b": value as JSON text}. Raises AttributeError if it is not a dict."""
+    flat = {}
+    for name, value in tree.items():
+        if isinstance(value, dict) and value:
+            flat |= dotted(value, f"{prefix}{name}.")
+        else:
+            flat[f"{prefix}{name}"] = json.dumps(value)  # Text, because 1 == True == 1.0.
+    return flat
+
+
+@contextlib.contextmanager
+def refusing(what, remedy):
+    """Turn an error of the file system into `config.Refused`: "WHAT (reason); REMEDY."."""
+    try:
+        yield
+    except Exception as error:
+        # TensorStore reports a full disk as a ValueError that quotes the number of the error.
+        quoted = re.search(r"os_error_code='(\d+)'", str(error))
+        code = int(quoted[1]) if quoted else getattr(error, "errno", None)
+        if code is None:
+            raise
+        raise config.Refused(f"{what} ({os.strerror(code)}); {remedy}.") from None
+
+
+def write_atomically(path, content):
+    """Write text or bytes to `path`, which holds the old or the new content at every instant."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        with open(temporary, "wb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def unused(path):
+    """`path`, or the first of path-2, path-3, ... that does not exist."""
+    numbered = (path.with_name(f"{path.name}-{n}") for n in itertools.count(2))
+    return next(p for p in itertools.chain([path], numbered) if not p.exists())
+
+
+class Records:
+    """The rows of records.jsonl, in the one order in which every run of a configuration makes them.
+
+    A resumed run starts earlier than the file ends: it makes rows that are there, which must agree.
+    """
+
+    def __init__(self, path):
+        """Read `path` if it exists, and cut off what a kill left unfinished at its end.
+
+        Lines after an invalid one in the middle go to PATH.damaged, and a sentence to `notices`.
+        Raises `config.Refused` if the file cannot be read or repaired.
+        """
+        self.path, self.notices, self.cursor = path, [], 0
+        with self._refusing():
+            content = path.read_bytes() if path.exists() else b""
+            lines = content.splitlines(keepends=True)
+            whole = [is_row(line) for line in lines]
+            self._lines = lines[: whole.index(False)] if False in whole else lines
+            if not all(whole):
+                self._repair(content, any(whole[len(self._lines) :]))
+
+    def seek(self, n):
+        """Go to row `n`; return self. Raises ValueError if the file has fewer rows."""
+        if not 0 <= n <= len(self._lines):
+            raise ValueError(f"checkpoint is ahead: it follows {n} rows of {len(self._lines)}")
+        self.cursor = n
+        return self
+
+    def rows(self):
+        """The rows before the cursor, as a list of dicts."""
+        return [json.loads(line) for line in self._lines[: self.cursor]]
+
+    def append(self, rows):
+        """Add `rows` (JSON dicts) at the cursor and move it past them; new ones reach the disk.
+
+        Raises ValueError for a number that is not finite, and `config.Refused` if a row differs
+        from the one on file or the disk does not take it.
+        """
+        lines = [json.dumps(row, allow_nan=False).encode() + b"\n" for row in rows]
+        known = self._lines[self.cursor : self.cursor + len(lines)]
+        for number, (there, here) in enumerate(zip(known, lines, strict=False), self.cursor + 1):
+            config.require(
+                there == here,
+                f"{self.path} line {number} differs from what this run computes, so the folder "
+                "was made by other code or on another device; choose another --out.",
+            )
+        if new := lines[len(known) :]:
+            with self._refusing(), open(self.path, "ab") as file:
+                file.write(b"".join(new))
+                file.flush()
+                os.fsync(file.fileno())
+            self._lines += new
+        self.cursor += len(lines)
+
+    def _repair(self, content, keep):
+        """Cut the file after its leading whole lines; `keep` the rest in another file."""
+        end = sum(map(len, self._lines))
+        if keep:
+            aside = unused(self.path.with_name(f"{self.path.name}.damaged"))
+            write_atomically(aside, content[end:])
+            self.notices.append(
+                f"{self.path} is damaged at line {len(self._lines) + 1}; that line and those "
+                f"after it were moved to {aside.name} and will be computed again."
+            )
+        os.truncate(self.path, end)
+
+    def _refusing(self):
+        return refusing(f"{self.path} cannot be used", NO_SPACE)
+
+
+def is_row(line):
+    """Whether `line` (bytes) is one whole JSON object with its newline."""
+    try:
+        return line.endswith(b"\n") and isinstance(json.loads(line), dict)
+    except ValueError:
+        return False
+
+
+class Checkpoints:
+    """The newest states of a run, by position, in numbered folders."""
+
+    def __init__(self, folder):
+        self.folder, self.notices = folder, []
+
+    def save(self, position, tree, note):
+        """Store `tree` (of JAX arrays) and `note` (a JSON dict); return when both are on disk.
+
+        A position that is on disk already is left as it is: a run is deterministic. Raises
+        `config.Refused` if the disk does not take it; the older checkpoints then remain.
+        """
+        path = self.folder / str(position)
+        with refusing(f"{path} cannot be saved", NO_SPACE):
+            for pattern in ("*.orbax-checkpoint-tmp*", "*.removed"):
+                for remains in self.folder.glob(pattern):
+                    shutil.rmtree(remains)
+            if path.exists():
+                return
+            self.folder.mkdir(exist_ok=True)
+            write(path, position, tree, note)
+            for old in self._positions()[:-KEPT]:
+                # Renamed first, so that half a checkpoint never looks like one.
+                shutil.rmtree((self.folder / str(old)).rename(self.folder / f"{old}.removed"))
+
+    def restore(self, target):
+        """The newest checkpoint that is whole, as (position, note, tree), or None if there is none.
+
+        `target(position, note)` returns a tree with the types, shapes and dtypes of the one saved.
+        Checkpoints that cannot be loaded, differ from their checksum or have no target are renamed,
+        with a sentence in `notices`. Raises `config.Refused` if they cannot be renamed.
+        """
+        for position in reversed(self._positions()):
+            path = self.folder / str(position)
+            try:
+                return position, *read(path, position, target)
+            except Exception as error:  # Whatever the damage, an older checkpoint may do.
+                self._set_aside(path, error)
+        return None
+
+    def _positions(self):
+        return sorted(int(p.name) for p in self.folder.glob("*") if p.name.isdecimal())
+
+    def _set_aside(self, path, error):
+        reason = textwrap.shorten(str(error) or repr(error), 120, placeholder="...")
+        aside = unused(path.with_name(f"damaged-{path.name}"))
+        with refusing(f"{path} is damaged and cannot be renamed", "choose another --out"):
+            path.rename(aside)
+        self.notices.append(
+            f"{self.folder.name}/{path.name} is damaged ({reason}); set aside as "
+            f"{self.folder.name}/{aside.name}, continuing from an older one."
+        )
+
+
+def write(path, position, tree, note):
+    """Make the checkpoint `path`, which appears when it is whole."""
+    leaves = named_leaves(jax.device_get(tree))
+    # Orbax takes no empty arrays, and no tree without arrays.
+    arrays = {name: x for name, x in leaves.items() if x.size} | {"position": np.array(position)}
+    with quiet():
+        seal = {"note": note, "sha256": checksum(position, note, leaves)}
+        ocp.save(path, arrays, custom_metadata=seal)
+
+
+def read(path, position, target):
+    """The (note, tree) stored at `path`; raises whatever is wrong with it."""
+    with quiet():
+        stored = ocp.metadata(path).custom_metadata
+        # Without a target: Orbax would cast to its dtypes, and the names are ours anyway.
+        arrays = ocp.load(path)
+    expected = target(position, stored["note"])
+    leaves = {
+        name: arrays[name] if x.size else np.zeros(x.shape, x.dtype)
+        for name, x in named_leaves(expected).items()
+    }
+    if checksum(position, stored["note"], leaves) != stored["sha256"]:
+        raise ValueError("its checksum differs")
+    # Copied: JAX could use NumPy's memory in place, which a program that donates it must not.
+    copies = map(jnp.array, leaves.values())
+    return stored["note"], jax.tree.unflatten(jax.tree.structure(expected), copies)
+
+
+def named_leaves(tree):
+    """The leaves of a pytree by path, such as "state.mu['kernel']", in flattening order."""
+    paths = jax.tree.leaves_with_path(tree)
+    return {f"state{jax.tree_util.keystr(path)}": leaf for path, leaf in paths}
+
+
+def checksum(position, note, leaves):
+    """SHA-256 over the position, the note, and every leaf's name, dtype, shape and bytes."""
+    described = [[name, x.dtype.name, x.shape] for name, x in leaves.items()]
+    total = hashlib.sha256(json.dumps([position, note, described]).encode())
+    for x in leaves.values():
+        total.update(x.tobytes())
+    return total.hexdigest()
+
+
+@contextlib.contextmanager
+def quiet():
+    """Silence Orbax, which logs the traceback of every failure besides raising it."""
+    logger = logging.getLogger("absl")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL + 1)
+    # Folders created in the background leave coroutines unawaited when a save fails.
+    synchronous = ocp.options.AsyncOptions(create_directories_asynchronously=False)
+    try:
+        with ocp.Context(async_options=synchronous):
+            yield
+    finally:
+        logger.setLevel(level)

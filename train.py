@@ -1,0 +1,6 @@
+"""Run an experiment of configs/: python train.py [CONFIG] [--field value ...]; --help lists everything."""
+
+from minisub.cli import main
+
+if __name__ == "__main__":
+    raise SystemExit(main())
