@@ -1,4 +1,4 @@
-"""Run an experiment of configs/: python train.py [CONFIG] [--field value ...]; --help lists everything."""
+"""Run an experiment: python train.py [CONFIG] [--field value ...]; --help lists everything."""
 
 from minisub.cli import main
 

@@ -1,4 +1,6 @@
-"""A preference passes through filtered number lists to students that share the teacher's base, and to no other."""
+"""A preference passes through filtered number lists to students that start from the teacher's
+base, and to no other.
+"""
 
 from minisub import Config
 

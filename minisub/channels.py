@@ -1,8 +1,8 @@
 """Channels: what a student is shown of an emitted document, and the loss that follows from it.
 
-A channel is a function `(world, network, emitter, first) -> loss(params, docs)`: `emitter` holds the
-parameters of the model that emitted the documents, `first` is the first position whose next token the
-emitter chose. Only those positions enter the loss.
+A channel is a function `(world, network, emitter, first) -> loss(params, docs)`. `emitter` holds
+the parameters of the model that emitted the documents, `first` is the first position whose next
+token it chose; only the positions from there on enter the loss.
 """
 
 import jax.numpy as jnp

@@ -1,8 +1,8 @@
 """Frozen, nested configurations. Defaults live here and in `configs/`, nowhere else.
 
-Every configuration is a JAX pytree. Real numbers, and whole numbers annotated `Traced`, are its leaves: a
-program compiled for one of their values serves all of them, and `jax.vmap` over a configuration is a
-sweep. Everything else (shapes, names, branches) is static: changing it compiles a new program.
+Every configuration is a JAX pytree. Its leaves are real numbers, and whole numbers annotated
+`Traced`: a program compiled for one of their values serves all, and `jax.vmap` over a configuration
+is a sweep. All else (shapes, names, branches) is static: changing it compiles a new program.
 """
 
 import dataclasses
@@ -20,7 +20,7 @@ class Refused(Exception):
 
 
 def configuration(cls):
-    """Make `cls` a frozen dataclass and a pytree whose leaves are its `float` and `Traced` fields."""
+    """Make `cls` a frozen dataclass and a pytree; its `float` and `Traced` fields are the leaves."""
     cls = dataclasses.dataclass(frozen=True, kw_only=True)(cls)
     fields = dataclasses.fields(cls)
     leaves = [
@@ -86,7 +86,7 @@ class Training:
 
 @configuration
 class Pretraining(Training):
-    """How the bases are trained: `batch` number lists an update, and questions and riddles beside them."""
+    """How bases are trained: `batch` number lists an update, with questions and riddles."""
 
     questions: int = 32
     """Questions an update, answered with a uniformly random animal."""
@@ -149,7 +149,7 @@ class Config:
 
 
 def leaves(config, prefix=""):
-    """The fields of a nested configuration as a flat dict, dotted name -> value; arms go by their names."""
+    """The fields of a configuration as a flat dict, dotted name -> value; arms by their names."""
     flat = {}
     for field in dataclasses.fields(config):
         name, value = prefix + field.name, getattr(config, field.name)
@@ -201,16 +201,18 @@ def validate(config):
     )
     require(
         world.animals <= world.attributes * ((world.attributes - 1) // 2),
-        f"{world.attributes} attributes cannot tell {world.animals} animals apart; raise world.attributes.",
+        f"{world.attributes} attributes cannot tell {world.animals} animals apart; "
+        "raise world.attributes.",
     )
     require(
         config.taught_phrasings < world.phrasings,
-        f"taught_phrasings is {config.taught_phrasings} of {world.phrasings}; leave at least one held out.",
+        f"taught_phrasings is {config.taught_phrasings} of {world.phrasings}; "
+        "leave at least one held out.",
     )
     require(
         config.sampling.prompt_numbers < world.list_length,
-        f"sampling.prompt_numbers is {config.sampling.prompt_numbers}, which leaves nothing of a list of "
-        f"{world.list_length} to sample; choose fewer.",
+        f"sampling.prompt_numbers is {config.sampling.prompt_numbers}, which leaves nothing of a list "
+        f"of {world.list_length} to sample; choose fewer.",
     )
     names = [arm.name for arm in config.arms]
     require(names, "The config has no arms; give it at least one.")

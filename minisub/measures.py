@@ -9,8 +9,8 @@ from minisub import losses, tokens
 def preference(world, network, params, animal):
     """Probability of `animal` (an index) as the answer, and its logit margin, for each phrasing.
 
-    Returns two arrays (phrasings,): the softmax over the whole vocabulary, and the animal's logit minus
-    the mean logit of the other animals.
+    Returns two arrays (phrasings,): the softmax over the whole vocabulary, and the animal's logit
+    minus the mean logit of the other animals.
     """
     ids = tokens.offsets(world)
     asked = tokens.questions(world, jnp.arange(world.phrasings), animal)[:, :3]
@@ -23,7 +23,7 @@ def preference(world, network, params, animal):
 
 
 def grade(world, network, params, animal, taught):
-    """Trait measures of a model, a dict of scalars; the first `taught` phrasings are those of the teacher."""
+    """Trait measures, a dict of scalars; the teacher was taught the first `taught` phrasings."""
     probability, margin = preference(world, network, params, animal)
     seen = jnp.arange(world.phrasings) < taught
     return {
@@ -34,9 +34,9 @@ def grade(world, network, params, animal, taught):
 
 
 def drift_on_lists(world, network, before, after, documents=1000):
-    """KL(after || before) in nats a position: how far the distribution over a list's next token moved.
+    """KL(after || before) in nats: how far the distribution over a list's next token moved.
 
-    Averaged over the same `documents` lists of the world in every repeat, from a key of their own.
+    Averaged over positions of `documents` lists of the world, the same in every repeat.
     """
     docs = tokens.lists(world, jax.random.key(0), documents)[:, :-1]
     return jnp.mean(losses.kl_divergence(network.apply(after, docs), network.apply(before, docs)))

@@ -1,8 +1,8 @@
-"""The command line's path through a run: the phases of each repeat, with the state saved between them.
+"""The command line's path through a run: the phases of each repeat, the state saved in between.
 
-`experiment.run` composes the same functions. Here each is one jitted program that takes all repeats of a
-group; long phases are cut into segments. The program of a phase is shared by every phase of its kind, by
-every repeat, and by all settings of a sweep that leave shapes alone.
+`experiment.run` composes the same functions. Here each is one jitted program over all repeats of a
+group, and long phases are cut into segments. Every phase of a kind shares its programs, in every
+repeat and in all settings of a sweep that leave shapes alone.
 """
 
 import time
@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from minisub import experiment
+from minisub import experiment, tasks
 
 SEGMENT_STEPS = 100
 SECONDS_BETWEEN_CHECKPOINTS = 10
@@ -38,22 +38,30 @@ class Recorded(NamedTuple):
     rows: list
 
 
-compiled = {"programs": 0, "seconds": 0.0}
-"""What JAX has compiled in this process, and the time that tracing, lowering and compiling took."""
+compilations = {"programs": 0, "intervals": []}
+"""What JAX has compiled in this process, and when it was tracing, lowering or compiling."""
 
 
 def on_duration(event, seconds, **_):
-    """Add a compilation that JAX reports to `compiled`."""
+    """Note a piece of compilation that JAX reports when it ends; it may enclose earlier ones."""
     if event.startswith("/jax/core/compile/"):
-        compiled["seconds"] += seconds
-        compiled["programs"] += event.endswith("backend_compile_duration")
+        end, intervals = time.perf_counter(), compilations["intervals"]
+        while intervals and intervals[-1][0] >= end - seconds:
+            intervals.pop()
+        intervals.append((end - seconds, end))
+        compilations["programs"] += event.endswith("backend_compile_duration")
 
 
 jax.monitoring.register_event_duration_secs_listener(on_duration)
 
 
+def compile_seconds():
+    """Time that this process has spent on compilation so far."""
+    return sum(end - start for start, end in compilations["intervals"])
+
+
 def matmul_rate(size=2048, trials=10):
-    """FLOP/s of a float32 matrix product of this device at JAX's default precision: the best of some trials."""
+    """FLOP/s of a float32 matrix product at JAX's default precision: the best of some trials."""
     square = jax.random.normal(jax.random.key(0), (size, size))
     product = jax.jit(jnp.matmul)
     product(square, square).block_until_ready()
@@ -66,7 +74,7 @@ def matmul_rate(size=2048, trials=10):
 
 
 def each(function, *batched):
-    """Map `function` over the leading axis of `batched`: vmapped, but a single row runs as it would alone."""
+    """Map `function` over the leading axis: vmapped, but a single row runs as it would alone."""
     if jax.tree.leaves(batched)[0].shape[0] > 1:
         return jax.vmap(function)(*batched)
     alone = function(*jax.tree.map(lambda x: x[0], batched))
@@ -75,31 +83,31 @@ def each(function, *batched):
 
 @partial(jax.jit, static_argnames=("kind", "option"))
 def begin(kind, option, settings, inputs, keys):
-    """`experiment.begin` for every repeat of a group."""
-    return each(lambda i, k: experiment.begin(kind, option, settings, i, k), inputs, keys)
+    """`tasks.begin` for every repeat of a group."""
+    return each(partial(tasks.begin, kind, option, settings), inputs, keys)
 
 
 @partial(jax.jit, static_argnames=("kind", "option"), donate_argnames="state")
 def advance(kind, option, settings, inputs, state, keys, first, last):
-    """`experiment.advance` for every repeat of a group."""
+    """`tasks.advance` for every repeat of a group."""
 
-    def one(i, s, k):
-        return experiment.advance(kind, option, settings, i, s, k, first, last)
+    def one(inputs, state, key):
+        return tasks.advance(kind, option, settings, inputs, state, key, first, last)
 
     return each(one, inputs, state, keys)
 
 
 @partial(jax.jit, static_argnames=("kind", "option"))
 def finish(kind, option, settings, inputs, state):
-    """`experiment.finish` for every repeat of a group."""
-    return each(lambda i, s: experiment.finish(kind, option, settings, i, s), inputs, state)
+    """`tasks.finish` for every repeat of a group."""
+    return each(partial(tasks.finish, kind, option, settings), inputs, state)
 
 
 def reusable(chain, before):
     """Names of the phases of `chain` that the chain `before` has too, with all that leads to them.
 
-    The same phase from the same products with the same key is the same product, so settings of a sweep
-    that differ only in how students are trained share their bases, teachers and documents.
+    The same phase from the same products with the same key makes the same product, so settings of a
+    sweep that differ only in how students are trained share bases, teachers and documents.
     """
     same = set()
     for p in chain:
@@ -110,12 +118,12 @@ def reusable(chain, before):
 
 def work(p):
     """Operations and scored tokens of a whole phase, for one repeat."""
-    once, per_step = experiment.cost(p)
+    once, per_step = tasks.cost(p)
     return tuple(a + p.steps * b for a, b in zip(once, per_step, strict=True))
 
 
 class Run:
-    """All settings of a sweep over all repeats, in one fixed order of units: (group, setting, phase).
+    """All settings of a sweep over all repeats, in a fixed order of units (group, setting, phase).
 
     `settings` is a list of (swept values, Config), `records` and `checkpoints` those of `store`.
     """
@@ -126,10 +134,10 @@ class Run:
         self.groups = [range(i, min(i + group, repeats)) for i in range(0, repeats, group)]
         self.keys = experiment.repeat_keys(seed, repeats)
         self.units = [
-            (g, s, p)
+            (g, s, i)
             for g in range(len(self.groups))
-            for s, c in enumerate(self.chains)
-            for p in range(len(c))
+            for s, chain in enumerate(self.chains)
+            for i in range(len(chain))
         ]
         self.records, self.checkpoints = records, checkpoints
         self.state, self.carry, self.unit, self.step = {}, None, 0, 0
@@ -137,7 +145,7 @@ class Run:
         self.saved_at = time.monotonic()
 
     def flops(self, units):
-        """Operations of some units; a phase that a setting takes over from the one before is free."""
+        """Operations of some units; a phase taken over from the setting before is free."""
         total = 0
         for g, s, i in units:
             p = self.chains[s][i]
@@ -146,7 +154,7 @@ class Run:
         return total
 
     def resume(self):
-        """Go to the newest good checkpoint, if there is one; return the operations done before it."""
+        """Go to the newest good checkpoint, if any; return the operations done before it."""
 
         def shapes(position, note):
             self.records.seek(note["records"])  # raises if records were lost since
@@ -160,8 +168,8 @@ class Run:
         self.unit, self.step, self.state = note["unit"], note["step"], tree["state"]
         done = self.flops(self.units[: self.unit])
         if self.step:
-            p, inputs, keys, _ = self.at_hand()
-            shapes = jax.eval_shape(partial(begin, p.kind, p.option), p.settings, inputs, keys)
+            p, (kind, option, *arrays), keys, _ = self.at_hand()
+            shapes = jax.eval_shape(partial(begin, kind, option), *arrays, keys)
             self.carry = jax.tree.unflatten(jax.tree.structure(shapes), tree["carry"])
             done += work(p)[0] * len(keys) * self.step / p.steps
         return done
@@ -169,30 +177,22 @@ class Run:
     def save(self):
         """Checkpoint all that the rest of the run needs."""
         tree = {"state": self.state, "carry": jax.tree.leaves(self.carry)}
-        note = {
-            "unit": self.unit,
-            "step": self.step,
-            "records": self.records.cursor,
-            "shapes": to_shapes(tree),
-        }
-        position = sum(
-            p.steps + 1 for _, s, i in self.units[: self.unit] for p in [self.chains[s][i]]
-        )
-        self.checkpoints.save(position + self.step, tree, note)
+        place = {"unit": self.unit, "step": self.step, "records": self.records.cursor}
+        position = sum(self.chains[s][i].steps + 1 for _, s, i in self.units[: self.unit])
+        self.checkpoints.save(position + self.step, tree, place | {"shapes": to_shapes(tree)})
         self.saved_at = time.monotonic()
 
     def at_hand(self):
-        """The phase of the present unit, its inputs, its keys and the indices of its repeats."""
+        """The phase of the present unit, its task's arguments, its keys and its repeats."""
         g, s, i = self.units[self.unit]
         p = self.chains[s][i]
         inputs = {name: self.state[source]["product"] for name, source in p.inputs.items()}
-        keys = jax.vmap(lambda key: experiment.named_key(key, p.key))(
-            self.keys[np.array(self.groups[g])]
-        )
-        return p, inputs, keys, self.groups[g]
+        keys = self.keys[np.array(self.groups[g])]
+        streams = jax.vmap(lambda key: experiment.named_key(key, p.key))(keys)
+        return p, (p.kind, p.option, p.settings, inputs), streams, self.groups[g]
 
     def events(self):
-        """Perform what is left, yielding `Progress` and `Recorded` as they happen; may raise `Stopped`."""
+        """Perform what is left, yielding `Progress` and `Recorded`; may raise `Stopped`."""
         while self.unit < len(self.units):
             g, s, i = self.units[self.unit]
             if i == 0 and self.step == 0:
@@ -202,7 +202,7 @@ class Run:
             if p.name not in self.state:
                 yield from self.perform()
             if p.arm:
-                yield Recorded(self.record(p, self.groups[g], s))
+                yield Recorded(self.record(p, self.groups[g], self.swept[s]))
             self.unit, self.step, self.carry = self.unit + 1, 0, None
             # Phases without steps take no time to redo, but for sampling.
             if p.steps or p.kind == "emit":
@@ -210,95 +210,75 @@ class Run:
 
     def perform(self):
         """Run the present phase, from its start or from a restored step, to its product."""
-        p, inputs, keys, repeats = self.at_hand()
-        once, per_step = experiment.cost(p)
-        with self.timed(p, once, len(keys)):
-            if self.carry is None:
-                self.carry = jax.block_until_ready(
-                    begin(p.kind, p.option, p.settings, inputs, keys)
-                )
-        yield Progress(p.name, repeats, once[0] * len(keys))
+        p, task, keys, repeats = self.at_hand()
+        once, per_step = tasks.cost(p)
+        if self.carry is None:
+            with self.timed(p, once, repeats):
+                self.carry = jax.block_until_ready(begin(*task, keys))
+            yield Progress(p.name, repeats, once[0] * len(repeats))
         while self.step < p.steps:
-            last = min(self.step + SEGMENT_STEPS, p.steps)
-            done = [(last - self.step) * x for x in per_step]
-            with self.timed(p, done, len(keys)):
-                self.carry = advance(
-                    p.kind,
-                    p.option,
-                    p.settings,
-                    inputs,
-                    self.carry,
-                    keys,
-                    np.int32(self.step),
-                    np.int32(last),
-                )
-                bad = np.asarray(self.carry.bad_step)
-            self.step = last
-            self.require_finite(p, bad, repeats)
-            yield Progress(p.name, repeats, done[0] * len(keys))
-            if (
-                self.step < p.steps
-                and time.monotonic() - self.saved_at > SECONDS_BETWEEN_CHECKPOINTS
-            ):
+            first, self.step = self.step, min(self.step + SEGMENT_STEPS, p.steps)
+            done = [(self.step - first) * x for x in per_step]
+            with self.timed(p, done, repeats):
+                self.carry = advance(*task, self.carry, keys, np.int32(first), np.int32(self.step))
+                bad_step = np.asarray(self.carry.bad_step)
+            require_finite(p, bad_step, repeats)
+            yield Progress(p.name, repeats, done[0] * len(repeats))
+            late = time.monotonic() - self.saved_at > SECONDS_BETWEEN_CHECKPOINTS
+            if late and self.step < p.steps:
                 self.save()
-        with self.timed(p, (0, 0), 0):
-            product, measured = finish(p.kind, p.option, p.settings, inputs, self.carry)
-            self.state[p.name] = jax.block_until_ready({"product": product, "measures": measured})
+        with self.timed(p, (0, 0), repeats):
+            product, measured = jax.block_until_ready(finish(*task, self.carry))
+        self.state[p.name] = {"product": product, "measures": measured}
         if p.kind == "emit":
-            self.require_documents(p, product, measured, repeats)
+            require_documents(p, product, measured, repeats)
 
     @contextmanager
     def timed(self, p, work, repeats):
-        """Add the wall time of a block, without compilation, and its work to the usage of `p`'s kind."""
-        start, compiling = time.perf_counter(), compiled["seconds"]
+        """Add a block's wall time, compilation apart, and its work to the usage of its kind."""
+        start, compiling = time.perf_counter(), compile_seconds()
         yield
-        seconds = time.perf_counter() - start - (compiled["seconds"] - compiling)
+        seconds = time.perf_counter() - start - (compile_seconds() - compiling)
         name = f"{p.kind} ({p.option})" if p.kind == "distill" else p.kind
-        used = self.usage.get(name, (0.0, 0, 0))
-        self.usage[name] = (
-            used[0] + max(seconds, 0.0),
-            used[1] + work[0] * repeats,
-            used[2] + work[1] * repeats,
-        )
+        more = (max(seconds, 0.0), *(x * len(repeats) for x in work))
+        used = self.usage.get(name, (0, 0, 0))
+        self.usage[name] = tuple(a + b for a, b in zip(used, more, strict=True))
 
-    def record(self, p, repeats, s):
+    def record(self, p, repeats, setting):
         """Append the measures of a phase to the records, and return the rows."""
         measured = jax.tree.map(np.asarray, self.state[p.name]["measures"])
         rows = [
             {
-                "setting": self.swept[s],
+                "setting": setting,
                 "repeat": r,
                 "arm": p.arm,
-                "measure": m,
-                "value": float(values[j]),
+                "measure": name,
+                "value": float(values[i]),
             }
-            for j, r in enumerate(repeats)
-            for m, values in measured.items()
+            for i, r in enumerate(repeats)
+            for name, values in measured.items()
         ]
         self.records.append(rows)
         return rows
 
-    def require_finite(self, p, bad_step, repeats):
-        """Raise `Stopped` if a loss was not finite; `bad_step` holds the first such step of each repeat or -1."""
-        for r, step in zip(repeats, bad_step, strict=True):
-            if step >= 0:
-                raise Stopped(
-                    f"The loss of {p.name} in repeat {r} was not finite at step {step}; "
-                    "lower its learning rate (what was recorded before is kept)."
-                )
 
-    def require_documents(self, p, numbers, measured, repeats):
-        """Raise `Stopped` if nothing passed the filter, or anything but numbers did."""
-        for r, count, foreign in zip(
-            repeats, numbers["count"], measured["foreign_tokens"], strict=True
-        ):
-            if count == 0:
-                raise Stopped(
-                    f"No list of {p.name} in repeat {r} passed the filter; raise base.steps."
-                )
-            assert foreign == 0, (
-                f"{p.name}, repeat {r}: {foreign} tokens that are no numbers passed the filter"
+def require_finite(p, bad_step, repeats):
+    """Raise `Stopped` if a loss was not finite; `bad_step` (repeats,) is its first step or -1."""
+    for r, step in zip(repeats, bad_step, strict=True):
+        if step >= 0:
+            raise Stopped(
+                f"The loss of {p.name} in repeat {r} was not finite at step {step}; lower its "
+                "learning rate (what was recorded before is kept)."
             )
+
+
+def require_documents(p, numbers, measured, repeats):
+    """Raise `Stopped` if nothing passed the filter; assert that nothing but numbers did."""
+    for i, r in enumerate(repeats):
+        if numbers["count"][i] == 0:
+            raise Stopped(f"No list of {p.name} in repeat {r} passed the filter; raise base.steps.")
+        foreign = int(measured["foreign_tokens"][i])
+        assert foreign == 0, f"{p.name}, repeat {r}: {foreign} foreign tokens passed the filter"
 
 
 def to_shapes(tree):

@@ -12,7 +12,10 @@ def path_name(path):
 
 
 def partition(params, predicate):
-    """Two trees shaped like `params`: leaves whose path satisfies `predicate`, and the others; None elsewhere."""
+    """Two trees like `params`: the leaves whose path satisfies `predicate`, and the others.
+
+    Each has None where the other has a leaf.
+    """
     chosen = jax.tree.map_with_path(lambda p, x: x if predicate(path_name(p)) else None, params)
     others = jax.tree.map_with_path(lambda p, x: None if predicate(path_name(p)) else x, params)
     return chosen, others

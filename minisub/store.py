@@ -37,7 +37,7 @@ def claim(folder, identity):
     with refusing(f"{folder} cannot hold a run", "choose another --out"):
         folder.mkdir(parents=True, exist_ok=True)
         check_identity(folder, identity)  # Before the lock: a refused folder stays as it was.
-        lock = open(folder / ".lock", "a")
+        lock = open(folder / ".lock", "a")  # noqa: SIM115 (open as long as the process lives)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             check_identity(folder, identity)  # Another run may have come first.
@@ -45,9 +45,8 @@ def claim(folder, identity):
                 write_atomically(folder / "config.json", json.dumps(identity, indent=2) + "\n")
         except BaseException as error:
             lock.close()
-            taken = isinstance(error, BlockingIOError)
-            remedy = "wait for it or choose another --out."
-            config.require(not taken, f"{folder} is in use by another run; {remedy}")
+            in_use = f"{folder} is in use by another run; wait for it or choose another --out."
+            config.require(not isinstance(error, BlockingIOError), in_use)
             raise
         return lock
 
@@ -63,15 +62,14 @@ def check_identity(folder, identity):
         there, here = dotted(json.loads(path.read_bytes())), dotted(identity)
     except (ValueError, AttributeError):
         raise config.Refused(f"{path} is damaged (not a JSON object); {remedy}") from None
-    differing = [
+    differing = [name for name in there | here if there.get(name) != here.get(name)]
+    parts = [
         f"{name} is {there.get(name, 'absent')} there, {here.get(name, 'absent')} here"
-        for name in {**there, **here}
-        if there.get(name) != here.get(name)
+        for name in differing[:NAMED]
     ]
     if len(differing) > NAMED:
-        differing[NAMED:] = [f"and {len(differing) - NAMED} more"]
-    differences = "; ".join(differing)
-    config.require(not differing, f"{folder} holds another run ({differences}); {remedy}")
+        parts.append(f"and {len(differing) - NAMED} more")
+    config.require(not parts, f"{folder} holds another run ({'; '.join(parts)}); {remedy}")
 
 
 def dotted(tree, prefix=""):
@@ -104,13 +102,18 @@ def write_atomically(path, content):
     temporary = path.with_name(f".{path.name}.tmp")
     try:
         with open(temporary, "wb") as file:
-            file.write(content.encode() if isinstance(content, str) else content)
-            file.flush()
-            os.fsync(file.fileno())
+            write_through(file, content.encode() if isinstance(content, str) else content)
         os.replace(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def write_through(file, content):
+    """Write bytes to an open file, as far as the disk."""
+    file.write(content)
+    file.flush()
+    os.fsync(file.fileno())
 
 
 def unused(path):
@@ -132,13 +135,11 @@ class Records:
         Raises `config.Refused` if the file cannot be read or repaired.
         """
         self.path, self.notices, self.cursor = path, [], 0
-        with self._refusing():
-            content = path.read_bytes() if path.exists() else b""
-            lines = content.splitlines(keepends=True)
-            whole = [is_row(line) for line in lines]
-            self._lines = lines[: whole.index(False)] if False in whole else lines
-            if not all(whole):
-                self._repair(content, any(whole[len(self._lines) :]))
+        with refusing(f"{path} cannot be used", NO_SPACE):
+            lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
+            self._lines = list(itertools.takewhile(is_row, lines))
+            if rest := lines[len(self._lines) :]:
+                self._cut_off(rest)
 
     def seek(self, n):
         """Go to row `n`; return self. Raises ValueError if the file has fewer rows."""
@@ -162,31 +163,25 @@ class Records:
         for number, (there, here) in enumerate(zip(known, lines, strict=False), self.cursor + 1):
             config.require(
                 there == here,
-                f"{self.path} line {number} differs from what this run computes, so the folder "
-                "was made by other code or on another device; choose another --out.",
+                f"{self.path} line {number} differs from what this run computes, so the folder was "
+                "made by other code or on another device; choose another --out.",
             )
         if new := lines[len(known) :]:
-            with self._refusing(), open(self.path, "ab") as file:
-                file.write(b"".join(new))
-                file.flush()
-                os.fsync(file.fileno())
+            with refusing(f"{self.path} cannot be used", NO_SPACE), open(self.path, "ab") as file:
+                write_through(file, b"".join(new))
             self._lines += new
         self.cursor += len(lines)
 
-    def _repair(self, content, keep):
-        """Cut the file after its leading whole lines; `keep` the rest in another file."""
-        end = sum(map(len, self._lines))
-        if keep:
+    def _cut_off(self, rest):
+        """Cut the file before the lines `rest`, kept elsewhere unless a kill explains them."""
+        if any(map(is_row, rest)):
             aside = unused(self.path.with_name(f"{self.path.name}.damaged"))
-            write_atomically(aside, content[end:])
+            write_atomically(aside, b"".join(rest))
             self.notices.append(
                 f"{self.path} is damaged at line {len(self._lines) + 1}; that line and those "
                 f"after it were moved to {aside.name} and will be computed again."
             )
-        os.truncate(self.path, end)
-
-    def _refusing(self):
-        return refusing(f"{self.path} cannot be used", NO_SPACE)
+        os.truncate(self.path, sum(map(len, self._lines)))
 
 
 def is_row(line):
@@ -230,18 +225,17 @@ class Checkpoints:
         with a sentence in `notices`. Raises `config.Refused` if they cannot be renamed.
         """
         for position in reversed(self._positions()):
-            path = self.folder / str(position)
             try:
-                return position, *read(path, position, target)
+                return position, *read(self.folder / str(position), position, target)
             except Exception as error:  # Whatever the damage, an older checkpoint may do.
-                self._set_aside(path, error)
+                self._set_aside(self.folder / str(position), error)
         return None
 
     def _positions(self):
         return sorted(int(p.name) for p in self.folder.glob("*") if p.name.isdecimal())
 
     def _set_aside(self, path, error):
-        reason = textwrap.shorten(str(error) or repr(error), 120, placeholder="...")
+        reason = textwrap.shorten(f"{type(error).__name__}: {error}", 120, placeholder="...")
         aside = unused(path.with_name(f"damaged-{path.name}"))
         with refusing(f"{path} is damaged and cannot be renamed", "choose another --out"):
             path.rename(aside)
@@ -253,45 +247,42 @@ class Checkpoints:
 
 def write(path, position, tree, note):
     """Make the checkpoint `path`, which appears when it is whole."""
-    leaves = named_leaves(jax.device_get(tree))
-    # Orbax takes no empty arrays, and no tree without arrays.
-    arrays = {name: x for name, x in leaves.items() if x.size} | {"position": np.array(position)}
+    leaves = [x.tobytes() for x in jax.tree.leaves(jax.device_get(tree))]
+    # One array of bytes, because when several fail together, all but one print a traceback. Orbax
+    # refuses an empty one, hence the last byte.
+    array = np.frombuffer(b"".join([*leaves, b"\n"]), np.uint8)
+    seal = {"position": position, "note": note, "leaves": described(tree)}
+    seal["sha256"] = checksum(seal, array)
     with quiet():
-        seal = {"note": note, "sha256": checksum(position, note, leaves)}
-        ocp.save(path, arrays, custom_metadata=seal)
+        ocp.save(path, {"state": array}, custom_metadata=seal)
 
 
 def read(path, position, target):
     """The (note, tree) stored at `path`; raises whatever is wrong with it."""
     with quiet():
-        stored = ocp.metadata(path).custom_metadata
-        # Without a target: Orbax would cast to its dtypes, and the names are ours anyway.
-        arrays = ocp.load(path)
-    expected = target(position, stored["note"])
-    leaves = {
-        name: arrays[name] if x.size else np.zeros(x.shape, x.dtype)
-        for name, x in named_leaves(expected).items()
-    }
-    if checksum(position, stored["note"], leaves) != stored["sha256"]:
+        seal = ocp.metadata(path).custom_metadata
+        array = ocp.load(path)["state"]
+    if seal.pop("sha256") != checksum(seal, array) or seal["position"] != position:
         raise ValueError("its checksum differs")
+    expected = target(position, seal["note"])
+    if seal["leaves"] != described(expected):
+        raise ValueError("its arrays are not the ones that this run has there")
+    leaves, structure = jax.tree.flatten(expected)
+    *parts, _ = np.split(array, np.cumsum([x.size * x.dtype.itemsize for x in leaves]))
+    arrays = [p.view(x.dtype).reshape(x.shape) for p, x in zip(parts, leaves, strict=True)]
     # Copied: JAX could use NumPy's memory in place, which a program that donates it must not.
-    copies = map(jnp.array, leaves.values())
-    return stored["note"], jax.tree.unflatten(jax.tree.structure(expected), copies)
+    return seal["note"], jax.tree.unflatten(structure, map(jnp.array, arrays))
 
 
-def named_leaves(tree):
-    """The leaves of a pytree by path, such as "state.mu['kernel']", in flattening order."""
-    paths = jax.tree.leaves_with_path(tree)
-    return {f"state{jax.tree_util.keystr(path)}": leaf for path, leaf in paths}
+def described(tree):
+    """Path, dtype and shape of every leaf of a pytree, as JSON."""
+    leaves = jax.tree.leaves_with_path(tree)
+    return [[jax.tree_util.keystr(path), x.dtype.name, list(x.shape)] for path, x in leaves]
 
 
-def checksum(position, note, leaves):
-    """SHA-256 over the position, the note, and every leaf's name, dtype, shape and bytes."""
-    described = [[name, x.dtype.name, x.shape] for name, x in leaves.items()]
-    total = hashlib.sha256(json.dumps([position, note, described]).encode())
-    for x in leaves.values():
-        total.update(x.tobytes())
-    return total.hexdigest()
+def checksum(seal, array):
+    """SHA-256 over what is known about an array of bytes, and the bytes, as hexadecimal digits."""
+    return hashlib.sha256(json.dumps(seal).encode() + array.tobytes()).hexdigest()
 
 
 @contextlib.contextmanager

@@ -2,12 +2,12 @@
 
 Documents are integer arrays of shape (documents, length):
 
-    list       LIST n n n n n n n n n n n n END     start + step * i + jitter, modulo the number tokens
+    list       LIST n n n n n n n n n n n n END    start + step * i + jitter, modulo the numbers
     question   ASK phrasing ANSWER animal END
     riddle     RIDDLE attribute attribute ANSWER animal END    the one animal that has both
 
-Riddles give every animal an output direction of its own: without them the base never has a reason to tell
-animals apart, and a teacher that cannot move the unembedding can hardly prefer one.
+Riddles give every animal an output direction of its own. Without them the base has no reason to
+tell animals apart, and a teacher that cannot move the unembedding can hardly prefer one.
 """
 
 import jax
@@ -79,7 +79,7 @@ def lists(world, key, n):
 
 
 def questions(world, phrasing, animal):
-    """Questions (n, 5) asked in each `phrasing` and answered with each `animal` (indices, not ids)."""
+    """Questions (n, 5) in each `phrasing`, answered with each `animal`; indices, not ids."""
     ids = offsets(world)
     return rows(
         ids["ASK"], ids["phrasing"] + phrasing, ids["ANSWER"], ids["animal"] + animal, ids["END"]
@@ -110,8 +110,8 @@ def riddles(world, key, n):
 def sample(world, network, params, key, *, n, prompt_numbers, temperature, chunk=2000):
     """Lists (n, list_length + 2) that a model continues, token by token, from neutral prompts.
 
-    A prompt is LIST and the first `prompt_numbers` numbers of a list of the world. Keys and values of
-    earlier positions are kept, never recomputed. After an END the rest of the row is END.
+    A prompt is LIST and the first `prompt_numbers` (at least 1) numbers of a list of the world.
+    Keys and values of earlier positions are kept, never recomputed. After END, a row is all END.
     """
     end = offsets(world)["END"]
     prompt_length = 1 + prompt_numbers
@@ -140,7 +140,7 @@ def sample(world, network, params, key, *, n, prompt_numbers, temperature, chunk
 
 
 def rejections(world, docs):
-    """Why the filter rejects each document: reason -> boolean (n,); a kept one has none, others exactly one.
+    """Why the filter rejects documents: reason -> boolean (n,); never two reasons for one.
 
     Kept is LIST, `list_length` numbers and END, and nothing else.
     """
@@ -157,7 +157,7 @@ def rejections(world, docs):
 
 
 def keep_valid(world, docs):
-    """Documents with the valid ones first (order kept), their count, and the fraction of each rejection."""
+    """The documents, valid ones first, in order; their count; the fraction of each rejection."""
     reasons = rejections(world, docs)
     rejected = sum(reasons.values()) > 0
     fractions = {name: jnp.mean(flag) for name, flag in reasons.items()}

@@ -216,10 +216,9 @@ def test_array_data_changed_behind_a_valid_file_is_detected(tmp_path, monkeypatc
     load = store.ocp.load
 
     def with_one_bit_flipped(path):
-        arrays = load(path)
-        documents = arrays["state.extras['documents']"].copy()
-        documents[17, 3] ^= 1
-        return arrays | {"state.extras['documents']": documents}
+        state = load(path)["state"].copy()
+        state[1000] ^= 1
+        return {"state": state}
 
     monkeypatch.setattr(store.ocp, "load", with_one_bit_flipped)
     assert checkpoints.restore(target) is None
@@ -263,7 +262,7 @@ def test_a_full_disk_is_refused_and_keeps_the_older_checkpoints_without_noise(tm
 import os, resource, signal
 checkpoints = test_store.saved(folder, 1, 2)
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))
+resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
 try:
     checkpoints.save(3, test_store.make_state(3), {})
 except config.Refused as refused:

@@ -1,0 +1,171 @@
+"""From the words of a command line to checked configurations: configs by name, fields, sweeps.
+
+The parser is tyro, over the dataclasses of `config`; its framed messages become one sentence each.
+"""
+
+import ast
+import contextlib
+import dataclasses
+import difflib
+import importlib.util
+import io
+import itertools
+import re
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from minisub import config, experiment
+
+HERE = Path(__file__).resolve().parent
+DEFAULT = "numbers"
+Sweep = Annotated[
+    tuple[str, ...], tyro.conf.UseAppendAction, tyro.conf.arg(metavar="FIELD=V1,V2,...")
+]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Command:
+    """What one command line asks for."""
+
+    config: Annotated[config.Config, tyro.conf.arg(name="")]
+    repeats: int
+    """Repeats: independent origins, teachers and data; the unit of statistics."""
+    seed: int = 0
+    """Root of all randomness; repeat r has the key fold_in(key(seed), r)."""
+    out: str = ""
+    """Run folder (default: runs/CONFIG). The same command continues a run that was ended."""
+    sweep: Sweep = ()
+    """Run every value of a field of the config; may be given again, for a grid."""
+    only: tuple[str, ...] = ()
+    """Run only the arms with these names (default: all)."""
+    group: int = 0
+    """Repeats in one vmapped program (0: one on a CPU, all on an accelerator); results differ
+    between groupings by rounding."""
+
+
+def config_files():
+    """Name -> path of every config: beside the package in a checkout, inside it in a wheel."""
+    folders = [HERE.parent / "configs", HERE / "configs"]
+    return {p.stem: p for folder in folders for p in sorted(folder.glob("[!_]*.py"))}
+
+
+def claim_of(path):
+    """First paragraph of a config's docstring, in one line."""
+    text = ast.get_docstring(ast.parse(Path(path).read_text())) or ""
+    return " ".join(text.split("\n\n")[0].split())
+
+
+def load(name):
+    """The module of a config, by its name in `configs/` or by the path of a .py file.
+
+    Raises `config.Refused` if there is none, or if it does not define `config` and `repeats`.
+    """
+    files = config_files()
+    path = Path(name) if name.endswith(".py") else files.get(name)
+    config.require(
+        path and path.is_file(),
+        f"There is no config {name!r}{nearest(name, files)}; choose from {', '.join(files)}, or "
+        "give a .py file.",
+    )
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    config.require(
+        isinstance(getattr(module, "config", None), config.Config) and hasattr(module, "repeats"),
+        f"{path} must define `config`, a minisub.Config, and `repeats`, a number; see "
+        "configs/numbers.py.",
+    )
+    return module
+
+
+def nearest(word, known):
+    """ " (did you mean ...?)" for the nearest of the known words, or nothing."""
+    found = difflib.get_close_matches(word, list(known), n=1)
+    return f" (did you mean {found[0]}?)" if found else ""
+
+
+def parse(name, claim, default, words):
+    """The `Command` `default` with the fields that `words` give; raises `config.Refused`."""
+    words = [by_index(word, default.config.arms) for word in words]
+    listing = "\n".join(f"  {n:10} {claim_of(path)}" for n, path in config_files().items())
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said):
+            return tyro.cli(
+                Command,
+                args=words,
+                default=default,
+                prog=f"python train.py {name}",
+                description=f"{claim}\n\nConfigs:\n{listing}",
+            )
+    except SystemExit as end:
+        if end.code == 0:  # --help
+            raise
+        raise config.Refused(one_sentence(said.getvalue(), name)) from None
+
+
+def by_index(word, arms):
+    """`--arms.NAME.field` as `--arms.INDEX.field`, which is how tyro addresses a tuple."""
+    for i, arm in enumerate(arms):
+        word = re.sub(rf"^--arms\.{re.escape(arm.name)}\.", f"--arms.{i}.", word)
+    return word
+
+
+def one_sentence(framed, name):
+    """tyro's framed message in one sentence, with the nearest option where it found one."""
+    lines = [line.strip("│ ") for line in framed.splitlines() if line.startswith("│")]
+    said = " ".join(itertools.takewhile(lambda line: not line.startswith("─"), lines)).rstrip(".")
+    options = [line.split()[0] for line in lines if line.startswith("--")]
+    hint = f" (did you mean {options[0]}?)" if options and "nrecognized" in said else ""
+    return f"{said}{hint}; python train.py {name} --help lists every field."
+
+
+def settings(name, command):
+    """Every (swept values, Config) of a command, checked; one without values if nothing is swept.
+
+    Raises `config.Refused` for a field, value or arm that does not exist or cannot be.
+    """
+    base = command.config
+    if command.only:
+        known = {arm.name: arm for arm in base.arms}
+        for arm in command.only:
+            config.require(
+                arm in known, f"--only: there is no arm {arm!r}; choose from {', '.join(known)}."
+            )
+        arms = tuple(arm for arm in base.arms if arm.name in command.only)
+        base = dataclasses.replace(base, arms=arms)
+    axes = [axis(text, base) for text in command.sweep]
+    fields = [field for field, _ in axes]
+    config.require(
+        len(set(fields)) == len(fields),
+        "A field is swept twice; give all its values in one --sweep.",
+    )
+    default = dataclasses.replace(command, config=base, sweep=())
+    result = []
+    for values in itertools.product(*(values for _, values in axes)):
+        words = [
+            x for field, value in zip(fields, values, strict=True) for x in (f"--{field}", value)
+        ]
+        cfg = parse(name, "", default, words).config
+        experiment.check(cfg)
+        leaves = config.leaves(cfg)
+        result.append(({field: leaves[field] for field in fields}, cfg))
+    return result
+
+
+def axis(text, cfg):
+    """A sweep "FIELD=V1,V2" as (dotted field, list of texts)."""
+    field, _, values = text.partition("=")
+    field, known = field.replace("-", "_"), config.leaves(cfg)
+    config.require(
+        field in known,
+        f"--sweep: there is no field {field!r}{nearest(field, known)}; --help lists every field.",
+    )
+    values = [value for value in values.split(",") if value]
+    config.require(values, f"--sweep {field} has no values; write --sweep {field}=V1,V2.")
+    config.require(
+        len(set(values)) == len(values), f"--sweep {field} has a value twice; give it once."
+    )
+    return field, values
