@@ -23,7 +23,32 @@ import jax
 import jax.numpy as jnp
 
 fan_in_normal = nn.initializers.variance_scaling(1.0, "fan_in", "normal")
-Dense = partial(nn.Dense, use_bias=False, kernel_init=fan_in_normal)
+
+
+class Dense(nn.Module):
+    """A linear map without bias, over all positions of all documents at once.
+
+    `nn.Dense` on (b, t, d) makes XLA write a transposed copy of every gradient (measured on a CPU: a
+    training step takes 1.18 times as long).
+    """
+
+    features: int
+
+    @nn.compact
+    def __call__(self, x_btd):
+        b, t, d = x_btd.shape
+        kernel = self.param("kernel", fan_in_normal, (d, self.features))
+        return (x_btd.reshape(b * t, d) @ kernel).reshape(b, t, self.features)
+
+
+class RMSNorm(nn.Module):
+    """As `nn.RMSNorm`, but for the order of products: Flax's stores one more (b, t, d) array."""
+
+    @nn.compact
+    def __call__(self, x_btd):
+        scale_d = self.param("scale", nn.initializers.ones, x_btd.shape[-1:])
+        mean_square = jnp.mean(x_btd * x_btd, axis=-1, keepdims=True)
+        return x_btd * jax.lax.rsqrt(mean_square + 1e-6) * scale_d[None, None]
 
 
 class Network(NamedTuple):
@@ -49,7 +74,7 @@ class Block(nn.Module):
         """Return the residual stream at positions from `first` on, and this block's keys and values."""
         d, h = self.config.d_model, self.config.n_heads
         b, t, _ = x_btd.shape
-        qkv = Dense(3 * d, name="qkv")(nn.RMSNorm(name="attention_norm")(x_btd))
+        qkv = Dense(3 * d, name="qkv")(RMSNorm(name="attention_norm")(x_btd))
         q_bthk, k_bshk, v_bshk = (a.reshape(b, t, h, d // h) for a in jnp.split(qkv, 3, axis=-1))
         if past is not None:
             k_bshk, v_bshk = (
@@ -57,12 +82,12 @@ class Block(nn.Module):
                 for old, new in zip(past, (k_bshk, v_bshk), strict=True)
             )
         x_btd, q_bthk = x_btd[:, first:], q_bthk[:, first:]
-        visible = jnp.arange(k_bshk.shape[1]) <= at + first + jnp.arange(t - first)[:, None]
+        visible = jnp.arange(k_bshk.shape[1])[None] <= at + first + jnp.arange(t - first)[:, None]
         scores_bhts = jnp.einsum("bthk,bshk->bhts", q_bthk, k_bshk) * (d // h) ** -0.5
         weights_bhts = jax.nn.softmax(jnp.where(visible[None, None], scores_bhts, -jnp.inf))
         mixed_bthk = jnp.einsum("bhts,bshk->bthk", weights_bhts, v_bshk)
         x_btd = x_btd + Dense(d, name="out")(mixed_bthk.reshape(b, t - first, d))
-        hidden = Dense(self.config.mlp_ratio * d, name="up")(nn.RMSNorm(name="mlp_norm")(x_btd))
+        hidden = Dense(self.config.mlp_ratio * d, name="up")(RMSNorm(name="mlp_norm")(x_btd))
         hidden = getattr(jax.nn, self.config.activation)(hidden)
         return x_btd + Dense(d, name="down")(hidden), (k_bshk, v_bshk)
 
@@ -90,7 +115,7 @@ class Transformer(nn.Module):
                 x_btd, past, at, first if i == n - 1 else 0
             )
             pairs.append(pair)
-        return Dense(self.vocabulary, name="unembed")(nn.RMSNorm(name="final_norm")(x_btd)), pairs
+        return Dense(self.vocabulary, name="unembed")(RMSNorm(name="final_norm")(x_btd)), pairs
 
 
 def make(config, vocabulary, positions):

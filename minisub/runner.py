@@ -7,7 +7,7 @@ repeat and in all settings of a sweep that leave shapes alone.
 
 import time
 from contextlib import contextmanager
-from functools import partial
+from functools import cache, partial
 from typing import NamedTuple
 
 import jax
@@ -87,14 +87,20 @@ def begin(kind, option, settings, inputs, keys):
     return each(partial(tasks.begin, kind, option, settings), inputs, keys)
 
 
-@partial(jax.jit, static_argnames=("kind", "option"), donate_argnames="state")
-def advance(kind, option, settings, inputs, state, keys, first, last):
-    """`tasks.advance` for every repeat of a group."""
+@cache
+def advance():
+    """The program of `tasks.advance` for every repeat of a group; it donates the state."""
 
-    def one(inputs, state, key):
-        return tasks.advance(kind, option, settings, inputs, state, key, first, last)
+    def advanced(kind, option, settings, inputs, state, keys, first, last):
+        def one(inputs, state, key):
+            return tasks.advance(kind, option, settings, inputs, state, key, first, last)
 
-    return each(one, inputs, state, keys)
+        return each(one, inputs, state, keys)
+
+    # Small matrix products on a CPU lose more to being split over threads than they gain.
+    options = {"xla_cpu_multi_thread_eigen": False} if jax.default_backend() == "cpu" else None
+    named = {"static_argnames": ("kind", "option"), "donate_argnames": "state"}
+    return jax.jit(advanced, compiler_options=options, **named)
 
 
 @partial(jax.jit, static_argnames=("kind", "option"))
@@ -220,7 +226,7 @@ class Run:
             first, self.step = self.step, min(self.step + SEGMENT_STEPS, p.steps)
             done = [(self.step - first) * x for x in per_step]
             with self.timed(p, done, repeats):
-                self.carry = advance(*task, self.carry, keys, np.int32(first), np.int32(self.step))
+                self.carry = advance()(*task, self.carry, keys, np.int32(first), np.int32(self.step))
                 bad_step = np.asarray(self.carry.bad_step)
             require_finite(p, bad_step, repeats)
             yield Progress(p.name, repeats, done[0] * len(repeats))

@@ -251,6 +251,7 @@ while True:
         assert_same(state, make_state(position))
         last, kills = position, kills + 1
     assert kills >= 2
+    (checkpoints.folder / "0.removed").mkdir()
     checkpoints.save(last + 1, make_state(last + 1), {})
     names = sorted(os.listdir(checkpoints.folder), key=int)
     assert names[-1] == str(last + 1)
@@ -271,7 +272,7 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM
 assert checkpoints.restore(test_store.target)[0] == 2 and not checkpoints.notices
 os.truncate(folder / "2" / "_CHECKPOINT_METADATA", 5)
 assert checkpoints.restore(test_store.target)[0] == 1
-checkpoints.save(3, test_store.make_state(3), {})
+checkpoints.save(4, test_store.make_state(4), {})
 print(sorted(path.name for path in folder.iterdir()))
 """
     process = start(code, tmp_path / "checkpoints")
@@ -280,7 +281,7 @@ print(sorted(path.name for path in folder.iterdir()))
     refused, names = output.splitlines()
     remedy = "free some space or choose another --out."
     assert refused == f"{tmp_path}/checkpoints/3 cannot be saved (File too large); {remedy}"
-    assert names == "['1', '3', 'damaged-2']"
+    assert names == "['1', '4', 'damaged-2']"
 
 
 def test_a_folder_that_cannot_be_written_is_refused_by_save(tmp_path):
