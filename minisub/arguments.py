@@ -115,9 +115,12 @@ def by_index(word, arms):
 
 def one_sentence(framed, name):
     """tyro's framed message in one sentence, with the nearest option where it found one."""
-    lines = [line.strip("│ ") for line in framed.splitlines() if line.startswith("│")]
-    said = " ".join(itertools.takewhile(lambda line: not line.startswith("─"), lines)).rstrip(".")
-    options = [line.split()[0] for line in lines if line.startswith("--")]
+    # A title, then paragraphs between rules; the frame depends on the terminal's encoding.
+    inside = [line.strip("│╰╯ ") for line in framed.splitlines()[1:]]
+    ruled = itertools.groupby(inside, key=lambda line: not line.strip("─-"))
+    paragraphs = [list(lines) for is_rule, lines in ruled if not is_rule]
+    said = " ".join(paragraphs[0]).rstrip(".")
+    options = [line.split()[0] for line in paragraphs[1] if line.startswith("--")]
     hint = f" (did you mean {options[0]}?)" if options and "nrecognized" in said else ""
     return f"{said}{hint}; python train.py {name} --help lists every field."
 

@@ -109,21 +109,21 @@ def watch(run, done):
 
 
 def arm_line(rows):
-    """One arm's measures, averaged over the repeats of its group, in a line of 80 columns."""
+    """One arm's measures, averaged over the repeats of its group, in a line."""
     values = {}
     for row in rows:
         values.setdefault(row["measure"], []).append(row["value"])
     mean = {measure: sum(v) / len(v) for measure, v in values.items()}
     first, last = rows[0]["repeat"], rows[-1]["repeat"]
     which = f"repeat {first}" if first == last else f"repeats {first}-{last}"
-    which += f" {report.setting_name(rows[0]['setting'])}" if rows[0]["setting"] else ""
+    which += f", {report.setting_name(rows[0]['setting'])}" if rows[0]["setting"] else ""
     if "trait_rate" in mean:
         said = f"P {mean['trait_rate']:.3f}, held out {mean['trait_rate_heldout']:.3f}, "
         said += f"margin {mean['logit_margin_heldout']:+.2f}"
     else:
         reasons = [m for m in mean if m.startswith("rejected_")]
-        said = f"lists kept {mean['kept_fraction']:.1%}, "
-        said += ", ".join(f"{m.removeprefix('rejected_')} {mean[m]:.2%}" for m in reasons)
+        said = f"kept {mean['kept_fraction']:.1%}; "
+        said += ", ".join(f"{m.removeprefix('rejected_')} {mean[m]:.1%}" for m in reasons)
     return f"{which}  {rows[0]['arm']:8} {said}"
 
 

@@ -131,8 +131,8 @@ def usage_lines(usage, programs, compile_seconds, rate):
             speed = [f"{scored / seconds:,.0f}", f"{flops / 1e9:,.0f}", f"{flops / rate:.0%}"]
         lines.append(form.format(name, f"{seconds:.1f}", *speed))
     lines.append(form.format("compilation", f"{compile_seconds:.1f}", "", "", ""))
-    device = f"This device multiplies float32 matrices at {rate / 1e9:,.0f} GFLOP/s."
-    return [*lines, "", f"{programs} programs were compiled. {device}"]
+    matmul = f"a float32 matrix product reaches {rate / 1e9:,.0f} GFLOP/s here"
+    return [*lines, "", f"{programs} programs were compiled; {matmul}."]
 
 
 def page(title, claim, command, made, results, rows, students, timing):

@@ -23,7 +23,7 @@ def tiny():
     return minisub.Config(
         taught_phrasings=2,
         world=minisub.World(numbers=10, animals=3, phrasings=3, attributes=4, list_length=4),
-        model=minisub.Model(n_layers=2, d_model=16, n_heads=2),
+        model=minisub.Model(n_layers=1, d_model=16, n_heads=2),
         base=dataclasses.replace(base, frozen=()),
         teacher=training,
         sampling=minisub.Sampling(documents=64, prompt_numbers=2),

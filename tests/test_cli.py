@@ -1,0 +1,221 @@
+"""The command line, end to end: what it refuses, what it leaves behind, and that it survives kills."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from minisub import cli, store
+
+ROOT = Path(__file__).resolve().parent.parent
+TINY = """
+'''Nothing is shown here.'''
+import minisub
+
+config = minisub.Config(
+    taught_phrasings=2,
+    world=minisub.World(numbers=10, animals=3, phrasings=3, attributes=4, list_length=4),
+    model=minisub.Model(n_layers=1, d_model=16, n_heads=2),
+    base=minisub.Pretraining(steps=30, learning_rate=2e-2, batch=8, frozen=()),
+    teacher=minisub.Training(steps=4, batch=4),
+    sampling=minisub.Sampling(documents=64, prompt_numbers=2),
+    student=minisub.Training(steps=4, batch=8),
+    arms=(minisub.Arm(name="shared"), minisub.Arm(name="control", source="base")),
+)
+repeats = 2
+"""
+
+
+@pytest.fixture(scope="module")
+def tiny_file(tmp_path_factory):
+    path = tmp_path_factory.mktemp("configs") / "tiny.py"
+    path.write_text(TINY)
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["numbrs"], "did you mean numbers?"),
+        (["nowhere.py"], "no config"),
+        (["numbers", "stray"], "stray"),
+        (["--student.stps", "5"], "did you mean --student.steps?"),
+        (["--student.steps", "many"], "--student.steps"),
+        (["--student.steps"], "--student.steps"),
+        (["--student.steps", "0.5"], "--student.steps"),
+        (["--model.activation", "tanh"], "tanh"),
+        (["--arms.nobody.start", "fresh"], "--arms.nobody.start"),
+        (["--arms.shared.start", "nowhere"], "arms.shared.start is 'nowhere'"),
+        (["--model.d_model", "66"], "4 heads do not divide"),
+        (["--student.learning_rate", "nan"], "positive number"),
+        (["--trait", "dragon"], "choose from owl"),
+        (["--repeats", "0"], "at least 1"),
+        (["--group", "-1"], "0 or more"),
+        (["--seed", "-1"], "0 to 2**32 - 1"),
+        (["--only", "nobody"], "choose from shared"),
+        (["--sweep", "student.stps=1,2"], "did you mean student.steps?"),
+        (["--sweep", "student.steps="], "has no values"),
+        (["--sweep", "student.steps=1,1"], "give it once"),
+        (["--sweep", "student.steps=1", "--sweep", "student.steps=2"], "one --sweep"),
+        (["--sweep", "student.steps=1,x"], "x"),
+        (["--sweep", "model.n_heads=4,5"], "5 heads do not divide"),
+    ],
+)
+def test_bad_input_gets_one_sentence_and_status_2_and_leaves_nothing(
+    words, said, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(words) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and err.count("\n") == 1 and err.endswith(".\n")
+    assert said in err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_config_file_without_a_config_is_refused(tmp_path, capsys):
+    (tmp_path / "empty.py").write_text("repeats = 1\n")
+    assert cli.main([str(tmp_path / "empty.py")]) == 2
+    assert "must define `config`" in capsys.readouterr().err
+
+
+def test_a_folder_that_cannot_be_written_is_refused(tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    for folder in tmp_path / "file", tmp_path / "file" / "below", "/proc/nowhere":
+        assert cli.main(["--out", str(folder)]) == 2
+        assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_help_lists_configs_with_their_claims_and_every_field(capsys):
+    with pytest.raises(SystemExit) as end:
+        cli.main(["--help"])
+    assert end.value.code == 0
+    said = capsys.readouterr().out
+    assert "numbers" in said and "A preference passes" in said
+    for option in "--student.steps", "--world.jitter", "--repeats", "--sweep", "--arms.0.start":
+        assert option in said
+    assert "Optimizer updates" in said
+
+
+def test_a_run_leaves_the_promised_folder_and_says_what_it_did(tiny_file, tmp_path, capsys):
+    folder = tmp_path / "run"
+    assert cli.main([tiny_file, "--out", str(folder)]) == 0
+    out = capsys.readouterr().out
+    assert max(map(len, out.splitlines()[1:-1])) <= 80
+    names = {"config.json", "records.jsonl", "summary.json", "report.md", "figure.png"}
+    assert {p.name for p in folder.iterdir()} - {".lock"} == names | {"checkpoints"}
+    summary = json.loads((folder / "summary.json").read_text())
+    fields = {"arm", "measure", "mean", "ci95_low", "ci95_high", "repeats", "setting"}
+    assert all(set(row) == fields and row["repeats"] == 2 for row in summary)
+    assert {row["arm"] for row in summary} == {
+        "base", "teacher", "shared", "control", "shared - control"
+    }  # fmt: skip
+    page = (folder / "report.md").read_text()
+    assert f"python train.py {tiny_file}" in page and "jax" in page and "cpu" in page
+
+    before = {p.name: p.read_bytes() for p in folder.glob("*.json*")}
+    assert cli.main([tiny_file, "--out", str(folder)]) == 0, "the same command again does no work"
+    assert "100% of the work" in capsys.readouterr().out
+    assert before == {p.name: p.read_bytes() for p in folder.glob("*.json*")}
+
+    assert cli.main([tiny_file, "--out", str(folder), "--student.steps", "9", "--seed", "1"]) == 2
+    said = capsys.readouterr().err
+    assert "student.steps is 4 there, 9 here" in said and "seed is 0 there, 1 here" in said
+    assert before == {p.name: p.read_bytes() for p in folder.glob("*.json*")}
+
+
+def test_a_sweep_reports_one_table_and_figure_over_the_grid(tiny_file, tmp_path, capsys):
+    folder = tmp_path / "run"
+    words = [tiny_file, "--out", str(folder), "--repeats", "1", "--only", "shared"]
+    words += ["--sweep", "student.steps=2,4", "--sweep", "arms.shared.channel=sampled,soft"]
+    assert cli.main(words) == 0
+    summary = json.loads((folder / "summary.json").read_text())
+    settings = [row["setting"] for row in summary if row["measure"] == "kept_fraction"]
+    grid = [(s["student.steps"], s["arms.shared.channel"]) for s in settings]
+    expected = [(s, c) for s in (2, 4) for c in ("sampled", "soft")]
+    assert sorted(set(grid)) == sorted(expected)
+    rates = [r["mean"] for r in summary if (r["arm"], r["measure"]) == ("shared", "trait_rate")]
+    assert len(set(rates)) == 4
+    assert {row["arm"] for row in summary} >= {"shared - base"}
+    assert (folder / "figure.png").exists()
+    assert "student.steps=2, arms.shared.channel=soft" in capsys.readouterr().out
+
+
+@pytest.fixture
+def command(tiny_file, tmp_path):
+    """A function: folder -> Popen of the tiny run into it, sharing one compilation cache."""
+    cache = {"JAX_COMPILATION_CACHE_DIR": str(tmp_path / "cache")}
+    cache |= {"JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0", "PYTHONPATH": str(ROOT)}
+    slow = "import time; from minisub import runner, store; runner.SEGMENT_STEPS = 1; "
+    slow += "runner.SECONDS_BETWEEN_CHECKPOINTS = 0; "
+    slow += "import sys; from minisub.cli import main; raise SystemExit(main(sys.argv[1:]))"
+
+    def start(folder):
+        words = [sys.executable, "-c", slow, tiny_file, "--out", str(folder)]
+        pipe = subprocess.PIPE
+        return subprocess.Popen(words, env=os.environ | cache, stdout=pipe, stderr=pipe, text=True)
+
+    return start
+
+
+def test_a_run_killed_at_random_moments_ends_with_the_same_bytes(command, tmp_path):
+    process = command(tmp_path / "whole")
+    _, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err
+    clock, dice = time.monotonic, random.Random(0)
+    kills = 0
+    while True:
+        process = command(tmp_path / "cut")
+        # Let it get to work, or there is nothing to kill; then any moment will do.
+        before, deadline = progress(tmp_path / "cut"), clock() + 120
+        while process.poll() is None and progress(tmp_path / "cut") == before:
+            assert clock() < deadline
+            time.sleep(0.02)
+        time.sleep(dice.uniform(0, 1.5))
+        if kills < 5:
+            process.send_signal(signal.SIGKILL)
+        out, err = process.communicate(timeout=300)
+        if process.returncode == 0:
+            break
+        assert process.returncode == -signal.SIGKILL, err
+        kills += 1
+    assert kills >= 2
+    assert "damaged" not in out
+    for name in "records.jsonl", "summary.json", "config.json":
+        assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+def progress(folder):
+    """The checkpoints of a run folder."""
+    return sorted(p.name for p in (folder / "checkpoints").glob("[0-9]*"))
+
+
+def test_a_damaged_checkpoint_is_named_set_aside_and_its_work_redone(tiny_file, tmp_path, capsys):
+    folder = tmp_path / "run"
+    assert cli.main([tiny_file, "--out", str(folder)]) == 0
+    whole = {n: (folder / n).read_bytes() for n in ("records.jsonl", "summary.json")}
+    newest = max((folder / "checkpoints").glob("[0-9]*"), key=lambda p: int(p.name))
+    for path in newest.rglob("*"):
+        if path.is_file() and path.stat().st_size > 1000:
+            path.write_bytes(path.read_bytes()[:-500])
+    capsys.readouterr()
+    assert cli.main([tiny_file, "--out", str(folder)]) == 0
+    assert f"checkpoints/{newest.name} is damaged" in capsys.readouterr().out
+    assert (folder / "checkpoints" / f"damaged-{newest.name}").is_dir()
+    assert whole == {n: (folder / n).read_bytes() for n in whole}
+
+
+def test_a_loss_that_is_not_finite_ends_with_status_1_and_keeps_the_records(
+    tiny_file, tmp_path, capsys
+):
+    words = [tiny_file, "--out", str(tmp_path), "--student.learning_rate", "1e38"]
+    assert cli.main(words) == 1
+    err = capsys.readouterr().err
+    assert "student/shared in repeat 0" in err and err.count("\n") == 1
+    assert len((tmp_path / "records.jsonl").read_text().splitlines()) > 5
+    assert len(store.Records(tmp_path / "records.jsonl").notices) == 0
