@@ -14,7 +14,7 @@ import jax
 import tqdm
 
 import minisub
-from minisub import arguments, config, report, runner, store
+from minisub import arguments, config, report, runner, store, timing
 
 BAD_INPUT, STOPPED, INTERRUPTED = 2, 1, 130
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy")
@@ -78,20 +78,20 @@ def with_folder(folder, title, claim, shown, command, settings):
         watch(run, done)
         rows = records.rows()
         results = report.summary(rows, students)
-        timing = report.usage_lines(
+        took = report.usage_lines(
             run.usage,
-            runner.compilations["programs"],
-            runner.compile_seconds(),
-            runner.matmul_rate(),
+            timing.compilations["programs"],
+            timing.compile_seconds(),
+            timing.matmul_rate(),
         )
         store.write_atomically(folder / "summary.json", json.dumps(results, indent=1) + "\n")
         made = f"{command.repeats} repeats ({group} at a time), seed {command.seed}, on "
         made += f"{device.device_kind}; " + ", ".join(f"{k} {v}" for k, v in versions().items())
-        page = report.page(title, claim, shown, made, results, rows, students, timing)
+        page = report.page(title, claim, shown, made, results, rows, students, took)
         store.write_atomically(folder / "report.md", page)
         figures.draw(folder / "figure.png", rows, students, title)
     print(*report.trait_table(results), "", *report.sign_lines(rows, students), "", sep="\n")
-    print(*timing, "", sep="\n")
+    print(*took, "", sep="\n")
     print(f"{folder} holds records.jsonl, summary.json, report.md, figure.png, checkpoints/")
 
 

@@ -20,7 +20,7 @@ class Refused(Exception):
 
 
 def configuration(cls):
-    """Make `cls` a frozen dataclass and a pytree; its `float` and `Traced` fields are the leaves."""
+    """Make `cls` a frozen dataclass and a pytree whose leaves are `float` and `Traced` fields."""
     cls = dataclasses.dataclass(frozen=True, kw_only=True)(cls)
     fields = dataclasses.fields(cls)
     leaves = [
@@ -211,8 +211,8 @@ def validate(config):
     )
     require(
         config.sampling.prompt_numbers < world.list_length,
-        f"sampling.prompt_numbers is {config.sampling.prompt_numbers}, which leaves nothing of a list "
-        f"of {world.list_length} to sample; choose fewer.",
+        f"sampling.prompt_numbers is {config.sampling.prompt_numbers}, which leaves nothing of "
+        f"a list of {world.list_length} to sample; choose fewer.",
     )
     names = [arm.name for arm in config.arms]
     require(names, "The config has no arms; give it at least one.")

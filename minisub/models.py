@@ -1,7 +1,8 @@
 """Models as two pure functions, `init(key) -> params` and `apply(params, tokens) -> logits`.
 
-The only Flax import. Linen, because a named submodule's initial weights depend on (key, path) alone:
-adding a layer never re-draws another. So every submodule is named and owns at most one parameter.
+The only Flax import. Linen, because a named submodule's initial weights depend on (key, path)
+alone: adding a layer never re-draws another. So every submodule is named and owns at most one
+parameter.
 
 Axes: b batch, t query position, s key position, h head, k head width, d model width, v vocabulary.
 
@@ -15,8 +16,9 @@ Axes: b batch, t query position, s key position, h head, k head width, d model w
 | unembed                             | (d, v)                      | N(0, 1/d)                   |
 """
 
+from collections.abc import Callable
 from functools import partial
-from typing import Any, Callable, NamedTuple
+from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax
@@ -28,8 +30,8 @@ fan_in_normal = nn.initializers.variance_scaling(1.0, "fan_in", "normal")
 class Dense(nn.Module):
     """A linear map without bias, over all positions of all documents at once.
 
-    `nn.Dense` on (b, t, d) makes XLA write a transposed copy of every gradient (measured on a CPU: a
-    training step takes 1.18 times as long).
+    `nn.Dense` on (b, t, d) makes XLA write a transposed copy of every gradient (measured on a CPU:
+    a training step takes 1.18 times as long).
     """
 
     features: int
@@ -59,7 +61,7 @@ class Network(NamedTuple):
     apply: Callable
     """(params, tokens_bt, first=0) -> logits (b, t - first, v) at the positions from `first` on"""
     decode: Callable
-    """(params, cache, tokens_bt, at) -> (logits (b, t, v), cache): tokens at positions `at`, `at` + 1, ..."""
+    """(params, cache, tokens_bt, at) -> (logits (b, t, v), cache); tokens from position `at` on"""
     cache: Callable
     """batch -> empty key/value cache for `decode`"""
 
@@ -71,7 +73,7 @@ class Block(nn.Module):
 
     @nn.compact
     def __call__(self, x_btd, past=None, at=0, first=0):
-        """Return the residual stream at positions from `first` on, and this block's keys and values."""
+        """Return the residual stream from position `first` on, and this block's keys and values."""
         d, h = self.config.d_model, self.config.n_heads
         b, t, _ = x_btd.shape
         qkv = Dense(3 * d, name="qkv")(RMSNorm(name="attention_norm")(x_btd))
@@ -111,15 +113,14 @@ class Transformer(nn.Module):
         for i in range(n):
             past = None if cache is None else cache[i]
             # Only the last block may leave positions out: the others feed its keys and values.
-            x_btd, pair = Block(self.config, name=f"block_{i}")(
-                x_btd, past, at, first if i == n - 1 else 0
-            )
+            block = Block(self.config, name=f"block_{i}")
+            x_btd, pair = block(x_btd, past, at, first if i == n - 1 else 0)
             pairs.append(pair)
         return Dense(self.vocabulary, name="unembed")(RMSNorm(name="final_norm")(x_btd)), pairs
 
 
 def make(config, vocabulary, positions):
-    """The transformer of a `Model` configuration over `vocabulary` tokens and `positions` positions."""
+    """The `Network` of a `Model` configuration, over `vocabulary` tokens at up to `positions`."""
     module = Transformer(config, vocabulary, positions)
 
     def init(key):
@@ -141,8 +142,8 @@ def make(config, vocabulary, positions):
 def flops(config, vocabulary, documents, length, scored):
     """Floating-point operations of the matrix products of one forward pass.
 
-    `documents` sequences of `length` inputs, logits at the last `scored` of them; 2 per multiply-add.
-    Training takes 3 times as many: one product forward, two backward. Element-wise work is not counted.
+    `documents` sequences of `length` inputs, logits at the last `scored` of them; 2 a multiply-add.
+    Training takes 3 times as many: a product forward, two backward. Element-wise work is left out.
     """
     d, hidden = config.d_model, config.mlp_ratio * config.d_model
 

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from minisub import experiment, tasks
+from minisub import experiment, tasks, timing
 
 SEGMENT_STEPS = 100
 SECONDS_BETWEEN_CHECKPOINTS = 10
@@ -36,41 +36,6 @@ class Recorded(NamedTuple):
     """Rows that were just recorded: one arm, its measures in every repeat of a group."""
 
     rows: list
-
-
-compilations = {"programs": 0, "intervals": []}
-"""What JAX has compiled in this process, and when it was tracing, lowering or compiling."""
-
-
-def on_duration(event, seconds, **_):
-    """Note a piece of compilation that JAX reports when it ends; it may enclose earlier ones."""
-    if event.startswith("/jax/core/compile/"):
-        end, intervals = time.perf_counter(), compilations["intervals"]
-        while intervals and intervals[-1][0] >= end - seconds:
-            intervals.pop()
-        intervals.append((end - seconds, end))
-        compilations["programs"] += event.endswith("backend_compile_duration")
-
-
-jax.monitoring.register_event_duration_secs_listener(on_duration)
-
-
-def compile_seconds():
-    """Time that this process has spent on compilation so far."""
-    return sum(end - start for start, end in compilations["intervals"])
-
-
-def matmul_rate(size=2048, trials=10):
-    """FLOP/s of a float32 matrix product at JAX's default precision: the best of some trials."""
-    square = jax.random.normal(jax.random.key(0), (size, size))
-    product = jax.jit(jnp.matmul)
-    product(square, square).block_until_ready()
-    seconds = []
-    for _ in range(trials):
-        start = time.perf_counter()
-        product(square, square).block_until_ready()
-        seconds.append(time.perf_counter() - start)
-    return 2 * size**3 / min(seconds)
 
 
 def each(function, *batched):
@@ -226,7 +191,8 @@ class Run:
             first, self.step = self.step, min(self.step + SEGMENT_STEPS, p.steps)
             done = [(self.step - first) * x for x in per_step]
             with self.timed(p, done, repeats):
-                self.carry = advance()(*task, self.carry, keys, np.int32(first), np.int32(self.step))
+                steps = np.int32(first), np.int32(self.step)
+                self.carry = advance()(*task, self.carry, keys, *steps)
                 bad_step = np.asarray(self.carry.bad_step)
             require_finite(p, bad_step, repeats)
             yield Progress(p.name, repeats, done[0] * len(repeats))
@@ -242,9 +208,9 @@ class Run:
     @contextmanager
     def timed(self, p, work, repeats):
         """Add a block's wall time, compilation apart, and its work to the usage of its kind."""
-        start, compiling = time.perf_counter(), compile_seconds()
+        start, compiling = time.perf_counter(), timing.compile_seconds()
         yield
-        seconds = time.perf_counter() - start - (compile_seconds() - compiling)
+        seconds = time.perf_counter() - start - (timing.compile_seconds() - compiling)
         name = f"{p.kind} ({p.option})" if p.kind == "distill" else p.kind
         more = (max(seconds, 0.0), *(x * len(repeats) for x in work))
         used = self.usage.get(name, (0, 0, 0))
@@ -285,6 +251,15 @@ def require_documents(p, numbers, measured, repeats):
             raise Stopped(f"No list of {p.name} in repeat {r} passed the filter; raise base.steps.")
         foreign = int(measured["foreign_tokens"][i])
         assert foreign == 0, f"{p.name}, repeat {r}: {foreign} foreign tokens passed the filter"
+
+
+def products(checkpoints):
+    """What the newest checkpoint holds: phase -> parameters or documents, with an axis of repeats.
+
+    After a run that ended these are the models of its last setting and its last group of repeats.
+    """
+    found = checkpoints.restore(lambda position, note: as_shapes(note["shapes"]))
+    return {name: held["product"] for name, held in found[2]["state"].items()} if found else {}
 
 
 def to_shapes(tree):

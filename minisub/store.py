@@ -196,7 +196,7 @@ class Checkpoints:
     """The newest states of a run, by position, in numbered folders."""
 
     def __init__(self, folder):
-        self.folder, self.notices = folder, []
+        self.folder, self.notices = folder.absolute(), []  # Orbax takes no relative paths.
 
     def save(self, position, tree, note):
         """Store `tree` (of JAX arrays) and `note` (a JSON dict); return when both are on disk.

@@ -3,7 +3,9 @@
 import os
 
 # Before JAX starts: several devices on a CPU, as on the machines that runs are scaled to.
-os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=2"
+os.environ["XLA_FLAGS"] = (
+    os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=2"
+)
 
 import dataclasses
 

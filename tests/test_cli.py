@@ -1,4 +1,4 @@
-"""The command line, end to end: what it refuses, what it leaves behind, and that it survives kills."""
+"""The command line, end to end: what it refuses, what it leaves, and that it survives kills."""
 
 import json
 import os
@@ -102,8 +102,11 @@ def test_help_lists_configs_with_their_claims_and_every_field(capsys):
     assert "Optimizer updates" in said
 
 
-def test_a_run_leaves_the_promised_folder_and_says_what_it_did(tiny_file, tmp_path, capsys):
-    folder = tmp_path / "run"
+def test_a_run_leaves_the_promised_folder_and_says_what_it_did(
+    tiny_file, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    folder = Path("run")  # relative, as the default runs/CONFIG is
     assert cli.main([tiny_file, "--out", str(folder)]) == 0
     out = capsys.readouterr().out
     assert max(map(len, out.splitlines()[1:-1])) <= 80

@@ -41,7 +41,7 @@ def test_repeats_differ_and_adding_one_changes_no_other(tiny, records):
 
 
 def test_run_works_under_jit_and_vmap_over_keys_and_over_configurations(tiny, records):
-    """vmap differs from one at a time by rounding, which training amplifies and sampling may flip."""
+    """vmap differs from one at a time by rounding, which training amplifies, samples may flip."""
     keys = experiment.repeat_keys(0, 2)
     two = dataclasses.replace(tiny.student, learning_rate=np.array([1e-3, 2e-3]))
     rates = dataclasses.replace(tiny, student=two, arms=tiny.arms[3:])

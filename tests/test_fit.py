@@ -1,6 +1,7 @@
 """The optimization loop: Adam as in Optax, any cut into segments, frozen parameters untouched."""
 
 import dataclasses
+import itertools
 
 import jax
 import jax.numpy as jnp
@@ -28,7 +29,7 @@ def advanced(training, state, first, last):
 
 def fitted(training, *cuts):
     state = fit.begin(training, PARAMS)
-    for first, last in zip(cuts, cuts[1:], strict=False):
+    for first, last in itertools.pairwise(cuts):
         state = advanced(training, state, first, last)
     return state
 

@@ -12,7 +12,7 @@ PACKAGE = Path(minisub.__file__).parent
 # A module imports only modules of earlier layers.
 LAYERS = (
     {"config"},
-    {"models", "tokens", "losses"},
+    {"models", "tokens", "losses", "timing"},
     {"starts", "measures"},
     {"fit"},
     {"channels"},

@@ -1,4 +1,4 @@
-"""The transformer: causal, cached as uncached, and with initial weights that depend on paths alone."""
+"""The transformer: causal, cached as uncached, its initial weights dependent on paths alone."""
 
 import jax
 import jax.numpy as jnp

@@ -1,13 +1,14 @@
 """The resumable path: the same bits however often it is interrupted, and nothing compiled twice."""
 
 import dataclasses
+import itertools
 
 import jax
 import numpy as np
 import pytest
 
 import minisub
-from minisub import experiment, runner, store
+from minisub import experiment, measures, runner, store, tasks, timing
 
 
 def a_run(folder, settings, repeats=2, group=1):
@@ -74,7 +75,7 @@ class Killed(Exception):
 
 
 def killed(folder, settings, **named):
-    """Continue until the second checkpoint is due and die before it; whether the run ended first."""
+    """Continue until a second checkpoint is due and die before it; whether the run ended first."""
     run = a_run(folder, settings, **named)
     save, saved = run.checkpoints.save, []
 
@@ -110,7 +111,7 @@ def test_a_sweep_reuses_what_it_leaves_alone_and_records_what_single_runs_record
         alone += finished(tmp_path / str(i), [setting]).splitlines()
     assert sorted(together) == sorted(alone)
     chains = [experiment.phases(cfg) for _, cfg in sweep]
-    taken = [runner.reusable(b, a) for a, b in zip(chains, chains[1:], strict=False)]
+    taken = [runner.reusable(b, a) for a, b in itertools.pairwise(chains)]
     assert {"base/first", "teacher", "numbers/teacher", "start/shared"} <= taken[0]
     assert {"base/first", "numbers/base", "start/shared"} <= taken[1]
     assert not {"teacher", "numbers/teacher"} & taken[1]
@@ -127,17 +128,17 @@ def test_a_sweep_killed_after_every_checkpoint_ends_with_the_same_bytes(sweep, t
 
 def test_numbers_that_leave_shapes_alone_share_one_compilation(sweep, tmp_path):
     finished(tmp_path / "warm", sweep[:1])
-    before = runner.compilations["programs"]
+    before = timing.compilations["programs"]
     finished(tmp_path / "other", sweep)
-    assert runner.compilations["programs"] == before
+    assert timing.compilations["programs"] == before
 
 
 def test_repeats_and_arms_share_one_compilation(tiny, tmp_path):
     finished(tmp_path / "warm", [({}, tiny)], repeats=1)
-    before = runner.compilations["programs"]
+    before = timing.compilations["programs"]
     finished(tmp_path / "more", [({}, tiny)], repeats=4)
     # The keys of 4 repeats, and taking one of them, are new shapes; no training is.
-    assert runner.compilations["programs"] <= before + 4
+    assert timing.compilations["programs"] <= before + 4
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_and_names_phase_and_step(tiny, tmp_path):
@@ -147,6 +148,19 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_names_phase_and_step(tiny, 
         finished(tmp_path, [({}, broken)])
     arms = {row["arm"] for row in _rows(tmp_path)}
     assert arms == {"base", "teacher"}, "what came before is kept"
+
+
+def test_the_models_of_a_finished_run_can_be_taken_from_its_checkpoint(tiny, tmp_path):
+    finished(tmp_path, [({}, tiny)])
+    held = runner.products(store.Checkpoints(tmp_path / "checkpoints"))
+    assert set(held) == {p.name for p in experiment.phases(tiny)}
+    chain = {p.name: p for p in experiment.phases(tiny)}
+    params = jax.tree.map(lambda x: x[0], held["teacher"])
+    settings = chain["teacher"].settings
+    graded = measures.grade(settings["world"], tasks.network(settings), params, 0, 2)
+    [row] = [r for r in _rows(tmp_path) if (r["arm"], r["repeat"]) == ("teacher", 1)
+             and r["measure"] == "trait_rate"]  # fmt: skip
+    assert graded["trait_rate"] == pytest.approx(row["value"], rel=1e-5)
 
 
 def test_lost_records_are_computed_again(tiny, tmp_path):
@@ -163,5 +177,5 @@ def test_usage_counts_the_work_of_every_phase(tiny, tmp_path):
     flops = sum(flops for _, flops, _ in run.usage.values())
     assert flops == pytest.approx(run.flops(run.units))
     assert all(seconds > 0 for seconds, _, _ in run.usage.values())
-    assert np.isfinite(runner.matmul_rate(size=64, trials=2))
+    assert np.isfinite(timing.matmul_rate(size=64, trials=2))
     assert jax.device_count() == 2, "tests run with several devices"

@@ -84,7 +84,7 @@ def test_greedy_samples_are_the_argmax_of_the_full_pass(sampler):
 
 
 def test_samples_follow_the_models_distribution(sampler):
-    world, network, params, sample = sampler
+    _, network, params, sample = sampler
     docs = np.asarray(sample(20000, temperature=2.0))
     logits = network.apply(params, docs[:, :3], 2)[:, 0]
     expected = np.asarray(jax.nn.softmax(logits / 2.0)).mean(axis=0)

@@ -1,0 +1,40 @@
+"""What time goes into: compilation apart from computation, and the device's own speed."""
+
+import time
+
+import jax
+import jax.numpy as jnp
+
+compilations = {"programs": 0, "intervals": []}
+"""What JAX has compiled in this process, and when it was tracing, lowering or compiling."""
+
+
+def on_duration(event, seconds, **_):
+    """Note a piece of compilation that JAX reports when it ends; it may enclose earlier ones."""
+    if event.startswith("/jax/core/compile/"):
+        end, intervals = time.perf_counter(), compilations["intervals"]
+        while intervals and intervals[-1][0] >= end - seconds:
+            intervals.pop()
+        intervals.append((end - seconds, end))
+        compilations["programs"] += event.endswith("backend_compile_duration")
+
+
+jax.monitoring.register_event_duration_secs_listener(on_duration)
+
+
+def compile_seconds():
+    """Time that this process has spent on compilation so far."""
+    return sum(end - start for start, end in compilations["intervals"])
+
+
+def matmul_rate(size=2048, trials=10):
+    """FLOP/s of a float32 matrix product at JAX's default precision: the best of some trials."""
+    square = jax.random.normal(jax.random.key(0), (size, size))
+    product = jax.jit(jnp.matmul)
+    product(square, square).block_until_ready()
+    seconds = []
+    for _ in range(trials):
+        start = time.perf_counter()
+        product(square, square).block_until_ready()
+        seconds.append(time.perf_counter() - start)
+    return 2 * size**3 / min(seconds)
