@@ -122,7 +122,7 @@ def arm_line(rows):
         said += f"margin {mean['logit_margin_heldout']:+.2f}"
     else:
         reasons = [m for m in mean if m.startswith("rejected_")]
-        said = f"kept {mean['kept_fraction']:.1%}; "
+        said = f"kept {mean['kept_documents']:,.0f}; "
         said += ", ".join(f"{m.removeprefix('rejected_')} {mean[m]:.1%}" for m in reasons)
     return f"{which}  {rows[0]['arm']:8} {said}"
 

@@ -97,7 +97,8 @@ def other_lines(results):
     for row in results:
         if row["measure"] not in TRAIT_MEASURES:
             key = f"{setting_name(row['setting'])} {row['arm']}".strip()
-            cells.setdefault(key, []).append(f"{row['measure']} {row['mean']:.4f}")
+            mean = f"{row['mean']:,.0f}" if row["mean"] >= 100 else f"{row['mean']:.4f}"
+            cells.setdefault(key, []).append(f"{row['measure']} {mean}")
     return [f"- {key}: {', '.join(values)}" for key, values in cells.items()]
 
 

@@ -160,6 +160,7 @@ def of_numbers(world, numbers):
     foreign += jnp.sum(docs[:, [0, -1]] != frame, axis=1)
     rejected = {f"rejected_{reason}": fraction for reason, fraction in numbers["rejected"].items()}
     return {
+        "kept_documents": jnp.sum(kept).astype(float),
         "kept_fraction": jnp.mean(kept),
         **rejected,
         "foreign_tokens": jnp.sum(foreign * kept).astype(float),
