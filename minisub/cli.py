@@ -55,17 +55,16 @@ def perform(words):
 
 
 def with_folder(folder, title, claim, shown, command, settings):
-    """Perform all settings into `folder`; leave records, summary, report and figure there."""
-    from minisub import figures  # late: --help and refusals need not wait for matplotlib
-
+    """Perform all settings into `folder`, or what is left of them, and write the results there."""
     device = jax.devices()[0]
-    default_group = 1 if device.platform == "cpu" else command.repeats
-    group = min(command.group or default_group, command.repeats)
+    all_at_once = command.repeats if device.platform != "cpu" else 1
+    group = min(command.group or all_at_once, command.repeats)
     students = [arm.name for arm in settings[0][1].arms]
     scale = {"repeats": command.repeats, "seed": command.seed, "group": group}
+    made = {**scale, "device": device.device_kind, **versions()}
     identity = {"config": title, **config.leaves(command.config), "students": students}
-    identity |= {"sweep": command.sweep, **scale, "device": device.device_kind, **versions()}
-    with store.claim(folder, json.loads(json.dumps(identity))):
+    identity = json.loads(json.dumps(identity | {"sweep": command.sweep} | made))
+    with store.claim(folder, identity):
         records = store.Records(folder / "records.jsonl")
         checkpoints = store.Checkpoints(folder / "checkpoints")
         run = runner.Run(settings, **scale, records=records, checkpoints=checkpoints)
@@ -76,20 +75,22 @@ def with_folder(folder, title, claim, shown, command, settings):
         if done:
             print(f"continuing after {done / run.flops(run.units):.0%} of the work")
         watch(run, done)
-        rows = records.rows()
-        results = report.summary(rows, students)
-        took = report.usage_lines(
-            run.usage,
-            timing.compilations["programs"],
-            timing.compile_seconds(),
-            timing.matmul_rate(),
-        )
-        store.write_atomically(folder / "summary.json", json.dumps(results, indent=1) + "\n")
-        made = f"{command.repeats} repeats ({group} at a time), seed {command.seed}, on "
-        made += f"{device.device_kind}; " + ", ".join(f"{k} {v}" for k, v in versions().items())
-        page = report.page(title, claim, shown, made, results, rows, students, took)
-        store.write_atomically(folder / "report.md", page)
-        figures.draw(folder / "figure.png", rows, students, title)
+        with store.refusing(f"{folder} cannot be written", store.NO_SPACE):
+            write_results(folder, title, claim, shown, made, students, records.rows(), run.usage)
+
+
+def write_results(folder, title, claim, shown, made, students, rows, usage):
+    """Write summary, report and figure, and print the tables."""
+    from minisub import figures  # late: --help and refusals need not wait for matplotlib
+
+    results = report.summary(rows, students)
+    compiled = timing.compilations["programs"], timing.compile_seconds()
+    took = report.usage_lines(usage, *compiled, timing.matmul_rate())
+    made = ", ".join(f"{name} {value}" for name, value in made.items())
+    page = report.page(title, claim, shown, made, results, rows, students, took)
+    store.write_atomically(folder / "summary.json", json.dumps(results, indent=1) + "\n")
+    store.write_atomically(folder / "report.md", page)
+    figures.draw(folder / "figure.png", rows, students, title)
     print(*report.trait_table(results), "", *report.sign_lines(rows, students), "", sep="\n")
     print(*took, "", sep="\n")
     print(f"{folder} holds records.jsonl, summary.json, report.md, figure.png, checkpoints/")

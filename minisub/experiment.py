@@ -22,42 +22,33 @@ from minisub.tasks import Phase
 
 def phases(cfg):
     """The phases of a repeat of `cfg` (a `Config`), in order."""
-    settings = {"world": cfg.world, "model": cfg.model}
-    trait = {"trait": tokens.ANIMALS.index(cfg.trait), "taught": cfg.taught_phrasings}
-
-    def trained(name, kind, training, inputs, key, **named):
-        own = settings | trait | {"training": training} | named.pop("more", {})
-        return Phase(name, kind, own, inputs, key, steps=training.steps, **named)
-
+    seen = {"world": cfg.world, "model": cfg.model}
+    graded = seen | {"trait": tokens.ANIMALS.index(cfg.trait), "taught": cfg.taught_phrasings}
+    pretrain, teach = graded | {"training": cfg.base}, graded | {"training": cfg.teacher}
+    emit = seen | {"sampling": cfg.sampling}
+    distill = graded | emit | {"training": cfg.student}
     chain = []
     for which, arm in ("first", "base"), ("second", ""):
-        origin = f"origin/{which}"
+        origin, base = f"origin/{which}", f"base/{which}"
         chain += [
-            Phase(origin, "initialize", settings, {}, origin),
-            trained(f"base/{which}", "pretrain", cfg.base, {"start": origin}, "base data", arm=arm),
+            Phase(origin, "initialize", seen, {}, origin),
+            Phase(base, "pretrain", pretrain, {"start": origin}, "base data", arm=arm),
         ]
-    chain += [
-        trained("teacher", "teach", cfg.teacher, {"start": "base/first"}, "taught", arm="teacher")
-    ]
+    chain += [Phase("teacher", "teach", teach, {"start": "base/first"}, "taught", arm="teacher")]
     emitters = {"teacher": "teacher", "base": "base/first"}
-    sampling = {"sampling": cfg.sampling}
     for source, emitter in emitters.items():
         if any(arm.source == source for arm in cfg.arms):
-            name, emits = f"numbers/{source}", {"emitter": emitter}
-            chain += [Phase(name, "emit", settings | sampling, emits, name, arm=source)]
+            name = f"numbers/{source}"
+            chain += [Phase(name, "emit", emit, {"emitter": emitter}, name, arm=source)]
+    bases = {"origin": "base/first", "other": "base/second"}
     for arm in cfg.arms:
         start, student = f"start/{arm.name}", f"student/{arm.name}"
-        bases = {"origin": "base/first", "other": "base/second"}
-        shown = {
-            "start": start,
-            "numbers": f"numbers/{arm.source}",
-            "emitter": emitters[arm.source],
-        }
-        named = {"more": sampling, "option": arm.channel, "arm": arm.name}
+        emitted = {"numbers": f"numbers/{arm.source}", "emitter": emitters[arm.source]}
+        shown = {"start": start} | emitted
+        # All students share a stream: they differ in what the config says and in nothing else.
         chain += [
-            Phase(start, "start", {}, bases, start, option=arm.start),
-            # One stream for all arms: they differ in what the config says and in nothing else.
-            trained(student, "distill", cfg.student, shown, "student data", **named),
+            Phase(start, "start", {}, bases, start, arm.start),
+            Phase(student, "distill", distill, shown, "student data", arm.channel, arm.name),
         ]
     return chain
 

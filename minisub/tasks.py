@@ -31,8 +31,11 @@ class Phase(NamedTuple):
     """The start or the channel; static."""
     arm: str = ""
     """Under which its measures are recorded; none if empty."""
-    steps: int = 0
-    """Optimizer updates; a phase without any does all its work at once."""
+
+    @property
+    def steps(self):
+        """Optimizer updates; a phase without training does all its work at once."""
+        return self.settings["training"].steps if "training" in self.settings else 0
 
 
 class Fit(NamedTuple):

@@ -113,8 +113,8 @@ def sample(world, network, params, key, *, n, prompt_numbers, temperature, chunk
     A prompt is LIST and the first `prompt_numbers` (at least 1) numbers of a list of the world.
     Keys and values of earlier positions are kept, never recomputed. After END, a row is all END.
     """
-    end = offsets(world)["END"]
-    prompt_length = 1 + prompt_numbers
+    end, prompt_length = offsets(world)["END"], 1 + prompt_numbers
+    chunk = min(chunk, n)
 
     def continue_chunk(chunk_key):
         k_prompt, k_sample = jax.random.split(chunk_key)
