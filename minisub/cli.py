@@ -4,8 +4,10 @@ python train.py [CONFIG] [--field value ...] [--repeats N] [--seed N] [--out FOL
                 [--sweep FIELD=V1,V2,...] [--only ARM ...] [--group N]
 """
 
+import contextlib
 import json
 import shlex
+import signal
 import sys
 from importlib import metadata
 from pathlib import Path
@@ -31,7 +33,7 @@ def main(argv=None):
     except runner.Stopped as stop:
         status, said = STOPPED, stop
     except KeyboardInterrupt:
-        status, said = INTERRUPTED, "Interrupted; the same command continues where it was saved."
+        status, said = INTERRUPTED, "Interrupted and saved; the same command continues from here."
     print(said, file=sys.stderr)
     return status
 
@@ -96,10 +98,31 @@ def write_results(folder, title, claim, shown, made, students, rows, usage):
     print(f"{folder} holds records.jsonl, summary.json, report.md, figure.png, checkpoints/")
 
 
+@contextlib.contextmanager
+def patient():
+    """Collect the first SIGINT and SIGTERM in a list; a second one ends the process as usual."""
+    asked = []
+
+    def ask(number, _):
+        asked.append(number)
+        signal.signal(number, signal.SIG_DFL)
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 def watch(run, done):
-    """Follow a run's events: a progress bar on a terminal, and a line for each arm that ends."""
+    """Follow a run's events: a progress bar on a terminal, and a line for each arm that ends.
+
+    When asked to end it saves first, and raises KeyboardInterrupt.
+    """
     total = run.flops(run.units)
-    with tqdm.tqdm(total=total, initial=done, bar_format=BAR, disable=None, leave=False) as bar:
+    form = {"bar_format": BAR, "ncols": 79, "disable": None, "leave": False}  # None: if piped
+    with patient() as asked, tqdm.tqdm(total=total, initial=done, **form) as bar:
         for event in run.events():
             if isinstance(event, runner.Progress):
                 doing = f"{event.phase}, repeat {event.repeats[-1] + 1} of {len(run.keys)}"
@@ -107,6 +130,9 @@ def watch(run, done):
                 bar.update(event.flops)
             else:
                 tqdm.tqdm.write(arm_line(event.rows))
+            if asked:
+                run.save()
+                raise KeyboardInterrupt
 
 
 def arm_line(rows):

@@ -198,6 +198,20 @@ def progress(folder):
     return sorted(p.name for p in (folder / "checkpoints").glob("[0-9]*"))
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_run_asked_to_end_saves_says_so_and_continues(number, command, tmp_path):
+    process = command(tmp_path)
+    while process.poll() is None and not progress(tmp_path):
+        time.sleep(0.02)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 130, err
+    assert err.count("\n") == 1 and err.startswith("Interrupted and saved")
+    out, err = command(tmp_path).communicate(timeout=300)
+    assert "continuing after" in out and "damaged" not in out, err
+    assert (tmp_path / "summary.json").exists()
+
+
 def test_a_damaged_checkpoint_is_named_set_aside_and_its_work_redone(tiny_file, tmp_path, capsys):
     folder = tmp_path / "run"
     assert cli.main([tiny_file, "--out", str(folder)]) == 0
