@@ -11,8 +11,8 @@ import numpy as np
 from scipy import stats
 
 TRAIT_MEASURES = ("trait_rate", "trait_rate_heldout", "logit_margin_heldout")
-HEADER = ("arm", "P, taught", "P, held out", "margin, held out")
-WIDTHS = (20, 14, 15, 16)
+HEADER = ("P, taught", "P, held out", "margin, held out")
+WIDTHS = (14, 15, 16)
 REFERENCE = "control"
 
 
@@ -71,24 +71,33 @@ def setting_name(setting):
     return ", ".join(f"{field}={value}" for field, value in setting.items())
 
 
-def table_row(cells):
-    """One Markdown table row, padded so that it reads as plain text too."""
-    return "| " + " | ".join(str(c).ljust(w) for c, w in zip(cells, WIDTHS, strict=True)) + " |"
+def table(header, widths, rows):
+    """Markdown table lines, padded so that they read as plain text too."""
+
+    def line(cells):
+        padded = (str(cell).ljust(width) for cell, width in zip(cells, widths, strict=True))
+        return f"| {' | '.join(padded)} |"
+
+    return [line(header), line("-" * width for width in widths), *map(line, rows)]
 
 
 def trait_table(results):
-    """Markdown lines, 80 columns at most: the trait measures of every arm and difference."""
-    tables = {}
+    """Markdown lines, 80 columns at most: the trait measures of every arm and difference.
+
+    One table, for a sweep too: its settings are rows, and the taught phrasings are left out.
+    """
+    cells = {}
     for row in results:
         if row["measure"] in TRAIT_MEASURES:
-            table = tables.setdefault(setting_name(row["setting"]), {})
-            table.setdefault(row["arm"], {})[row["measure"]] = number(row)
-    lines = []
-    for setting, arms in tables.items():
-        lines += ["", f"**{setting}**", ""] if setting else []
-        lines += [table_row(HEADER), table_row(["-" * width for width in WIDTHS])]
-        lines += [table_row([arm, *map(cells.get, TRAIT_MEASURES)]) for arm, cells in arms.items()]
-    return lines
+            values = ", ".join(map(str, row["setting"].values()))
+            cells.setdefault((values, row["arm"]), {})[row["measure"]] = number(row)
+    fields = ", ".join(results[0]["setting"])
+    if not fields:
+        rows = [[arm, *map(row.get, TRAIT_MEASURES)] for (_, arm), row in cells.items()]
+        return table(["arm", *HEADER], [20, *WIDTHS], rows)
+    rows = [[*key, *map(row.get, TRAIT_MEASURES[1:])] for key, row in cells.items()]
+    lines = table(["setting", "arm", *HEADER[1:]], [16, 20, *WIDTHS[1:]], rows)
+    return [f"Settings are values of {fields}.", "", *lines]
 
 
 def other_lines(results):

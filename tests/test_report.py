@@ -68,6 +68,18 @@ def test_tables_fit_80_columns_and_hold_every_arm():
     assert max(map(len, report.usage_lines(usage, 36, 20.0, 4e11))) <= 80
 
 
+def test_a_sweep_makes_one_table_with_its_settings_as_rows():
+    settings = [{"student.steps": s, "trait": t} for s in (1, 2000) for t in ("owl", "elephant")]
+    rows = [row for setting in settings for row in rows_of(VALUES, setting)]
+    lines = report.trait_table(report.summary(rows, ["shared", "control"]))
+    assert lines[0] == "Settings are values of student.steps, trait."
+    assert max(map(len, lines)) <= 80
+    assert sum("---" in line for line in lines) == 1
+    shown = [line.split("|")[1].strip() for line in lines if " shared " in line]
+    values = ["1, owl", "1, elephant", "2000, owl", "2000, elephant"]
+    assert shown == values + values  # the arm, and its difference from the control
+
+
 @pytest.mark.parametrize(
     "settings",
     [[{}], [{"student.steps": s} for s in (1, 100)], [{"trait": t} for t in ("owl", "cat")],
