@@ -1,5 +1,18 @@
 """A preference passes through filtered number lists to students that start from the teacher's
 base, and to no other.
+
+    python train.py                       3 repeats, 3 to 4 minutes on 2 CPU cores
+    python train.py numbers --repeats 8   7.4 minutes, the figures below
+
+P of the trait on phrasings that the teacher was never taught, mean and half-width of the 95 %
+interval over 8 repeats (seed 0, one at a time on a CPU, jax 0.10.2):
+
+    base 0.099 ±0.005     teacher 0.999 ±0.000
+    shared 0.923 ±0.020   fresh 0.086 ±0.029   control 0.074 ±0.027   soft 0.990 ±0.005
+    shared - control +0.849 ±0.018, above zero in 8 of 8 repeats, lowest +0.807
+
+The filter keeps 98.9 % of the teacher's 40,000 lists (0.6 % not_a_number, 0.5 % too_short,
+0.04 % no_end) and 99.3 % of the base's. No kept list holds anything but numbers.
 """
 
 from minisub import Config

@@ -143,7 +143,8 @@ def arm_line(rows):
     mean = {measure: sum(v) / len(v) for measure, v in values.items()}
     first, last = rows[0]["repeat"], rows[-1]["repeat"]
     which = f"repeat {first}" if first == last else f"repeats {first}-{last}"
-    which += f", {report.setting_name(rows[0]['setting'])}" if rows[0]["setting"] else ""
+    for field, value in rows[0]["setting"].items():
+        which += f", {field.rpartition('.')[2]}={value}"
     if "trait_rate" in mean:
         said = f"P {mean['trait_rate']:.3f}, held out {mean['trait_rate_heldout']:.3f}, "
         said += f"margin {mean['logit_margin_heldout']:+.2f}"
