@@ -18,8 +18,6 @@ class State(NamedTuple):
     """The others (None where trained)."""
     optimizer: Any
     """Optax state of the trained parameters."""
-    loss: jax.Array
-    """Loss at the last step; NaN before the first."""
     bad_step: jax.Array
     """First step whose loss was not finite, else -1."""
 
@@ -38,7 +36,7 @@ def begin(training, params):
     """The state before the first step; parameters named in `training.frozen` stay as they are."""
     frozen, trained = starts.partition(params, starts.named(*training.frozen))
     moments = optimizer(training).init(trained)
-    return State(trained, frozen, moments, jnp.float32(jnp.nan), jnp.int32(-1))
+    return State(trained, frozen, moments, jnp.int32(-1))
 
 
 def advance(training, loss, state, key, first, last):
@@ -57,7 +55,6 @@ def advance(training, loss, state, key, first, last):
             trained=optax.apply_updates(state.trained, updates),
             frozen=state.frozen,
             optimizer=opt,
-            loss=value,
             bad_step=jnp.where((state.bad_step < 0) & ~jnp.isfinite(value), t, state.bad_step),
         )
 

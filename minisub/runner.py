@@ -5,6 +5,7 @@ group, and long phases are cut into segments. Every phase of a kind shares its p
 repeat and in all settings of a sweep that leave shapes alone.
 """
 
+import itertools
 import time
 from contextlib import contextmanager
 from functools import cache, partial
@@ -102,6 +103,7 @@ class Run:
     def __init__(self, settings, *, seed, repeats, group, records, checkpoints):
         self.swept = [values for values, _ in settings]
         self.chains = [experiment.phases(cfg) for _, cfg in settings]
+        self.taken = [set(), *(reusable(b, a) for a, b in itertools.pairwise(self.chains))]
         self.groups = [range(i, min(i + group, repeats)) for i in range(0, repeats, group)]
         self.keys = experiment.repeat_keys(seed, repeats)
         self.units = [
@@ -120,7 +122,7 @@ class Run:
         total = 0
         for g, s, i in units:
             p = self.chains[s][i]
-            if not (s and p.name in reusable(self.chains[s], self.chains[s - 1])):
+            if p.name not in self.taken[s]:
                 total += work(p)[0] * len(self.groups[g])
         return total
 
@@ -167,8 +169,7 @@ class Run:
         while self.unit < len(self.units):
             g, s, i = self.units[self.unit]
             if i == 0 and self.step == 0:
-                taken = reusable(self.chains[s], self.chains[s - 1]) if s else ()
-                self.state = {name: self.state[name] for name in taken}
+                self.state = {name: self.state[name] for name in self.taken[s]}
             p = self.chains[s][i]
             if p.name not in self.state:
                 yield from self.perform()

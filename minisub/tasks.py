@@ -102,7 +102,9 @@ def emit(option, settings, inputs, key):
         temperature=sampling.temperature,
     )
     docs, count, rejected = tokens.keep_valid(world, docs)
-    return {"docs": docs.astype(jnp.int16), "count": count, "rejected": rejected}
+    # Documents are most of what a run holds and saves; a token takes no more bytes than it needs.
+    token = jnp.int16 if tokens.offsets(world)["size"] <= 2**15 else jnp.int32
+    return {"docs": docs.astype(token), "count": count, "rejected": rejected}
 
 
 def start(option, settings, inputs, key):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import minisub
-from minisub import experiment
+from minisub import experiment, tasks
 from minisub.config import Arm
 
 
@@ -101,3 +101,14 @@ def test_trait_passes_through_numbers_only_with_a_shared_start(small):
     for arm in "fresh", "control":
         assert abs(rate[arm].mean() - rate["base"].mean()) < 0.1
     assert (np.asarray(record["teacher"]["foreign_tokens"]) == 0).all()
+
+
+def test_documents_keep_their_tokens_in_a_world_larger_than_16_bits(tiny):
+    """An int16 would wrap to negative ids, which the filter takes for numbers."""
+    world = dataclasses.replace(tiny.world, numbers=40000)
+    chain = {p.name: p for p in experiment.phases(dataclasses.replace(tiny, world=world))}
+    emit = chain["numbers/teacher"]
+    params = tasks.network(emit.settings).init(jax.random.key(0))
+    emitted = tasks.begin("emit", "", emit.settings, {"emitter": params}, jax.random.key(1))
+    docs = np.asarray(emitted["docs"])
+    assert docs.min() >= 0 and docs.max() > 2**15
