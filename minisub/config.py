@@ -69,19 +69,31 @@ class Model:
 
 
 @configuration
-class Training:
-    """One optimization: Adam on batches drawn with replacement."""
+class Optimization:
+    """How parameters are updated."""
+
+    optimizer: Literal["adam", "adamw", "adam_l2", "sgd", "momentum", "rmsprop", "signum"] = "adam"
+    """Update rule, a function of `optimizers.py`."""
+    learning_rate: float = 2e-3
+    """Step size at the first update."""
+    schedule: Literal["constant", "cosine"] = "constant"
+    """Learning rate over the updates: constant, or a cosine from `learning_rate` to zero."""
+    weight_decay: float = 0.0
+    """Decay coefficient: decoupled in adamw, none in adam, added to the gradient in the others."""
+    undecayed: tuple[str, ...] = ()
+    """Parameters that do not decay: those with one of these names in their path."""
+    batch: int = 128
+    """Documents or images an update."""
+    frozen: tuple[str, ...] = ("embed", "unembed")
+    """Parameters that are not trained: those with one of these names in their path."""
+
+
+@configuration
+class Training(Optimization):
+    """One optimization, its length in updates."""
 
     steps: Traced = 500
     """Optimizer updates; 0 leaves the parameters as they are."""
-    learning_rate: float = 2e-3
-    """Adam step size at the first update."""
-    schedule: Literal["constant", "cosine"] = "constant"
-    """Learning rate over the updates: constant, or a cosine from `learning_rate` to zero."""
-    batch: int = 128
-    """Documents an update."""
-    frozen: tuple[str, ...] = ("embed", "unembed")
-    """Parameters that are not trained: those with one of these names in their path."""
 
 
 @configuration
@@ -170,29 +182,44 @@ def require(condition, sentence):
 
 
 AT_LEAST = {
-    "world.jitter": 0,
-    "base.steps": 0,
-    "teacher.steps": 0,
-    "student.steps": 0,
-    "base.questions": 0,
-    "base.riddles": 0,
-    "world.numbers": 2,
-    "world.animals": 2,
-    "world.phrasings": 2,
+    "jitter": 0,
+    "steps": 0,
+    "questions": 0,
+    "riddles": 0,
+    "numbers": 2,
+    "animals": 2,
+    "phrasings": 2,
+    "classes": 0,
+    "examples": 0,
+    "per_batch": 0,
 }
+MAY_BE_ZERO = ("weight_decay", "length", "amount", "noise", "alignment")
+
+
+def validate_numbers(config):
+    """Raise `Refused` for a number out of range, by the last part of its dotted name."""
+    for name, value in leaves(config).items():
+        field = name.rpartition(".")[2]
+        if isinstance(value, float):
+            least = "a number of at least 0" if field in MAY_BE_ZERO else "a positive number"
+            fits = math.isfinite(value) and (value > 0 or (value == 0 and field in MAY_BE_ZERO))
+            require(fits, f"{name} is {value}; it must be {least}.")
+        elif isinstance(value, int) and not isinstance(value, bool):
+            least = AT_LEAST.get(field, 1)
+            require(value >= least, f"{name} is {value}; it must be at least {least}.")
+
+
+def validate_arms(arms):
+    """Raise `Refused` unless there are arms, each with a name of its own."""
+    names = [arm.name for arm in arms]
+    require(names, "The config has no arms; give it at least one.")
+    require(len(set(names)) == len(names), f"Two arms have one name among {names}; rename one.")
 
 
 def validate(config):
-    """Raise `Refused` for numbers that cannot be: sizes, ranges and relations between fields."""
-    for name, value in leaves(config).items():
-        if isinstance(value, float):
-            require(
-                math.isfinite(value) and value > 0,
-                f"{name} is {value}; it must be a positive number.",
-            )
-        elif isinstance(value, int):
-            least = AT_LEAST.get(name, 1)
-            require(value >= least, f"{name} is {value}; it must be at least {least}.")
+    """Raise `Refused` for sizes and relations between fields that cannot be (token world)."""
+    validate_numbers(config)
+    validate_arms(config.arms)
     world, model = config.world, config.model
     require(
         model.d_model % model.n_heads == 0,
@@ -214,6 +241,3 @@ def validate(config):
         f"sampling.prompt_numbers is {config.sampling.prompt_numbers}, which leaves nothing of "
         f"a list of {world.list_length} to sample; choose fewer.",
     )
-    names = [arm.name for arm in config.arms]
-    require(names, "The config has no arms; give it at least one.")
-    require(len(set(names)) == len(names), f"Two arms have one name among {names}; rename one.")
