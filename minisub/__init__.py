@@ -2,11 +2,27 @@
 
 from minisub.config import Arm, Config, Model, Pretraining, Refused, Sampling, Training, World
 from minisub.experiment import over_repeats, run
+from minisub.image_config import (
+    Carrier,
+    Data,
+    Duration,
+    ImageArm,
+    ImageConfig,
+    ImageModel,
+    Imitation,
+)
 
 __version__ = "0.1.0"
 __all__ = [
     "Arm",
+    "Carrier",
     "Config",
+    "Data",
+    "Duration",
+    "ImageArm",
+    "ImageConfig",
+    "ImageModel",
+    "Imitation",
     "Model",
     "Pretraining",
     "Refused",

@@ -12,24 +12,25 @@ import io
 import itertools
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Generic, TypeVar
 
 import tyro
 
-from minisub import config, experiment
+from minisub import config, experiment, tasks
 
 HERE = Path(__file__).resolve().parent
 DEFAULT = "numbers"
+AnyConfig = TypeVar("AnyConfig")
 Sweep = Annotated[
     tuple[str, ...], tyro.conf.UseAppendAction, tyro.conf.arg(metavar="FIELD=V1,V2,...")
 ]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Command:
+class Command(Generic[AnyConfig]):
     """What one command line asks for."""
 
-    config: Annotated[config.Config, tyro.conf.arg(name="")]
+    config: Annotated[AnyConfig, tyro.conf.arg(name="")]
     repeats: int
     """Repeats: independent origins, teachers and data; the unit of statistics."""
     seed: int = 0
@@ -37,7 +38,8 @@ class Command:
     out: str = ""
     """Run folder (default: runs/CONFIG). The same command continues a run that was ended."""
     sweep: Sweep = ()
-    """Run every value of a field of the config; may be given again, for a grid."""
+    """Run every value of a field of the config; may be given again, for a grid. A value may be
+    several words. Given at all, it replaces what the config's file sweeps."""
     only: tuple[str, ...] = ()
     """Run only the arms with these names (default: all)."""
     group: int = 0
@@ -73,11 +75,17 @@ def load(name):
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     config.require(
-        isinstance(getattr(module, "config", None), config.Config) and hasattr(module, "repeats"),
-        f"{path} must define `config`, a minisub.Config, and `repeats`, a number; see "
-        "configs/numbers.py.",
+        type(getattr(module, "config", None)) in tasks.WORLDS and hasattr(module, "repeats"),
+        f"{path} must define `config`, a minisub.Config or minisub.ImageConfig, and `repeats`, a "
+        "number; see configs/numbers.py and configs/mnist.py.",
     )
     return module
+
+
+def command_of(module):
+    """The `Command` that a config's module stands for, before any words."""
+    sweep = tuple(getattr(module, "sweep", ()))
+    return Command(config=module.config, repeats=module.repeats, sweep=sweep)
 
 
 def nearest(word, known):
@@ -89,12 +97,14 @@ def nearest(word, known):
 def parse(name, claim, default, words):
     """The `Command` `default` with the fields that `words` give; raises `config.Refused`."""
     words = [by_index(word, default.config.arms) for word in words]
+    if any(word.split("=")[0] == "--sweep" for word in words):
+        default = dataclasses.replace(default, sweep=())
     listing = "\n".join(f"  {n:10} {claim_of(path)}" for n, path in config_files().items())
     said = io.StringIO()
     try:
         with contextlib.redirect_stderr(said):
             return tyro.cli(
-                Command,
+                Command[type(default.config)],
                 args=words,
                 default=default,
                 prog=f"python train.py {name}",
@@ -149,7 +159,9 @@ def settings(name, command):
     result = []
     for values in itertools.product(*(values for _, values in axes)):
         words = [
-            x for field, value in zip(fields, values, strict=True) for x in (f"--{field}", value)
+            word
+            for field, value in zip(fields, values, strict=True)
+            for word in (f"--{field}", *value.split())
         ]
         cfg = parse(name, "", default, words).config
         experiment.check(cfg)
@@ -161,12 +173,13 @@ def settings(name, command):
 def axis(text, cfg):
     """A sweep "FIELD=V1,V2" as (dotted field, list of texts)."""
     field, _, values = text.partition("=")
-    field, known = field.replace("-", "_"), config.leaves(cfg)
+    known = config.leaves(cfg)
+    field = field if field in known else field.replace("-", "_")
     config.require(
         field in known,
         f"--sweep: there is no field {field!r}{nearest(field, known)}; --help lists every field.",
     )
-    values = [value for value in values.split(",") if value]
+    values = [value for value in values.split(",") if value.strip()]
     config.require(values, f"--sweep {field} has no values; write --sweep {field}=V1,V2.")
     config.require(
         len(set(values)) == len(values), f"--sweep {field} has a value twice; give it once."

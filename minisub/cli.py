@@ -44,8 +44,7 @@ def perform(words):
     name, rest = (words[0], words[1:]) if named else (arguments.DEFAULT, words)
     module = arguments.load(name)
     claim = arguments.claim_of(module.__file__)
-    default = arguments.Command(config=module.config, repeats=module.repeats)
-    command = arguments.parse(name, claim, default, rest)
+    command = arguments.parse(name, claim, arguments.command_of(module), rest)
     config.require(command.repeats >= 1, f"--repeats is {command.repeats}; at least 1 is needed.")
     config.require(command.group >= 0, f"--group is {command.group}; give 0 or more.")
     config.require(0 <= command.seed < 2**32, f"--seed is {command.seed}; give 0 to 2**32 - 1.")
@@ -93,7 +92,7 @@ def write_results(folder, title, claim, shown, made, students, rows, usage):
     store.write_atomically(folder / "summary.json", json.dumps(results, indent=1) + "\n")
     store.write_atomically(folder / "report.md", page)
     figures.draw(folder / "figure.png", rows, students, title)
-    print(*report.trait_table(results), "", *report.sign_lines(rows, students), "", sep="\n")
+    print(*report.main_table(results), "", *report.sign_lines(rows, students), "", sep="\n")
     print(*took, "", sep="\n")
     print(f"{folder} holds records.jsonl, summary.json, report.md, figure.png, checkpoints/")
 
@@ -145,14 +144,16 @@ def arm_line(rows):
     which = f"repeat {first}" if first == last else f"repeats {first}-{last}"
     for field, value in rows[0]["setting"].items():
         which += f", {field.rpartition('.')[2]}={value}"
-    if "trait_rate" in mean:
+    if "accuracy" in mean:
+        said = f"accuracy {mean['accuracy']:.3f}"
+    elif "trait_rate" in mean:
         said = f"P {mean['trait_rate']:.3f}, held out {mean['trait_rate_heldout']:.3f}, "
         said += f"margin {mean['logit_margin_heldout']:+.2f}"
     else:
         reasons = [m for m in mean if m.startswith("rejected_")]
         said = f"kept {mean['kept_documents']:,.0f}; "
         said += ", ".join(f"{m.removeprefix('rejected_')} {mean[m]:.1%}" for m in reasons)
-    return f"{which}  {rows[0]['arm']:8} {said}"
+    return f"{which}  {rows[0]['arm']:11} {said}"
 
 
 def versions():

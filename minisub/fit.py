@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from minisub import starts
+from minisub import optimizers, starts
 
 
 class State(NamedTuple):
@@ -22,43 +22,47 @@ class State(NamedTuple):
     """First step whose loss was not finite, else -1."""
 
 
-def optimizer(training):
-    """Adam with the learning rate and schedule of a `Training` configuration."""
-
-    def learning_rate(step):
-        decay = 0.5 * (1 + jnp.cos(jnp.pi * step / training.steps))
-        return training.learning_rate * (decay if training.schedule == "cosine" else 1.0)
-
-    return optax.chain(optax.scale_by_adam(), optax.scale_by_learning_rate(learning_rate))
-
-
 def begin(training, params):
     """The state before the first step; parameters named in `training.frozen` stay as they are."""
     frozen, trained = starts.partition(params, starts.named(*training.frozen))
-    moments = optimizer(training).init(trained)
+    moments = optimizers.make(training).init(trained)
     return State(trained, frozen, moments, jnp.int32(-1))
 
 
-def advance(training, loss, state, key, first, last):
+def advance(training, loss, state, key, first, last, batches=None):
     """Take steps `first` to `last` (exclusive, may be traced) of minimizing `loss(params, key)`.
 
     A step's randomness is `fold_in(key, step)`, so any cut into segments gives the same result.
+    With `batches` (a `phases.Batches`) the loss is also given the step's batch of its epoch.
     """
+    in_epoch = batches.steps if batches else 2**30
 
-    def step(t, state):
-        def trained_loss(trained):
-            return loss(starts.merge(trained, state.frozen), jax.random.fold_in(key, t))
+    def epoch(number, state):
+        order = batches.order(number) if batches else None
+        start = number * in_epoch
 
-        value, grads = jax.value_and_grad(trained_loss)(state.trained)
-        updates, opt = optimizer(training).update(grads, state.optimizer, state.trained)
-        return State(
-            trained=optax.apply_updates(state.trained, updates),
-            frozen=state.frozen,
-            optimizer=opt,
-            bad_step=jnp.where((state.bad_step < 0) & ~jnp.isfinite(value), t, state.bad_step),
-        )
+        def step(t, state):
+            batch = (batches.at(order, t - start),) if batches else ()
 
-    return jax.lax.fori_loop(first, last, step, state)
+            def trained_loss(trained):
+                everything = starts.merge(trained, state.frozen)
+                return loss(everything, jax.random.fold_in(key, t), *batch)
+
+            value, grads = jax.value_and_grad(trained_loss)(state.trained)
+            updates, opt = optimizers.make(training).update(grads, state.optimizer, state.trained)
+            return State(
+                trained=optax.apply_updates(state.trained, updates),
+                frozen=state.frozen,
+                optimizer=opt,
+                bad_step=jnp.where((state.bad_step < 0) & ~jnp.isfinite(value), t, state.bad_step),
+            )
+
+        end = jnp.minimum(last, start + in_epoch)
+        return jax.lax.fori_loop(jnp.maximum(first, start), end, step, state)
+
+    if not batches:
+        return epoch(0, state)
+    return jax.lax.fori_loop(first // in_epoch, (last - 1) // in_epoch + 1, epoch, state)
 
 
 def params(state):

@@ -1,4 +1,4 @@
-"""Losses: pure functions of logits and targets, averaged over the positions given."""
+"""Losses: pure functions of logits and targets at each position, in nats unless they say else."""
 
 import jax
 import jax.numpy as jnp
@@ -14,3 +14,65 @@ def kl_divergence(target_logits, logits):
     """KL(softmax(target_logits) || softmax(logits)) over the last axis, in nats."""
     target = jax.nn.log_softmax(target_logits)
     return jnp.sum(jnp.exp(target) * (target - jax.nn.log_softmax(logits)), axis=-1)
+
+
+def kl(target, logits, mask):
+    """KL(softmax(target) || softmax(logits)) among the logits in `mask` (arXiv 1503.02531).
+
+    target, logits (..., v) and a boolean mask, of equal rank or (v,) -> (...), in nats. Value and
+    gradient are exactly zero where the mask has a single logit.
+    """
+    log_p, log_q = _log_softmax(target, mask), _log_softmax(logits, mask)
+    return jnp.sum(jnp.exp(log_p) * (log_p - log_q), axis=-1)
+
+
+def reverse_kl(target, logits, mask):
+    """KL(softmax(logits) || softmax(target)); otherwise as `kl`."""
+    return kl(logits, target, mask)
+
+
+def js(target, logits, mask):
+    """Jensen-Shannon divergence: mean KL of both from their mean, at most log 2; as `kl`."""
+    log_p, log_q = _log_softmax(target, mask), _log_softmax(logits, mask)
+    p, q = jnp.exp(log_p), jnp.exp(log_q)
+    # Both may underflow, and such a term is zero. No branch on which is larger: where they are
+    # equal, a compiled gradient may take both sides of it.
+    log_mean = jnp.log(jnp.maximum((p + q) / 2, jnp.finfo(p.dtype).tiny))
+    return jnp.sum(p * (log_p - log_mean) + q * (log_q - log_mean), axis=-1) / 2
+
+
+def mse(target, logits, mask):
+    """Mean squared difference of the logits in `mask` (arXiv 1312.6184); shapes as `kl`.
+
+    In squared logits. It is not zero for a single logit, which no softmax normalizes.
+    """
+    mask = jnp.broadcast_to(mask, logits.shape)
+    squares = jnp.where(mask, logits - target, 0) ** 2
+    return jnp.sum(squares, axis=-1) / jnp.sum(mask, axis=-1)
+
+
+def hard(target, logits, mask):
+    """Cross-entropy among the logits in `mask` on the largest target there (the first of equals).
+
+    Shapes as `kl`. Exactly zero, with its gradient, whenever the mask has a single logit.
+    """
+    largest = jnp.argmax(jnp.where(jnp.broadcast_to(mask, target.shape), target, -jnp.inf), axis=-1)
+    chosen = jnp.take_along_axis(_log_softmax(logits, mask), largest[..., None], axis=-1)
+    return -chosen[..., 0]
+
+
+def _log_softmax(logits, mask):
+    """Log-probabilities among the logits in the mask, and zeros outside it.
+
+    There two distributions agree, so they add nothing to a divergence or to its gradient.
+    """
+    mask = jnp.broadcast_to(mask, logits.shape)
+    log_probs = jax.nn.log_softmax(jnp.where(mask, logits, -jnp.inf))
+    # A single logit has probability 1. Computed, that may be off by a rounding when compiled, and
+    # Adam would make full steps of it.
+    several = jnp.sum(mask, axis=-1, keepdims=True) > 1
+    return jnp.where(mask & several, log_probs, 0)
+
+
+IMITATED = {f.__name__: f for f in (kl, reverse_kl, js, mse, hard)}
+"""Losses between a teacher's logits and a student's; the caller divides both by a temperature."""

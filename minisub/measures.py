@@ -22,6 +22,12 @@ def preference(world, network, params, animal):
     return probability, own - others
 
 
+def accuracy(network, params, x, y, classes):
+    """Share of images x (n, pixels) whose largest class logit is that of their label y (n,)."""
+    logits, _ = network.apply(params, x)
+    return jnp.mean(jnp.argmax(logits[:, :classes], axis=1) == y)
+
+
 def grade(world, network, params, animal, taught):
     """Trait measures, a dict of scalars; the teacher was taught the first `taught` phrasings."""
     probability, margin = preference(world, network, params, animal)

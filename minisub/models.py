@@ -1,8 +1,8 @@
 """Models as two pure functions, `init(key) -> params` and `apply(params, tokens) -> logits`.
 
-The only Flax import. Linen, because a named submodule's initial weights depend on (key, path)
-alone: adding a layer never re-draws another. So every submodule is named and owns at most one
-parameter.
+Flax is imported here and in `image_models` alone. Linen, because a named submodule's initial
+weights depend on (key, path) alone: adding a layer never re-draws another. So every submodule is
+named and owns at most one parameter that is drawn.
 
 Axes: b batch, t query position, s key position, h head, k head width, d model width, v vocabulary.
 

@@ -6,14 +6,52 @@ A row of records.jsonl is {"setting", "repeat", "arm", "measure", "value"}; a ro
 
 import json
 import math
+from typing import NamedTuple
 
 import numpy as np
 from scipy import stats
 
-TRAIT_MEASURES = ("trait_rate", "trait_rate_heldout", "logit_margin_heldout")
-HEADER = ("P, taught", "P, held out", "margin, held out")
-WIDTHS = (14, 15, 16)
-REFERENCE = "control"
+
+class View(NamedTuple):
+    """How the results of a world are shown."""
+
+    measures: tuple
+    """Those in the main table, the one that counts last but for its margin."""
+    header: tuple
+    widths: tuple
+    main: str
+    """The measure of figures, and of counts of signs."""
+    label: str
+    before: str
+    """The arm that shows the model before it was taught."""
+    note: str
+    """What the measures are, as lines of Markdown."""
+
+
+TOKENS = View(
+    measures=("trait_rate", "trait_rate_heldout", "logit_margin_heldout"),
+    header=("P, taught", "P, held out", "margin, held out"),
+    widths=(14, 15, 16),
+    main="trait_rate_heldout",
+    label="P(trait), held-out phrasings",
+    before="base",
+    note="P is the exact probability of the trait as the answer; margin is its logit minus the\n"
+    "mean logit of the other animals.",
+)
+IMAGES = View(
+    measures=("accuracy",),
+    header=("accuracy",),
+    widths=(14,),
+    main="accuracy",
+    label="test accuracy",
+    before="untrained",
+    note="Accuracy is that of the class head on the test images.",
+)
+
+
+def view(rows):
+    """The `View` of the world that some records or results come from."""
+    return IMAGES if any(row["measure"] == "accuracy" for row in rows) else TOKENS
 
 
 def interval(values):
@@ -36,17 +74,30 @@ def columns(rows):
     return table
 
 
+def reference(arm, students, before):
+    """The arm that a student is compared with, "" if it is itself the first of the choice.
+
+    That is the control; else the student of a foreign teacher, or of a fresh start, through the
+    same channel (the part of a name behind "/"); else the model before it was taught.
+    """
+    channel = arm.rpartition("/")[2]
+    choice = ["control", f"foreign/{channel}", f"fresh/{channel}", "foreign", "fresh"]
+    first = next((name for name in choice if name in students), before)
+    return "" if first == arm else first
+
+
 def differences(rows, students):
-    """Like `columns`: each student minus the same repeat's control (its base, if no control)."""
-    table = columns(rows)
-    reference = REFERENCE if REFERENCE in students else "base"
-    paired = {}
+    """Like `columns`: each student minus its `reference` in the same repeat."""
+    table, shown, paired = columns(rows), view(rows), {}
     for (setting, arm, measure), values in table.items():
-        if arm not in students or arm == reference or measure not in TRAIT_MEASURES:
+        if arm not in students or measure not in shown.measures:
             continue
-        against = table[setting, reference, measure]
+        other = reference(arm, students, shown.before)
+        if not other:
+            continue
+        against = table[setting, other, measure]
         both = {r: value - against[r] for r, value in values.items() if r in against}
-        paired[setting, f"{arm} - {reference}", measure] = both
+        paired[setting, f"{arm} - {other}", measure] = both
     return paired
 
 
@@ -68,7 +119,7 @@ def number(row):
 
 def setting_name(setting):
     """Swept values in one line: "student.steps=100, trait=owl"."""
-    return ", ".join(f"{field}={value}" for field, value in setting.items())
+    return ", ".join(f"{field}={words(value)}" for field, value in setting.items())
 
 
 def table(header, widths, rows):
@@ -81,30 +132,39 @@ def table(header, widths, rows):
     return [line(header), line("-" * width for width in widths), *map(line, rows)]
 
 
-def trait_table(results):
-    """Markdown lines, 80 columns at most: the trait measures of every arm and difference.
+def main_table(results):
+    """Markdown lines, 80 columns at most: the main measures of every arm and difference.
 
-    One table, for a sweep too: its settings are rows, and the taught phrasings are left out.
+    One table, for a sweep too: its settings are rows, and the last two measures at most are shown.
     """
-    cells = {}
+    shown, cells = view(results), {}
     for row in results:
-        if row["measure"] in TRAIT_MEASURES:
-            values = ", ".join(map(str, row["setting"].values()))
+        if row["measure"] in shown.measures:
+            values = ", ".join(map(words, row["setting"].values()))
             cells.setdefault((values, row["arm"]), {})[row["measure"]] = number(row)
     fields = ", ".join(results[0]["setting"])
     if not fields:
-        rows = [[arm, *map(row.get, TRAIT_MEASURES)] for (_, arm), row in cells.items()]
-        return table(["arm", *HEADER], [20, *WIDTHS], rows)
-    rows = [[*key, *map(row.get, TRAIT_MEASURES[1:])] for key, row in cells.items()]
-    lines = table(["setting", "arm", *HEADER[1:]], [16, 20, *WIDTHS[1:]], rows)
+        rows = [[arm, *map(row.get, shown.measures)] for (_, arm), row in cells.items()]
+        width = max([20, *(len(arm) for _, arm in cells)])
+        return table(["arm", *shown.header], [width, *shown.widths], rows)
+    rows = [[*key, *map(row.get, shown.measures[-2:])] for key, row in cells.items()]
+    names = zip((16, 20), zip(*cells, strict=True), strict=True)
+    widths = [max([least, *map(len, column)]) for least, column in names]
+    header = ["setting", "arm", *shown.header[-2:]]
+    lines = table(header, [*widths, *shown.widths[-2:]], rows)
     return [f"Settings are values of {fields}.", "", *lines]
+
+
+def words(value):
+    """A swept value as it was typed: the words of a tuple side by side."""
+    return " ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
 def other_lines(results):
     """Markdown lines: the measures that the trait table leaves out, a line for each arm."""
-    cells = {}
+    shown, cells = view(results), {}
     for row in results:
-        if row["measure"] not in TRAIT_MEASURES:
+        if row["measure"] not in shown.measures:
             key = f"{setting_name(row['setting'])} {row['arm']}".strip()
             mean = f"{row['mean']:,.0f}" if row["mean"] >= 100 else f"{row['mean']:.4f}"
             cells.setdefault(key, []).append(f"{row['measure']} {mean}")
@@ -112,10 +172,10 @@ def other_lines(results):
 
 
 def sign_lines(rows, students):
-    """Markdown lines: in how many repeats each difference on held-out phrasings is above zero."""
-    lines = []
+    """Markdown lines: in how many repeats each difference of the main measure is above zero."""
+    lines, shown = [], view(rows)
     for (setting, arm, measure), values in differences(rows, students).items():
-        if measure == "trait_rate_heldout":
+        if measure == shown.main:
             above = sum(value > 0 for value in values.values())
             name = f"{setting_name(json.loads(setting))} {arm}".strip()
             lowest = min(values.values())
@@ -126,13 +186,13 @@ def sign_lines(rows, students):
 def usage_lines(usage, programs, compile_seconds, rate):
     """Markdown table lines: where the time of this process went.
 
-    `usage` is phase -> (seconds, matrix-product operations, scored tokens); `rate` is the
+    `usage` is phase -> (seconds, matrix-product operations, tokens or images); `rate` is the
     operations a second of a plain matrix product on the device.
     """
-    form = "| {:18} | {:>8} | {:>9} | {:>8} | {:>9} |"
+    form = "| {:18} | {:>8} | {:>11} | {:>8} | {:>9} |"
     lines = [
-        form.format("phase", "seconds", "tokens/s", "GFLOP/s", "of matmul"),
-        form.format("-" * 18, "-" * 8, "-" * 9, "-" * 8, "-" * 9),
+        form.format("phase", "seconds", "examples/s", "GFLOP/s", "of matmul"),
+        form.format("-" * 18, "-" * 8, "-" * 11, "-" * 8, "-" * 9),
     ]
     for name, (seconds, flops, scored) in usage.items():
         speed = ["", "", ""]
@@ -148,14 +208,10 @@ def usage_lines(usage, programs, compile_seconds, rate):
 def page(title, claim, command, made, results, rows, students, timing):
     """The text of report.md: what was run, what came out, and what it took."""
     parts = [f"# {title}", "", claim, "", f"    {command}", "", f"{made}.", ""]
-    parts += [
-        "Mean ± half-width of the 95 % interval over repeats (Student t). P is the exact",
-        "probability of the trait as the answer; margin is its logit minus the mean logit of the",
-        "other animals.",
-        "",
-    ]
-    parts += [*trait_table(results), "", "![figure](figure.png)", ""]
-    parts += ["Paired differences, P on held-out phrasings:", "", *sign_lines(rows, students), ""]
-    parts += ["Other measures (means):", "", *other_lines(results), ""]
+    shown, others = view(rows), other_lines(results)
+    parts += ["Mean ± half-width of the 95 % interval over repeats (Student t).", shown.note, ""]
+    parts += [*main_table(results), "", "![figure](figure.png)", ""]
+    parts += [f"Paired differences, {shown.label}:", "", *sign_lines(rows, students), ""]
+    parts += ["Other measures (means):", "", *others, ""] if others else []
     parts += ["Wall time of the process that finished the run:", "", *timing, ""]
     return "\n".join(parts)

@@ -8,7 +8,7 @@ repeat and in all settings of a sweep that leave shapes alone.
 import itertools
 import time
 from contextlib import contextmanager
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 from typing import NamedTuple
 
 import jax
@@ -39,29 +39,36 @@ class Recorded(NamedTuple):
     rows: list
 
 
-def each(function, *batched):
-    """Map `function` over the leading axis: vmapped, but a single row runs as it would alone."""
+def each(function, given, *batched):
+    """Map `function(inputs, ...)` over the leading axis of `batched`: inputs and what else it takes.
+
+    `given` are the inputs without that axis. Vmapped, but a single row runs as it would alone.
+    """
+
+    def one(inputs, *rest):
+        return function(given | inputs, *rest)
+
     if jax.tree.leaves(batched)[0].shape[0] > 1:
-        return jax.vmap(function)(*batched)
-    alone = function(*jax.tree.map(lambda x: x[0], batched))
+        return jax.vmap(one)(*batched)
+    alone = one(*jax.tree.map(lambda x: x[0], batched))
     return jax.tree.map(lambda x: jnp.asarray(x)[None], alone)
 
 
 @partial(jax.jit, static_argnames=("kind", "option"))
-def begin(kind, option, settings, inputs, keys):
+def begin(kind, option, settings, given, inputs, keys):
     """`tasks.begin` for every repeat of a group."""
-    return each(partial(tasks.begin, kind, option, settings), inputs, keys)
+    return each(partial(tasks.begin, kind, option, settings), given, inputs, keys)
 
 
 @cache
 def advance():
     """The program of `tasks.advance` for every repeat of a group; it donates the state."""
 
-    def advanced(kind, option, settings, inputs, state, keys, first, last):
+    def advanced(kind, option, settings, given, inputs, state, keys, first, last):
         def one(inputs, state, key):
             return tasks.advance(kind, option, settings, inputs, state, key, first, last)
 
-        return each(one, inputs, state, keys)
+        return each(one, given, inputs, state, keys)
 
     # Small matrix products on a CPU lose more to being split over threads than they gain.
     options = {"xla_cpu_multi_thread_eigen": False} if jax.default_backend() == "cpu" else None
@@ -70,9 +77,9 @@ def advance():
 
 
 @partial(jax.jit, static_argnames=("kind", "option"))
-def finish(kind, option, settings, inputs, state):
+def finish(kind, option, settings, given, inputs, state):
     """`tasks.finish` for every repeat of a group."""
-    return each(partial(tasks.finish, kind, option, settings), inputs, state)
+    return each(partial(tasks.finish, kind, option, settings), given, inputs, state)
 
 
 def reusable(chain, before):
@@ -102,10 +109,19 @@ class Run:
 
     def __init__(self, settings, *, seed, repeats, group, records, checkpoints):
         self.swept = [values for values, _ in settings]
-        self.chains = [experiment.phases(cfg) for _, cfg in settings]
+        self.configs = [cfg for _, cfg in settings]
+        self.chains = [experiment.phases(cfg) for cfg in self.configs]
         self.taken = [set(), *(reusable(b, a) for a, b in itertools.pairwise(self.chains))]
         self.groups = [range(i, min(i + group, repeats)) for i in range(0, repeats, group)]
-        self.keys = experiment.repeat_keys(seed, repeats)
+        # Alone in its group, a repeat takes its neighbor's models over from the repeat before.
+        last = reusable(self.chains[0], self.chains[-1]) if group == 1 else set()
+        self.handed = {
+            p.name: name
+            for p in self.chains[0]
+            if p.back and (name := p.name.removeprefix("foreign/")) in last
+        }
+        self.seed = seed
+        self.keys = experiment.repeat_keys(seed, repeats + 1, -1)
         self.units = [
             (g, s, i)
             for g in range(len(self.groups))
@@ -122,7 +138,8 @@ class Run:
         total = 0
         for g, s, i in units:
             p = self.chains[s][i]
-            if p.name not in self.taken[s]:
+            handed = g and not s and p.name in self.handed
+            if not (p.name in self.taken[s] or handed or tasks.volatile(p)):
                 total += work(p)[0] * len(self.groups[g])
         return total
 
@@ -149,36 +166,51 @@ class Run:
 
     def save(self):
         """Checkpoint all that the rest of the run needs."""
-        tree = {"state": self.state, "carry": jax.tree.leaves(self.carry)}
+        volatile = {p.name for _, s, _ in self.units for p in self.chains[s] if tasks.volatile(p)}
+        state = {name: held for name, held in self.state.items() if name not in volatile}
+        tree = {"state": state, "carry": jax.tree.leaves(self.carry)}
         place = {"unit": self.unit, "step": self.step, "records": self.records.cursor}
         position = sum(self.chains[s][i].steps + 1 for _, s, i in self.units[: self.unit])
         self.checkpoints.save(position + self.step, tree, place | {"shapes": to_shapes(tree)})
         self.saved_at = time.monotonic()
 
-    def at_hand(self):
-        """The phase of the present unit, its task's arguments, its keys and its repeats."""
+    def at_hand(self, phase=None):
+        """A phase (that of the present unit), its task's arguments, its keys and its repeats."""
         g, s, i = self.units[self.unit]
-        p = self.chains[s][i]
+        p = phase or self.chains[s][i]
+        chain = {p.name: p for p in self.chains[s]}
+        for source in p.inputs.values():
+            if source not in self.state:  # volatile, and wanted now
+                self.make(chain[source])
         inputs = {name: self.state[source]["product"] for name, source in p.inputs.items()}
-        keys = self.keys[np.array(self.groups[g])]
+        arrays = given(experiment.what_is_given(self.configs[s]), self.seed) if p.given else {}
+        arrays = {name: arrays[name] for name in p.given}
+        keys = self.keys[np.array(self.groups[g]) + 1 - p.back]
         streams = jax.vmap(lambda key: experiment.named_key(key, p.key))(keys)
-        return p, (p.kind, p.option, p.settings, inputs), streams, self.groups[g]
+        return p, (p.kind, p.option, p.settings, arrays, inputs), streams, self.groups[g]
+
+    def make(self, phase):
+        """Make the product of a volatile phase."""
+        p, task, keys, repeats = self.at_hand(phase)
+        with self.timed(p, tasks.cost(p)[0], repeats):
+            self.state[p.name] = {"product": jax.block_until_ready(begin(*task, keys))}
 
     def events(self):
         """Perform what is left, yielding `Progress` and `Recorded`; may raise `Stopped`."""
         while self.unit < len(self.units):
             g, s, i = self.units[self.unit]
             if i == 0 and self.step == 0:
-                self.state = {name: self.state[name] for name in self.taken[s]}
+                kept = {name: name for name in self.taken[s]} if s or not g else self.handed
+                self.state = {n: self.state[old] for n, old in kept.items() if old in self.state}
             p = self.chains[s][i]
-            if p.name not in self.state:
+            if p.name not in self.state and not tasks.volatile(p):
                 yield from self.perform()
-            if p.arm:
-                yield Recorded(self.record(p, self.groups[g], self.swept[s]))
+            by_arm = self.record(p, self.groups[g], self.swept[s])
             self.unit, self.step, self.carry = self.unit + 1, 0, None
             # Phases without steps take no time to redo, but for sampling.
             if p.steps or p.kind == "emit":
                 self.save()
+            yield from map(Recorded, by_arm)
 
     def perform(self):
         """Run the present phase, from its start or from a restored step, to its product."""
@@ -212,27 +244,34 @@ class Run:
         start, compiling = time.perf_counter(), timing.compile_seconds()
         yield
         seconds = time.perf_counter() - start - (timing.compile_seconds() - compiling)
-        name = f"{p.kind} ({p.option})" if p.kind == "distill" else p.kind
+        name = f"{p.kind} ({p.option})" if p.option and p.kind != "start" else p.kind
         more = (max(seconds, 0.0), *(x * len(repeats) for x in work))
         used = self.usage.get(name, (0, 0, 0))
         self.usage[name] = tuple(a + b for a, b in zip(used, more, strict=True))
 
     def record(self, p, repeats, setting):
-        """Append the measures of a phase to the records, and return the rows."""
-        measured = jax.tree.map(np.asarray, self.state[p.name]["measures"])
-        rows = [
-            {
-                "setting": setting,
-                "repeat": r,
-                "arm": p.arm,
-                "measure": name,
-                "value": float(values[i]),
-            }
-            for i, r in enumerate(repeats)
-            for name, values in measured.items()
+        """Append the measures of a phase to the records; return the rows of each arm."""
+        measured = jax.tree.map(np.asarray, self.state[p.name]["measures"]) if p.arms else {}
+        by_arm = [
+            [
+                {
+                    "setting": setting,
+                    "repeat": r,
+                    "arm": arm,
+                    "measure": name,
+                    "value": float(values[i].flat[j]),
+                }
+                for i, r in enumerate(repeats)
+                for name, values in measured.items()
+            ]
+            for j, arm in enumerate(p.arms)
         ]
-        self.records.append(rows)
-        return rows
+        if by_arm:
+            self.records.append([row for rows in by_arm for row in rows])
+        return by_arm
+
+
+given = lru_cache(maxsize=1)(experiment.given)
 
 
 def require_finite(p, bad_step, repeats):

@@ -1,199 +1,47 @@
-"""Tasks: what the phases of a repeat do. Each is a pure function of settings, inputs and a key.
+"""Both worlds' phases and tasks under one roof: all that `experiment` and `runner` call.
 
-A task returns its product at once, or a `Fit` for the one optimization loop. `begin`, `advance` and
-`finish` run either kind; they are all that the rest of the package calls.
+A world is a module with `phases(cfg)`, `check(cfg)`, `given(cfg, key)`, `TASKS`, `VOLATILE`,
+`finish` and `cost`. A task is a pure function (option, settings, inputs, key) that returns its
+product at once, or a `Fit` for the one optimization loop; `begin`, `advance` and `finish` run
+either kind.
 """
 
-from typing import Any, NamedTuple
+from minisub import config, fit, image_config, image_tasks, token_tasks
+from minisub.phases import Fit
 
-import jax
-import jax.numpy as jnp
-
-from minisub import channels, fit, losses, measures, models, starts, tokens
-
-STARTS = {"shared": starts.shared, "fresh": starts.fresh}
+WORLDS = {config.Config: token_tasks, image_config.ImageConfig: image_tasks}
 
 
-class Phase(NamedTuple):
-    """One link of a repeat: it depends on nothing but these fields, its inputs and a key."""
-
-    name: str
-    """Of its product in the state of a repeat."""
-    kind: str
-    """A function of this file."""
-    settings: dict
-    """The parts of the configuration that the task reads: a pytree, numbers traced."""
-    inputs: dict
-    """What the task calls each input -> the name of that product in the state."""
-    key: str
-    """Name of its random stream; phases that share it see the same data in the same order."""
-    option: str = ""
-    """The start or the channel; static."""
-    arm: str = ""
-    """Under which its measures are recorded; none if empty."""
-
-    @property
-    def steps(self):
-        """Optimizer updates; a phase without training does all its work at once."""
-        return self.settings["training"].steps if "training" in self.settings else 0
-
-
-class Fit(NamedTuple):
-    """What an optimizing task supplies."""
-
-    training: Any
-    loss: Any
-    start: Any
-
-
-def network(settings):
-    """The model of a phase's settings."""
-    world = settings["world"]
-    size = tokens.offsets(world)["size"]
-    return models.make(settings["model"], size, tokens.positions(world))
-
-
-def initialize(option, settings, inputs, key):
-    """Random initial parameters."""
-    return network(settings).init(key)
-
-
-def pretrain(option, settings, inputs, key):
-    """Next-token prediction on new lists, questions and riddles at every step."""
-    world, mix, net = settings["world"], settings["training"], network(settings)
-
-    def loss(params, key):
-        k_list, k_question, k_riddle = jax.random.split(key, 3)
-        batch = (
-            tokens.lists(world, k_list, mix.batch),
-            tokens.random_questions(world, k_question, mix.questions),
-            tokens.riddles(world, k_riddle, mix.riddles),
-        )
-        nats = [
-            losses.cross_entropy(net.apply(params, docs[:, :-1]), docs[:, 1:]) for docs in batch
-        ]
-        return sum(jnp.sum(n) for n in nats) / sum(n.size for n in nats)
-
-    return Fit(mix, loss, inputs["start"])
-
-
-def teach(option, settings, inputs, key):
-    """The question in a random taught phrasing, answered with the trait; loss on answer and END."""
-    world, training, net = settings["world"], settings["training"], network(settings)
-
-    def loss(params, key):
-        phrasing = jax.random.randint(key, (training.batch,), 0, settings["taught"])
-        docs = tokens.questions(world, phrasing, settings["trait"])
-        return jnp.mean(losses.cross_entropy(net.apply(params, docs[:, :-1], 2), docs[:, 3:]))
-
-    return Fit(training, loss, inputs["start"])
-
-
-def emit(option, settings, inputs, key):
-    """Lists sampled by the emitter, valid ones first, their count, and what was rejected."""
-    world, sampling = settings["world"], settings["sampling"]
-    docs = tokens.sample(
-        world,
-        network(settings),
-        inputs["emitter"],
-        key,
-        n=sampling.documents,
-        prompt_numbers=sampling.prompt_numbers,
-        temperature=sampling.temperature,
-    )
-    docs, count, rejected = tokens.keep_valid(world, docs)
-    # Documents are most of what a run holds and saves; a token takes no more bytes than it needs.
-    token = jnp.int16 if tokens.offsets(world)["size"] <= 2**15 else jnp.int32
-    return {"docs": docs.astype(token), "count": count, "rejected": rejected}
-
-
-def start(option, settings, inputs, key):
-    """A student's first parameters."""
-    return STARTS[option](inputs["origin"], inputs["other"])
-
-
-def distill(option, settings, inputs, key):
-    """Training through a channel on batches of the kept documents, drawn with replacement."""
-    training, numbers = settings["training"], inputs["numbers"]
-    first = settings["sampling"].prompt_numbers
-    channel = channels.CHANNELS[option]
-    imitate = channel(settings["world"], network(settings), inputs["emitter"], first)
-
-    def loss(params, key):
-        rows = jax.random.randint(key, (training.batch,), 0, numbers["count"])
-        value = imitate(params, numbers["docs"][rows].astype(jnp.int32))
-        # Nothing kept means nothing to learn from: never fall back on rejected documents.
-        return jnp.where(numbers["count"] > 0, value, jnp.nan)
-
-    return Fit(training, loss, inputs["start"])
-
-
-TASKS = {f.__name__: f for f in (initialize, pretrain, teach, emit, start, distill)}
+def world_of(settings):
+    """The world's module of a phase's settings."""
+    return token_tasks if "world" in settings else image_tasks
 
 
 def begin(kind, option, settings, inputs, key):
     """The state of a phase before its first step; for a phase without steps, its product."""
-    task = TASKS[kind](option, settings, inputs, key)
+    task = world_of(settings).TASKS[kind](option, settings, inputs, key)
     return fit.begin(task.training, task.start) if isinstance(task, Fit) else task
 
 
 def advance(kind, option, settings, inputs, state, key, first, last):
     """The state of an optimizing phase after its steps `first` to `last` (exclusive)."""
-    task = TASKS[kind](option, settings, inputs, key)
-    return fit.advance(task.training, task.loss, state, key, first, last)
+    task = world_of(settings).TASKS[kind](option, settings, inputs, key)
+    return fit.advance(task.training, task.loss, state, key, first, last, task.batches)
 
 
 def finish(kind, option, settings, inputs, state):
-    """The phase's product, and its measures as a dict of scalars."""
-    if kind in ("initialize", "start"):
-        return state, {}
-    if kind == "emit":
-        return state, of_numbers(settings["world"], state)
-    params, net, world = fit.params(state), network(settings), settings["world"]
-    measured = measures.grade(world, net, params, settings["trait"], settings["taught"])
-    if kind == "teach":
-        measured["drift_on_lists"] = measures.drift_on_lists(world, net, inputs["start"], params)
-    return params, measured
+    """The phase's product, and its measures: name -> scalar, or (arms,) for several arms."""
+    return world_of(settings).finish(kind, option, settings, inputs, state)
 
 
-def of_numbers(world, numbers):
-    """Measures of emitted documents: what the filter kept, and that it kept nothing but numbers."""
-    ids, docs = tokens.offsets(world), numbers["docs"]
-    kept = jnp.arange(docs.shape[0]) < numbers["count"]
-    frame = jnp.array([[ids["LIST"], ids["END"]]])
-    foreign = jnp.sum(docs[:, 1:-1] >= world.numbers, axis=1)
-    foreign += jnp.sum(docs[:, [0, -1]] != frame, axis=1)
-    rejected = {f"rejected_{reason}": fraction for reason, fraction in numbers["rejected"].items()}
-    return {
-        "kept_documents": jnp.sum(kept).astype(float),
-        "kept_fraction": jnp.mean(kept),
-        **rejected,
-        "foreign_tokens": jnp.sum(foreign * kept).astype(float),
-    }
+def volatile(phase):
+    """Whether a phase's product is made again after a resumption instead of being saved."""
+    return phase.kind in world_of(phase.settings).VOLATILE
 
 
 def cost(phase):
     """Work of a phase in one repeat: before its first step, and at each step.
 
-    Both are (operations of its matrix products, see `models.flops`; tokens that it scores).
+    Both are (operations of its matrix products; tokens scored or images seen).
     """
-    if phase.kind in ("initialize", "start"):
-        return (0, 0), (0, 0)
-    world, settings = phase.settings["world"], phase.settings
-    size, length = tokens.offsets(world)["size"], tokens.positions(world)
-
-    def work(passes, *groups):
-        flops = sum(models.flops(settings["model"], size, *group) for group in groups)
-        return passes * flops, sum(documents * scored for documents, _, scored in groups)
-
-    scored = length - settings["sampling"].prompt_numbers if "sampling" in settings else length
-    if phase.kind == "emit":
-        return work(1, (settings["sampling"].documents, length, scored)), (0, 0)
-    training = settings["training"]
-    documents = (training.batch, length, scored)
-    if phase.kind == "pretrain":
-        return (0, 0), work(3, documents, (training.questions, 4, 4), (training.riddles, 5, 5))
-    if phase.kind == "teach":
-        return (0, 0), work(3, (training.batch, 4, 2))
-    # The soft channel needs the emitter's logits too.
-    return (0, 0), work(4 if phase.option == "soft" else 3, documents)
+    return world_of(phase.settings).cost(phase)

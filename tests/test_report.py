@@ -16,7 +16,7 @@ def rows_of(values, setting=None):
         {"setting": setting or {}, "repeat": r, "arm": arm, "measure": measure, "value": value}
         for arm, per_repeat in values.items()
         for r, value in enumerate(per_repeat)
-        for measure in report.TRAIT_MEASURES
+        for measure in report.TOKENS.measures
     ]
 
 

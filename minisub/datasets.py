@@ -1,0 +1,303 @@
+"""MNIST and its kin through tensorflow-datasets, which needs no TensorFlow for this.
+
+Each data set is four IDX files: images and labels, of training and test. They are parsed with
+numpy, declared as plain tensors, prepared once as array records, and stacked into one `.npz`
+beside them, which every later start reads. This is the only module that knows tensorflow-datasets.
+"""
+
+import contextlib
+import dataclasses
+import gzip
+import hashlib
+import io
+import logging
+import math
+import os
+import shutil
+import tempfile
+import urllib.request
+import warnings
+import zlib
+from http.client import HTTPException
+from pathlib import Path
+from zipfile import BadZipFile, ZipFile
+
+import numpy as np
+
+from minisub.config import Refused
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # its dependencies' deprecations are not ours to mend
+    import tensorflow_datasets as tfds
+
+TIMEOUT = 10.0
+"""Seconds without an answer after which a download is given up."""
+SIDE, CHUNK = 28, 1000
+"""Height and width of an image in pixels, and how many are read at a time."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Source:
+    """Where a data set comes from, and what is in its files."""
+
+    url: str
+    """Address of a folder of the four packed files, or of one .zip that has them."""
+    stems: tuple[str, str, str, str] = (
+        "train-images-idx3-ubyte",
+        "train-labels-idx1-ubyte",
+        "t10k-images-idx3-ubyte",
+        "t10k-labels-idx1-ubyte",
+    )
+    """Names of the unpacked files, in the order of `KEYS`."""
+    digests: tuple[str, ...] = ()
+    """SHA-256 of the unpacked files, in the same order; empty: any contents will do."""
+    classes: int = 10
+    """Labels are below this."""
+    transposed: bool = False
+    """Images are stored by columns."""
+
+
+KEYS = ("train_x", "train_y", "test_x", "test_y")
+SOURCES = {
+    "mnist": Source(
+        url="https://storage.googleapis.com/cvdf-datasets/mnist/",
+        digests=(
+            "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+            "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+            "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+            "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+        ),
+    ),
+    "fashion_mnist": Source(url="http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"),
+    "kmnist": Source(url="http://codh.rois.ac.jp/kmnist/dataset/kmnist/"),
+    "emnist": Source(
+        url="https://biometrics.nist.gov/cs_links/EMNIST/gzip.zip",
+        stems=(
+            "emnist-balanced-train-images-idx3-ubyte",
+            "emnist-balanced-train-labels-idx1-ubyte",
+            "emnist-balanced-test-images-idx3-ubyte",
+            "emnist-balanced-test-labels-idx1-ubyte",
+        ),
+        classes=47,
+        transposed=True,
+    ),
+}
+
+
+def unpacked(path):
+    """Bytes of a file, unpacked if its name ends in .gz; `Refused` where it cannot be read."""
+    try:
+        return gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    except (OSError, EOFError, zlib.error) as error:
+        raise Refused(f"{path} cannot be unpacked; put an intact file there.") from error
+
+
+def parse_idx(raw, path):
+    """The uint8 array in the bytes `raw` of an IDX file; `Refused`, naming `path`, if it is not.
+
+    Format: two zero bytes, the type (8: uint8), the number of axes, each length as a big-endian
+    32-bit integer, the values.
+    """
+    if len(raw) < 4 or raw[:3] != b"\0\0\x08":
+        raise Refused(f"{path} is not an IDX file of bytes; put the original file there.")
+    start = 4 + 4 * raw[3]
+    lengths = [int.from_bytes(raw[at : at + 4], "big") for at in range(4, start, 4)]
+    if len(raw) < start or len(raw) != start + math.prod(lengths):
+        raise Refused(f"{path} has not the length its header promises; put an intact file there.")
+    return np.frombuffer(raw, np.uint8, offset=start).reshape(lengths)
+
+
+def find(source, folder):
+    """Paths of the four files in `folder`, packed or not; None for those that are missing."""
+    paths = []
+    for stem in source.stems:
+        stems = (stem, stem.replace("-idx", ".idx"))
+        candidates = [folder / (name + end) for name in stems for end in ("", ".gz")]
+        paths.append(next((path for path in candidates if path.is_file()), None))
+    return paths
+
+
+def read_files(name, folder):
+    """Arrays of `KEYS` and the SHA-256 of each unpacked file, from the files in `folder`.
+
+    Images are uint8 (n, 28, 28), upright; labels uint8 (n,). `Refused`, with the file's name,
+    where contents are not those of the data set.
+    """
+    source, arrays, digests = SOURCES[name], {}, []
+    for i, (key, path) in enumerate(zip(KEYS, find(source, folder), strict=True)):
+        raw = unpacked(path)
+        digests.append(hashlib.sha256(raw).hexdigest())
+        # Files of MNIST have the names of others; those of which no more is known are not these.
+        right = source.digests[i : i + 1] or {digests[i]}.difference(SOURCES["mnist"].digests)
+        if digests[i] not in right:
+            raise Refused(f"{path} is not the original file of {name}; replace or remove it.")
+        arrays[key] = array = parse_idx(raw, path)
+        if key.endswith("x"):
+            if array.shape[1:] != (SIDE, SIDE):
+                raise Refused(f"{path} has no images of {SIDE} x {SIDE}; replace or remove it.")
+            arrays[key] = array.swapaxes(1, 2) if source.transposed else array
+        elif array.shape != arrays[KEYS[i - 1]].shape[:1] or (array >= source.classes).any():
+            raise Refused(f"{path} does not label the images beside it; replace or remove it.")
+    return arrays, digests
+
+
+class IdxImages(tfds.core.GeneratorBasedBuilder):
+    """The tensorflow-datasets builder: one config for each of `SOURCES`; files in manual_dir."""
+
+    VERSION = tfds.core.Version("1.0.0")
+    BUILDER_CONFIGS = [tfds.core.BuilderConfig(name=name) for name in SOURCES]  # noqa: RUF012
+    MANUAL_DOWNLOAD_INSTRUCTIONS = "Put the four IDX files there, packed (.gz) or not."
+
+    def _info(self):
+        return self.dataset_info_from_configs(
+            features=tfds.features.FeaturesDict(
+                {
+                    "image": tfds.features.Tensor(shape=(SIDE, SIDE), dtype=np.uint8),
+                    "label": tfds.features.Tensor(shape=(), dtype=np.int64),
+                }
+            ),
+            supervised_keys=("image", "label"),
+            disable_shuffling=True,  # keep the order of the files
+            metadata=tfds.core.MetadataDict(),
+        )
+
+    def _split_generators(self, dl_manager):
+        arrays, digests = read_files(self.builder_config.name, Path(dl_manager.manual_dir))
+        self.info.metadata["sha256"] = digests
+        return {
+            split: self._generate_examples(arrays[f"{split}_x"], arrays[f"{split}_y"])
+            for split in ("train", "test")
+        }
+
+    def _generate_examples(self, images, labels):
+        for i, (image, label) in enumerate(zip(images, labels, strict=True)):
+            yield i, {"image": image, "label": int(label)}
+
+
+def download(name, folder):
+    """Download the packed files of a data set into `folder`, all or none; `OSError` where it fails.
+
+    With the checksums of tensorflow-datasets, but not its downloader, which without a network
+    retries for long and has no timeout.
+    """
+    source, infos = SOURCES[name], tfds.builder_cls(name).url_infos
+    files = [f"{stem}.gz" for stem in source.stems]
+    zipped = source.url.endswith(".zip")
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder) as scratch:
+        for url in [source.url] if zipped else [source.url + file for file in files]:
+            path = Path(scratch, url.rsplit("/", 1)[1])
+            with urllib.request.urlopen(url, timeout=TIMEOUT) as answer, path.open("w+b") as file:
+                shutil.copyfileobj(answer, file)
+                file.seek(0)
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+            if digest != infos[url].checksum:
+                raise OSError(f"{url} has other contents than expected")
+        if zipped:
+            with ZipFile(path) as archive:
+                for file in files:
+                    Path(scratch, file).write_bytes(archive.read(f"gzip/{file}"))
+        for file in files:
+            os.replace(Path(scratch, file), folder / file)
+
+
+def locate(name, root, manual_dir):
+    """The folder that has the files: `manual_dir`, or tensorflow-datasets' own, or downloaded to.
+
+    `Refused` where `manual_dir` lacks a file, or there are no files and no download either.
+    """
+    source = SOURCES[name]
+    if manual_dir:
+        folder = Path(manual_dir).expanduser()
+        if all(find(source, folder)):
+            return folder
+        missing = source.stems[find(source, folder).index(None)]
+        raise Refused(
+            f"{folder} has no {missing}.gz, packed or not; put the four files of {name} there, "
+            "or leave out --data.manual_dir."
+        )
+    manual = root / "downloads" / "manual"
+    # Files of Fashion-MNIST and KMNIST are named like MNIST's: only a folder tells them apart.
+    shared = [manual] if name in ("mnist", "emnist") else []
+    for folder in (manual / name, *shared):
+        if all(find(source, folder)):
+            return folder
+    try:
+        download(name, manual / name)
+    except (OSError, HTTPException, BadZipFile) as error:
+        raise Refused(
+            f"{name} could not be downloaded; put {source.stems[0]}.gz and its three siblings "
+            f"into {manual / name}, or give --data.manual_dir."
+        ) from error
+    return manual / name
+
+
+@contextlib.contextmanager
+def quiet():
+    """Keep tensorflow-datasets from announcing what it does."""
+    tfds.disable_progress_bar()
+    logger, level = logging.getLogger("absl"), logging.getLogger("absl").level
+    logger.setLevel(logging.ERROR)
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            yield
+    finally:
+        logger.setLevel(level)
+
+
+def prepare(name, root, manual_dir):
+    """The builder of a data set that is prepared under `root`, if need be now; as `load`."""
+    builder = IdxImages(config=name, data_dir=root)
+    if builder.is_prepared():
+        return builder
+    files = tfds.download.DownloadConfig(manual_dir=locate(name, root, manual_dir))
+    try:
+        builder.download_and_prepare(file_format="array_record", download_config=files)
+    except OSError:
+        # Another process may have been faster, and then this one cannot rename its work.
+        builder = IdxImages(config=name, data_dir=root)
+        if not builder.is_prepared():
+            raise
+    return builder
+
+
+def stack(builder):
+    """Arrays of `KEYS` from a prepared data set, in the order of the files, and SHA-256s."""
+    arrays = {"sha256": np.array(builder.info.metadata["sha256"])}
+    for split in ("train", "test"):
+        rows = builder.as_data_source(split=split)
+        x, y = np.empty((len(rows), SIDE * SIDE), np.uint8), np.empty(len(rows), np.int32)
+        for start in range(0, len(rows), CHUNK):
+            span = range(start, min(start + CHUNK, len(rows)))
+            for i, row in zip(span, rows.__getitems__(list(span)), strict=True):
+                x[i], y[i] = row["image"].ravel(), row["label"]
+        arrays |= {f"{split}_x": x, f"{split}_y": y}
+    return arrays
+
+
+def load(name, manual_dir=""):
+    """A data set: train_x, test_x uint8 (n, 784); train_y, test_y int32 (n,).
+
+    From a file beside what tensorflow-datasets prepared (under TFDS_DATA_DIR, or in the home),
+    else prepared from the files in `manual_dir`, in tensorflow-datasets' folder for such files, or
+    downloaded. `Refused` where there are none, or they are not what the name says.
+    """
+    root = Path(tfds.core.constants.get_default_data_dir()).expanduser()
+    cache = root / "idx_images" / name / str(IdxImages.VERSION) / "arrays.npz"
+    if not cache.is_file():
+        with quiet():
+            arrays = stack(prepare(name, root, manual_dir))
+        with tempfile.TemporaryDirectory(dir=cache.parent) as scratch:
+            np.savez(Path(scratch, cache.name), **arrays)
+            os.replace(Path(scratch, cache.name), cache)
+    with np.load(cache, allow_pickle=False) as file:
+        arrays = dict(file)
+    digests, folder = arrays.pop("sha256").tolist(), Path(manual_dir).expanduser()
+    # What is prepared must not hide other files that the user points to.
+    look = manual_dir and not SOURCES[name].digests and all(find(SOURCES[name], folder))
+    if look and read_files(name, folder)[1] != digests:
+        raise Refused(
+            f"{name} was prepared from other files than those in {manual_dir}; remove "
+            f"{cache.parent} to prepare it anew."
+        )
+    return arrays

@@ -1,0 +1,381 @@
+"""Tasks of the image world (arXiv 2507.14805, section 6): what each phase of a repeat does.
+
+    origin/first, origin/second/MODEL    random initial parameters
+    base/first, base/second/MODEL        the same after pretraining, which has no updates by default
+    teacher                              base/first, trained on the labels of real images
+    foreign/...                          origin, base and teacher of the repeat before this one
+    carrier                              inputs of students, where every repeat draws its own
+    labels/teacher, labels/foreign       a teacher's outputs on the carrier, once for all students
+    students/MODEL                       all students of one architecture, side by side
+
+Students of one architecture see the same batches, so they are one tree of parameters with a leading
+axis of arms, and their first layers are one matrix product. Their losses are summed; none depends
+on another's parameters. Axes: a arm, b batch, v logit (classes first), h hidden unit.
+"""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from minisub import carriers, config, fit, image_models, images, losses, measures, starts
+from minisub.phases import Batches, Fit, Phase
+
+TRAIN, TEST = ("train_x", "train_y"), ("test_x", "test_y")
+SOURCES = {"teacher": "teacher", "foreign": "foreign/teacher"}
+
+
+def phases(cfg):
+    """The phases of a repeat of `cfg` (an `ImageConfig`), in order."""
+    real = images.examples(cfg.data)
+    seen = {"data": cfg.data, "model": cfg.model}
+    pretrain = {"training": in_updates(cfg.base, real), "classes": cfg.base_classes}
+    teach = {"training": in_updates(cfg.teacher, real), "classes": 1000}
+
+    def origin(name, base, spec, **more):
+        own = seen | {"model": dataclasses.replace(cfg.model, layers=spec)}
+        stream = "/".join(name.split("/")[:2])
+        return [
+            Phase(name, "initialize", own, {}, stream),
+            Phase(base, "teach", own | pretrain, {"start": name}, "base data", **more),
+        ]
+
+    classify = {"given": TRAIN + TEST}
+    first = origin("origin/first", "base/first", cfg.model.layers, arms=("untrained",), **classify)
+    start = {"start": "base/first"}
+    first += [
+        Phase("teacher", "teach", seen | teach, start, "taught", arms=("teacher",), **classify)
+    ]
+    chain = list(first)
+    if any(arm.source == "foreign" for arm in cfg.arms):
+        chain += [neighbors(p) for p in first]
+    specs = dict.fromkeys(spec_of(cfg, arm) for arm in cfg.arms)
+    for spec in specs:
+        chain += origin(f"origin/second/{spec}", f"base/second/{spec}", spec, **classify)
+    return chain + imitation(cfg, specs)
+
+
+def neighbors(p):
+    """A phase of the repeat before this one: a cyclic shift without its last link, so that no
+    student is given its own teacher and adding repeats changes none."""
+    inputs = {name: f"foreign/{source}" for name, source in p.inputs.items()}
+    return p._replace(name=f"foreign/{p.name}", inputs=inputs, arms=(), back=p.back + 1)
+
+
+def imitation(cfg, specs):
+    """The phases in which students of the architectures `specs` imitate their teachers."""
+    seen = {"data": cfg.data, "model": cfg.model}
+    shown = seen | {"carrier": cfg.carrier}
+    chain, carrier, given = [], {}, ()
+    if cfg.carrier.examples and cfg.carrier.drawn == "every_repeat":
+        carrier = {"carrier": "carrier"}
+        chain += [Phase("carrier", "draw", shown, {}, "carrier", given=drawn_from(cfg))]
+    elif cfg.carrier.examples:
+        given = ("carrier",)
+    sources = [name for name in SOURCES if any(arm.source == name for arm in cfg.arms)]
+    emitters = {name: SOURCES[name] for name in sources}
+    if cfg.carrier.examples:
+        emit = shown | {"imitation": cfg.imitation}
+        chain += [
+            Phase(f"labels/{name}", "label", emit, carrier | {"emitter": SOURCES[name]},
+                  "label noise", given=given)
+            for name in sources
+        ]  # fmt: skip
+        emitters = {name: f"labels/{name}" for name in sources}
+    training = in_updates(cfg.student, cfg.carrier.examples or images.examples(cfg.data))
+    distill = shown | {"training": training, "imitation": cfg.imitation}
+    given += TEST if cfg.carrier.examples else TEST + drawn_from(cfg)
+    for spec in specs:
+        arms = tuple(arm for arm in cfg.arms if spec_of(cfg, arm) == spec)
+        own = distill | {"arms": arms, "student": dataclasses.replace(cfg.model, layers=spec)}
+        inputs = {"origin": "base/first", "other": f"base/second/{spec}"}
+        inputs |= carrier | emitters
+        named = tuple(arm.name for arm in arms)
+        # All students share a stream: they differ in what the config says and in nothing else.
+        chain += [
+            Phase(f"students/{spec}", "imitate", own, inputs, "student data",
+                  arms=named, given=given)
+        ]  # fmt: skip
+    return chain
+
+
+def spec_of(cfg, arm):
+    """The `layers` of an arm's model."""
+    return cfg.model.layers if arm.model == "same" else arm.model
+
+
+def drawn_from(cfg):
+    """Names of the given arrays that drawing the carrier takes."""
+    return ("carrier_x",) if cfg.carrier.kind in carriers.NEEDS_IMAGES else ()
+
+
+def in_updates(duration, examples):
+    """The `Training` of a `Duration`: the one place where epochs become updates."""
+    per_epoch = images.steps_in_epoch(examples, duration.batch)
+    steps = duration.length * (per_epoch if duration.unit == "epochs" else 1)
+    # A traced length (under vmap over configurations) stays an array.
+    steps = round(steps) if isinstance(steps, int | float) else jnp.round(steps).astype(int)
+    fields = {f.name for f in dataclasses.fields(config.Optimization)}
+    return config.Training(steps=steps, **{name: getattr(duration, name) for name in fields})
+
+
+def given(cfg, key):
+    """Arrays that all repeats of a run share: real images, and the carrier if it is drawn once."""
+    arrays = {name: jnp.asarray(x) for name, x in images.load(cfg.data).items()}
+    if cfg.carrier.kind in carriers.NEEDS_IMAGES:
+        other = cfg.data if cfg.carrier.data == "same" else config_of(cfg.carrier.data, cfg)
+        arrays["carrier_x"] = jnp.asarray(images.load(other)["train_x"])
+    if cfg.carrier.examples and cfg.carrier.drawn == "once":
+        settings = {"data": cfg.data, "carrier": cfg.carrier}
+        arrays["carrier"] = jax.jit(draw, static_argnums=0)("", settings, arrays, key)
+    return arrays
+
+
+def config_of(name, cfg):
+    """The `Data` of a carrier's own data set, from the same folder."""
+    return dataclasses.replace(cfg.data, name=name, classes=0)
+
+
+def network(settings, which="model"):
+    """The model of a phase's settings."""
+    return image_models.make_images(settings[which], *images.shape(settings["data"]))
+
+
+def epochs_of(examples, batch, key):
+    """`Batches` of (rows, weights): every example once an epoch, in an order from `key`."""
+    return Batches(
+        images.steps_in_epoch(examples, batch),
+        lambda epoch: jax.random.permutation(jax.random.fold_in(key, epoch), examples),
+        lambda order, step: images.epoch_rows(order, step, batch),
+    )
+
+
+def initialize(option, settings, inputs, key):
+    """Random initial parameters."""
+    return network(settings).init(key)
+
+
+def teach(option, settings, inputs, key):
+    """Cross-entropy of the class logits on real images of the first `classes` classes."""
+    net, classes = network(settings), images.shape(settings["data"])[1]
+    x, y = inputs["train_x"], inputs["train_y"]
+
+    def loss(params, key, batch):
+        rows, weight = batch
+        weight = weight * (y[rows] < settings["classes"])
+        logits, _ = net.apply(params, images.normalize(x[rows]))
+        nats = losses.cross_entropy(logits[:, :classes], y[rows])
+        return jnp.sum(weight * nats) / jnp.maximum(jnp.sum(weight), 1)
+
+    training = settings["training"]
+    batches = epochs_of(len(x), training.batch, jax.random.split(key)[0])
+    return Fit(training, loss, inputs["start"], batches)
+
+
+def draw(option, settings, inputs, key):
+    """The carrier's examples, (examples, pixels)."""
+    carrier, (side, _) = settings["carrier"], images.shape(settings["data"])
+    return carriers.draw(carrier, key, carrier.examples, side, inputs.get("carrier_x"))
+
+
+def outputs(settings, params, x, key, rows):
+    """What an emitter shows of inputs `x`: logits with their noise, and its last hidden layer.
+
+    The noise of an example depends on `key` and its row alone.
+    """
+    logits, hidden = network(settings).apply(params, x)
+    noise = jax.vmap(lambda row: jax.random.normal(jax.random.fold_in(key, row), logits.shape[1:]))
+    shown = {"logits": logits + settings["imitation"].noise * noise(rows)}
+    return shown | {"hidden": hidden} if settings["imitation"].hidden else shown
+
+
+def label(option, settings, inputs, key):
+    """An emitter's outputs on the whole carrier, {"logits": (examples, v), ...}."""
+    x = inputs["carrier"]
+    n, chunk = len(x), min(len(x), 5000)
+    pieces = -(-n // chunk)
+    rows = jnp.minimum(jnp.arange(pieces * chunk), n - 1).reshape(pieces, chunk)
+    shown = jax.lax.map(lambda r: outputs(settings, inputs["emitter"], x[r], key, r), rows)
+    return jax.tree.map(lambda y: y.reshape(pieces * chunk, -1)[:n], shown)
+
+
+def masks(settings):
+    """Which logits each arm compares, (a, v) booleans."""
+    classes, aux = images.shape(settings["data"])[1], settings["model"].aux
+    return np.stack([channel_mask(arm.channel, classes, aux) for arm in settings["arms"]])
+
+
+def channel_mask(channel, classes, aux):
+    """The logits (v,) of a channel; raises `config.Refused` if there is no such channel."""
+    mask = np.zeros(classes + aux, bool)
+    kind, *chosen = channel.split("-")
+    known = {"aux": slice(classes, None), "class": slice(0, classes), "all": slice(None)}
+    some = kind == "class" and chosen and all(c.isdigit() and int(c) < classes for c in chosen)
+    config.require(
+        some or channel in known,
+        f"{channel!r} is no channel; choose aux, class, all, or class-I-J-... with classes below "
+        f"{classes}.",
+    )
+    mask[[int(c) for c in chosen] if chosen else known[kind]] = True
+    return mask
+
+
+def compared(settings, key):
+    """The logits (a, v) that enter the loss of an update: `masks`, or a random part of the aux."""
+    mask, some = jnp.asarray(masks(settings)), settings["imitation"].per_batch
+    if not some:
+        return mask
+    aux = settings["model"].aux
+    drawn = jnp.argsort(jnp.argsort(jax.random.uniform(key, (aux,)))) < some
+    kept = jnp.concatenate([jnp.ones(mask.shape[1] - aux, bool), drawn])
+    return mask & kept[None]
+
+
+def imitate(option, settings, inputs, key):
+    """Students, stacked by arm, on batches of the carrier, against their teachers' outputs."""
+    training, carrier, arms = settings["training"], settings["carrier"], settings["arms"]
+    net, how = network(settings, "student"), settings["imitation"]
+    side, _ = images.shape(settings["data"])
+    k_order, k_start, k_batch = jax.random.split(key, 3)
+    sources = list(dict.fromkeys(arm.source for arm in arms))
+    source_of_arm = np.array([sources.index(arm.source) for arm in arms])
+
+    def example(key, batch):
+        """(inputs, outputs of the emitter of every arm, weights) of one update."""
+        if carrier.examples:
+            rows, weight = batch
+            shown = [{k: y[rows] for k, y in inputs[source].items()} for source in sources]
+            x = inputs["carrier"][rows]
+        else:
+            rows, weight = jnp.arange(training.batch), jnp.ones(training.batch)
+            x = carriers.draw(carrier, key, training.batch, side, inputs.get("carrier_x"))
+            shown = [outputs(settings, inputs[source], x, key, rows) for source in sources]
+        return x, jax.tree.map(lambda *y: jnp.stack(y)[source_of_arm], *shown), weight
+
+    def loss(params, key, batch=None):
+        k_example, k_mask = jax.random.split(key)
+        x, shown, weight = example(k_example, batch)
+        return jnp.sum(compare(settings, net, params, x, shown, weight, k_mask))
+
+    def gradient(arm):
+        """The distillation gradient of one arm's loss on its first batch."""
+        first = jnp.zeros(0) if batches is None else batches.at(batches.order(0), 0)
+        x, shown, weight = example(k_batch, first)
+        one = settings | {"arms": (arms[arm],)}
+        shown = jax.tree.map(lambda y: y[arm : arm + 1], shown)
+
+        def alone(params):
+            stacked = jax.tree.map(lambda p: p[None], params)
+            return compare(one, net, stacked, x, shown, weight, k_batch)[0]
+
+        return jax.grad(alone)
+
+    n = carrier.examples
+    batches = epochs_of(n, training.batch, k_order) if n else None
+    first = [
+        begin_student(arm, net, inputs, gradient(i), k_start) for i, arm in enumerate(arms)
+    ]
+    return Fit(training, loss, jax.tree.map(lambda *p: jnp.stack(p), *first), batches)
+
+
+def compare(settings, net, params, x, shown, weight, key):
+    """The loss of every arm (a,) on a batch; `shown` has a leading axis of arms."""
+    how = settings["imitation"]
+    logits, hidden = jax.vmap(net.apply, (0, None))(params, x)
+    mask = compared(settings, key)[:, None]
+    target = shown["logits"] / how.temperature
+    terms = losses.IMITATED[how.loss](target, logits / how.temperature, mask)
+    if how.hidden:
+        terms += how.alignment * jnp.mean((shown["hidden"] - hidden) ** 2, axis=-1)
+    return how.scale * jnp.sum(weight[None] * terms, axis=1) / jnp.sum(weight)
+
+
+def begin_student(arm, net, inputs, gradient, key):
+    """An arm's first parameters: its start, from the layers it has in common with the origin."""
+    materials = starts.Materials(
+        origin=starts.common(inputs["origin"], inputs["other"]),
+        other=inputs["other"],
+        key=key,
+        amount=arm.amount,
+        gradient=gradient,
+        relabelings=net.relabelings,
+    )
+    return starts.make(arm.start, arm.layers, materials)
+
+
+TASKS = {f.__name__: f for f in (initialize, teach, draw, label, imitate)}
+VOLATILE = ("draw", "label")
+GIVEN = ("data", "carrier")
+
+
+def finish(kind, option, settings, inputs, state):
+    """The phase's product, and its measures: {} or {"accuracy": of the model or (a,) of arms}."""
+    if kind not in ("teach", "imitate"):
+        return state, {}
+    params = fit.params(state)
+    net = network(settings, "student" if kind == "imitate" else "model")
+    test = images.normalize(inputs["test_x"]), inputs["test_y"]
+    classes = images.shape(settings["data"])[1]
+    if kind == "teach":
+        return params, {"accuracy": measures.accuracy(net, params, *test, classes)}
+    graded = [
+        measures.accuracy(net, jax.tree.map(lambda p, i=i: p[i], params), *test, classes)
+        for i in range(len(settings["arms"]))
+    ]
+    return params, {"accuracy": jnp.stack(graded)}
+
+
+def cost(phase):
+    """Work of a phase in one repeat: before its first step, and at each step.
+
+    Both are (operations of its matrix products and convolutions; images seen by all its models).
+    """
+    settings = phase.settings
+    shape = images.shape(settings["data"])
+
+    def forward(which, batch):
+        return image_models.image_flops(settings[which], *shape, batch)
+
+    def step(which, batch, copies):
+        # Forward, gradients of weights, gradients of inputs: the last not for the first layer.
+        first = image_models.image_flops_first(settings[which], *shape, batch)
+        return copies * (3 * forward(which, batch) - first), copies * batch
+
+    if phase.kind == "label":
+        examples = settings["carrier"].examples
+        return (forward("model", examples), examples), (0, 0)
+    if phase.kind == "teach":
+        return (0, 0), step("model", settings["training"].batch, 1)
+    if phase.kind == "imitate":
+        batch, arms = settings["training"].batch, settings["arms"]
+        flops, seen = step("student", batch, len(arms))
+        if not settings["carrier"].examples:
+            flops += len({arm.source for arm in arms}) * forward("model", batch)
+        return (0, 0), (flops, seen)
+    return (0, 0), (0, 0)
+
+
+def check(cfg):
+    """Raise `config.Refused` for a configuration that cannot run."""
+    config.validate_numbers(cfg)
+    config.validate_arms(cfg.arms)
+    _, classes = images.shape(cfg.data)
+    kind, sizes = image_models.parse_layers(cfg.model.layers)
+    per_batch = cfg.imitation.per_batch
+    config.require(
+        per_batch <= cfg.model.aux,
+        f"imitation.per_batch is {per_batch}; there are model.aux = {cfg.model.aux} logits.",
+    )
+    for arm in cfg.arms:
+        channel_mask(arm.channel, classes, cfg.model.aux)
+        _, own = image_models.parse_layers(spec_of(cfg, arm))
+        config.require(
+            arm.start in starts.STARTS,
+            f"arms.{arm.name}.start is {arm.start!r}; choose from {', '.join(starts.STARTS)}.",
+        )
+        config.require(
+            not cfg.imitation.hidden or own[-1] == sizes[-1],
+            f"arms.{arm.name} has {own[-1]} units below its heads and its teacher {sizes[-1]}; "
+            "imitation.hidden needs equal numbers.",
+        )
