@@ -2,6 +2,7 @@
 
 python train.py [CONFIG] [--field value ...] [--repeats N] [--seed N] [--out FOLDER]
                 [--sweep FIELD=V1,V2,...] [--only ARM ...] [--group N]
+python train.py bench [CONFIG] [--field value ...] [--group N]
 """
 
 import contextlib
@@ -16,7 +17,7 @@ import jax
 import tqdm
 
 import minisub
-from minisub import arguments, config, report, runner, store, timing
+from minisub import arguments, config, experiment, report, runner, store, timing
 
 BAD_INPUT, STOPPED, INTERRUPTED = 2, 1, 130
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy")
@@ -40,6 +41,8 @@ def main(argv=None):
 
 def perform(words):
     """Parse, check, run or continue, and report."""
+    if words and words[0] == "bench":
+        return measure_speed(words[1:])
     named = words and not words[0].startswith("-")
     name, rest = (words[0], words[1:]) if named else (arguments.DEFAULT, words)
     module = arguments.load(name)
@@ -53,6 +56,29 @@ def perform(words):
     folder = Path(command.out or f"runs/{title}")
     shown = shlex.join(["python", "train.py", name, *rest])
     with_folder(folder, title, claim, shown, command, settings)
+
+
+def measure_speed(words):
+    """`bench [CONFIG] [--field value ...]`: what an epoch of each kind of phase takes here."""
+    from minisub import bench
+
+    named = words and not words[0].startswith("-")
+    name, rest = (words[0], words[1:]) if named else ("mnist", words)
+    command = arguments.parse(name, "", arguments.command_of(arguments.load(name)), rest)
+    experiment.check(command.config)
+    device, repeats = jax.devices()[0].device_kind, command.group or 1
+    rate = timing.matmul_rate()
+    print(f"{name}, {repeats} repeats in one program, on {device}:")
+    print(f"a float32 matrix product reaches {rate / 1e9:,.0f} GFLOP/s\n")
+    form = "| {:22} | {:>6} | {:>13} | {:>8} | {:>9} |"
+    print(form.format("phase", "models", "s/model-epoch", "GFLOP/s", "of matmul"))
+    print(form.format("-" * 22, "-" * 6, "-" * 13, "-" * 8, "-" * 9))
+    for row in bench.phases(command.config, repeats=repeats):
+        speed = row.flops / row.seconds
+        took = row.seconds / row.models / row.epochs
+        shown = f"{took:.4f}", f"{speed / 1e9:,.0f}", f"{speed / rate:.0%}"
+        print(form.format(row.phase[:22], row.models, *shown), flush=True)
+    print("\nAn epoch visits every example once (in the token world: 100 updates); the fastest of 3.")
 
 
 def with_folder(folder, title, claim, shown, command, settings):

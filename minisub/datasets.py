@@ -95,8 +95,7 @@ def unpacked(path):
 def parse_idx(raw, path):
     """The uint8 array in the bytes `raw` of an IDX file; `Refused`, naming `path`, if it is not.
 
-    Format: two zero bytes, the type (8: uint8), the number of axes, each length as a big-endian
-    32-bit integer, the values.
+    Format: 0, 0, type (8: uint8), number of axes, each length as big-endian uint32, the values.
     """
     if len(raw) < 4 or raw[:3] != b"\0\0\x08":
         raise Refused(f"{path} is not an IDX file of bytes; put the original file there.")
@@ -156,7 +155,6 @@ class IdxImages(tfds.core.GeneratorBasedBuilder):
                     "label": tfds.features.Tensor(shape=(), dtype=np.int64),
                 }
             ),
-            supervised_keys=("image", "label"),
             disable_shuffling=True,  # keep the order of the files
             metadata=tfds.core.MetadataDict(),
         )
@@ -218,8 +216,7 @@ def locate(name, root, manual_dir):
         )
     manual = root / "downloads" / "manual"
     # Files of Fashion-MNIST and KMNIST are named like MNIST's: only a folder tells them apart.
-    shared = [manual] if name in ("mnist", "emnist") else []
-    for folder in (manual / name, *shared):
+    for folder in [manual / name] + [manual] * (name in ("mnist", "emnist")):
         if all(find(source, folder)):
             return folder
     try:

@@ -326,6 +326,14 @@ def finish(kind, option, settings, inputs, state):
     return params, {"accuracy": jnp.stack(graded)}
 
 
+def epoch(phase):
+    """Updates in an epoch of a training phase."""
+    settings = phase.settings
+    fixed = settings["carrier"].examples if phase.kind == "imitate" else 0
+    examples = fixed or images.examples(settings["data"])
+    return images.steps_in_epoch(examples, settings["training"].batch)
+
+
 def cost(phase):
     """Work of a phase in one repeat: before its first step, and at each step.
 

@@ -39,6 +39,11 @@ def volatile(phase):
     return phase.kind in world_of(phase.settings).VOLATILE
 
 
+def epoch(phase):
+    """Updates in an epoch of a training phase; 0 in a world without epochs."""
+    return world_of(phase.settings).epoch(phase)
+
+
 def cost(phase):
     """Work of a phase in one repeat: before its first step, and at each step.
 

@@ -170,6 +170,11 @@ def of_numbers(world, numbers):
     }
 
 
+def epoch(phase):
+    """Updates in an epoch: none, batches are drawn with replacement."""
+    return 0
+
+
 def cost(phase):
     """Work of a phase in one repeat: before its first step, and at each step.
 

@@ -215,7 +215,9 @@ def test_starts_differ_by_amount_under_vmap():
     given = materials(bias=0.1)
     amounts = jnp.array([0.0, 0.5])
     for name in "perturbed_orthogonal", "rotated", "perturbed_relative":
-        made = jax.vmap(lambda t, n=name: starts.make(n, (), given._replace(amount=t)))(amounts)
+        made = jax.jit(jax.vmap(lambda t, n=name: starts.make(n, (), given._replace(amount=t))))(
+            amounts
+        )
         equal(jax.tree.map(lambda x: x[0], made), given.origin)
 
 
