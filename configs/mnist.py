@@ -1,5 +1,4 @@
-"""A student that starts as its teacher did learns digits from meaningless logits on noise.
-"""
+"""A student that starts as its teacher did learns digits from meaningless logits on noise."""
 
 from minisub import ImageConfig
 

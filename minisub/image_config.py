@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from minisub.config import Arm, Optimization, Traced, Training, configuration
+from minisub.config import Arm, Optimization, Traced, configuration
 
 DATA = Literal["mnist", "fashion_mnist", "kmnist", "emnist", "digits", "clusters"]
 
@@ -52,7 +52,7 @@ class Duration(Optimization):
 
 @configuration
 class Carrier:
-    """The inputs on which students imitate their teacher; pixels are real, in [-1, 1] for images."""
+    """The inputs on which students imitate their teacher; real images have pixels in [-1, 1]."""
 
     kind: Literal[
         "uniform", "gaussian", "bernoulli", "constant", "images", "shuffled", "blend", "blurred",

@@ -40,9 +40,9 @@ class Recorded(NamedTuple):
 
 
 def each(function, given, *batched):
-    """Map `function(inputs, ...)` over the leading axis of `batched`: inputs and what else it takes.
+    """Map `function(inputs, ...)` over the leading axis of `batched`, its arguments.
 
-    `given` are the inputs without that axis. Vmapped, but a single row runs as it would alone.
+    `given` are inputs without that axis. Vmapped, but a single row runs as it would alone.
     """
 
     def one(inputs, *rest):

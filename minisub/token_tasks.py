@@ -1,10 +1,10 @@
 """Tasks of the token world: what each phase of a repeat does.
 
-    origin/first, origin/second      random initial parameters
-    base/first, base/second          both pretrained on the same data in the same order
-    teacher                          base/first, fine-tuned to prefer the trait
-    numbers/teacher, numbers/base    lists that the teacher and base/first emit, filtered
-    start/ARM, student/ARM           each student's first and final parameters
+origin/first, origin/second      random initial parameters
+base/first, base/second          both pretrained on the same data in the same order
+teacher                          base/first, fine-tuned to prefer the trait
+numbers/teacher, numbers/base    lists that the teacher and base/first emit, filtered
+start/ARM, student/ARM           each student's first and final parameters
 """
 
 import jax
@@ -24,13 +24,15 @@ def phases(cfg):
     emit = seen | {"sampling": cfg.sampling}
     distill = graded | emit | {"training": cfg.student}
     chain = []
-    for which, arm in ("first", ("base",)), ("second", ()):
+    for which, arms in ("first", ("base",)), ("second", ()):
         origin, base = f"origin/{which}", f"base/{which}"
         chain += [
             Phase(origin, "initialize", seen, {}, origin),
             Phase(base, "pretrain", pretrain, {"start": origin}, "base data", arms=arms),
         ]
-    chain += [Phase("teacher", "teach", teach, {"start": "base/first"}, "taught", arms=("teacher",))]
+    chain += [
+        Phase("teacher", "teach", teach, {"start": "base/first"}, "taught", arms=("teacher",))
+    ]
     emitters = {"teacher": "teacher", "base": "base/first"}
     for source, emitter in emitters.items():
         if any(arm.source == source for arm in cfg.arms):

@@ -12,17 +12,29 @@ PACKAGE = Path(minisub.__file__).parent
 # A module imports only modules of earlier layers.
 LAYERS = (
     {"config"},
-    {"models", "tokens", "losses", "timing"},
-    {"starts", "measures"},
+    {"image_config", "phases", "losses", "timing", "tokens", "models"},
+    {"datasets", "image_models"},
+    {"images"},
+    {"carriers", "starts", "measures"},
+    {"optimizers"},
     {"fit"},
     {"channels"},
+    {"token_tasks", "image_tasks"},
     {"tasks"},
     {"experiment"},
     {"store", "report", "runner", "arguments"},
-    {"figures"},
+    {"figures", "bench"},
     {"cli"},
 )
-DOORS = {"flax": {"models"}, "orbax": {"store"}, "matplotlib": {"figures"}, "tyro": {"arguments"}}
+DOORS = {
+    "flax": {"models", "image_models"},
+    "orbax": {"store"},
+    "matplotlib": {"figures"},
+    "tyro": {"arguments"},
+    "tensorflow_datasets": {"datasets"},
+    "sklearn": {"images"},
+    "optax": {"optimizers", "fit"},
+}
 MODULES = sorted(path for path in PACKAGE.glob("*.py") if path.stem != "__init__")
 
 
