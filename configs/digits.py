@@ -4,8 +4,8 @@ from minisub import Carrier, Data, Duration, ImageConfig
 
 config = ImageConfig(
     data=Data(name="digits"),
-    teacher=Duration(length=60, batch=128),
+    teacher=Duration(length=60.0, batch=128),
     carrier=Carrier(examples=6000),
-    student=Duration(length=20, batch=128),
+    student=Duration(length=20.0, batch=128),
 )
 repeats = 10

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from minisub import experiment, runner, tasks
+from minisub import experiment, programs, tasks
 
 
 class Timed(NamedTuple):
@@ -33,12 +33,12 @@ def phases(cfg, *, repeats=1, trials=3):
         inputs = {name: products[source] for name, source in p.inputs.items()}
         given = {name: arrays[name] for name in p.given}
         task = p.kind, p.option, p.settings, given, inputs
-        seconds, state = best(lambda task=task: runner.begin(*task, keys), 1)
+        seconds, state = best(lambda task=task: programs.begin(*task, keys), 1)
         once, per_step = tasks.cost(p)
         kind = p.kind, p.option, max(len(p.arms), 1)
         products[p.name] = state
         if once[0] and kind not in seen:
-            seconds, _ = best(lambda task=task: runner.begin(*task, keys), trials)
+            seconds, _ = best(lambda task=task: programs.begin(*task, keys), trials)
             seen.add(kind)
             yield Timed(p.name, repeats, 1.0, seconds, repeats * once[0])
         if hasattr(state, "trained"):
@@ -48,14 +48,14 @@ def phases(cfg, *, repeats=1, trials=3):
                 def train(task=task, updates=updates, begun=state):
                     # A copy, because the state is donated.
                     begun = jax.tree.map(lambda x: x.copy(), begun)
-                    return runner.advance()(*task, begun, keys, np.int32(0), np.int32(updates))
+                    return programs.advance()(*task, begun, keys, np.int32(0), np.int32(updates))
 
                 seconds, state = best(train, trials)
                 models = repeats * max(len(p.arms), 1)
                 epochs, flops = updates / (tasks.epoch(p) or 100), updates * per_step[0]
                 seen.add(kind)
                 yield Timed(p.name, models, epochs, seconds, repeats * flops)
-            products[p.name], _ = runner.finish(*task, state)
+            products[p.name], _ = programs.finish(*task, state)
 
 
 def best(work, trials):

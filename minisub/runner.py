@@ -8,14 +8,13 @@ repeat and in all settings of a sweep that leave shapes alone.
 import itertools
 import time
 from contextlib import contextmanager
-from functools import cache, lru_cache, partial
+from functools import partial
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
-from minisub import experiment, tasks, timing
+from minisub import experiment, programs, tasks, timing
 
 SEGMENT_STEPS = 100
 SECONDS_BETWEEN_CHECKPOINTS = 10
@@ -37,49 +36,6 @@ class Recorded(NamedTuple):
     """Rows that were just recorded: one arm, its measures in every repeat of a group."""
 
     rows: list
-
-
-def each(function, given, *batched):
-    """Map `function(inputs, ...)` over the leading axis of `batched`, its arguments.
-
-    `given` are inputs without that axis. Vmapped, but a single row runs as it would alone.
-    """
-
-    def one(inputs, *rest):
-        return function(given | inputs, *rest)
-
-    if jax.tree.leaves(batched)[0].shape[0] > 1:
-        return jax.vmap(one)(*batched)
-    alone = one(*jax.tree.map(lambda x: x[0], batched))
-    return jax.tree.map(lambda x: jnp.asarray(x)[None], alone)
-
-
-@partial(jax.jit, static_argnames=("kind", "option"))
-def begin(kind, option, settings, given, inputs, keys):
-    """`tasks.begin` for every repeat of a group."""
-    return each(partial(tasks.begin, kind, option, settings), given, inputs, keys)
-
-
-@cache
-def advance():
-    """The program of `tasks.advance` for every repeat of a group; it donates the state."""
-
-    def advanced(kind, option, settings, given, inputs, state, keys, first, last):
-        def one(inputs, state, key):
-            return tasks.advance(kind, option, settings, inputs, state, key, first, last)
-
-        return each(one, given, inputs, state, keys)
-
-    # Small matrix products on a CPU lose more to being split over threads than they gain.
-    options = {"xla_cpu_multi_thread_eigen": False} if jax.default_backend() == "cpu" else None
-    named = {"static_argnames": ("kind", "option"), "donate_argnames": "state"}
-    return jax.jit(advanced, compiler_options=options, **named)
-
-
-@partial(jax.jit, static_argnames=("kind", "option"))
-def finish(kind, option, settings, given, inputs, state):
-    """`tasks.finish` for every repeat of a group."""
-    return each(partial(tasks.finish, kind, option, settings), given, inputs, state)
 
 
 def reusable(chain, before):
@@ -159,7 +115,7 @@ class Run:
         done = self.flops(self.units[: self.unit])
         if self.step:
             p, (kind, option, *arrays), keys, _ = self.at_hand()
-            shapes = jax.eval_shape(partial(begin, kind, option), *arrays, keys)
+            shapes = jax.eval_shape(partial(programs.begin, kind, option), *arrays, keys)
             self.carry = jax.tree.unflatten(jax.tree.structure(shapes), tree["carry"])
             done += work(p)[0] * len(keys) * self.step / p.steps
         return done
@@ -183,7 +139,9 @@ class Run:
             if source not in self.state:  # volatile, and wanted now
                 self.make(chain[source])
         inputs = {name: self.state[source]["product"] for name, source in p.inputs.items()}
-        arrays = given(experiment.what_is_given(self.configs[s]), self.seed) if p.given else {}
+        arrays = (
+            programs.given(experiment.what_is_given(self.configs[s]), self.seed) if p.given else {}
+        )
         arrays = {name: arrays[name] for name in p.given}
         keys = self.keys[np.array(self.groups[g]) + 1 - p.back]
         streams = jax.vmap(lambda key: experiment.named_key(key, p.key))(keys)
@@ -193,7 +151,7 @@ class Run:
         """Make the product of a volatile phase."""
         p, task, keys, repeats = self.at_hand(phase)
         with self.timed(p, tasks.cost(p)[0], repeats):
-            self.state[p.name] = {"product": jax.block_until_ready(begin(*task, keys))}
+            self.state[p.name] = {"product": jax.block_until_ready(programs.begin(*task, keys))}
 
     def events(self):
         """Perform what is left, yielding `Progress` and `Recorded`; may raise `Stopped`."""
@@ -218,14 +176,14 @@ class Run:
         once, per_step = tasks.cost(p)
         if self.carry is None:
             with self.timed(p, once, repeats):
-                self.carry = jax.block_until_ready(begin(*task, keys))
+                self.carry = jax.block_until_ready(programs.begin(*task, keys))
             yield Progress(p.name, repeats, once[0] * len(repeats))
         while self.step < p.steps:
             first, self.step = self.step, min(self.step + SEGMENT_STEPS, p.steps)
             done = [(self.step - first) * x for x in per_step]
             with self.timed(p, done, repeats):
                 steps = np.int32(first), np.int32(self.step)
-                self.carry = advance()(*task, self.carry, keys, *steps)
+                self.carry = programs.advance()(*task, self.carry, keys, *steps)
                 bad_step = np.asarray(self.carry.bad_step)
             require_finite(p, bad_step, repeats)
             yield Progress(p.name, repeats, done[0] * len(repeats))
@@ -233,7 +191,7 @@ class Run:
             if late and self.step < p.steps:
                 self.save()
         with self.timed(p, (0, 0), repeats):
-            product, measured = jax.block_until_ready(finish(*task, self.carry))
+            product, measured = jax.block_until_ready(programs.finish(*task, self.carry))
         self.state[p.name] = {"product": product, "measures": measured}
         if p.kind == "emit":
             require_documents(p, product, measured, repeats)
@@ -269,9 +227,6 @@ class Run:
         if by_arm:
             self.records.append([row for rows in by_arm for row in rows])
         return by_arm
-
-
-given = lru_cache(maxsize=1)(experiment.given)
 
 
 def require_finite(p, bad_step, repeats):

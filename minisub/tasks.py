@@ -1,19 +1,19 @@
 """Both worlds' phases and tasks under one roof: all that `experiment` and `runner` call.
 
-A world is a module with `phases(cfg)`, `check(cfg)`, `given(cfg, key)`, `TASKS`, `VOLATILE`,
-`finish` and `cost`. A task is a pure function (option, settings, inputs, key) that returns its
-product at once, or a `Fit` for the one optimization loop; `begin`, `advance` and `finish` run
-either kind.
+A world has `phases(cfg)`, `check(cfg)` and `given(cfg, key)`, which reads the fields `GIVEN`, and
+tasks: `TASKS`, `VOLATILE`, `finish`, `epoch` and `cost`. A task is a pure function
+(option, settings, inputs, key) that returns its product at once, or a `Fit` for the one
+optimization loop; `begin`, `advance` and `finish` run either kind.
 """
 
-from minisub import config, fit, image_config, image_tasks, token_tasks
+from minisub import config, fit, image_chain, image_config, image_tasks, token_tasks
 from minisub.phases import Fit
 
-WORLDS = {config.Config: token_tasks, image_config.ImageConfig: image_tasks}
+WORLDS = {config.Config: token_tasks, image_config.ImageConfig: image_chain}
 
 
 def world_of(settings):
-    """The world's module of a phase's settings."""
+    """The module with the tasks of a phase's world."""
     return token_tasks if "world" in settings else image_tasks
 
 

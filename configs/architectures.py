@@ -1,0 +1,20 @@
+"""Teacher and student of different architectures: what matched heads alone can do."""
+
+from minisub import ImageArm, ImageConfig, ImageModel
+
+TRUNKS = {
+    "mlp-256-256": ("fc1", "fc2"),
+    "mlp-256-256-256": ("fc1", "fc2", "fc3"),
+    "cnn-8-16-256": ("conv1", "conv2", "fc"),
+    "transformer-32-1-256": ("patch", "position", "block_0", "final_norm", "fc"),
+}
+config = ImageConfig(
+    model=ImageModel(aux=30),
+    arms=tuple(
+        ImageArm(name=f"{model} {heads}", model=model, start="fresh", layers=layers)
+        for model, trunk in TRUNKS.items()
+        for heads, layers in (("matched", trunk), ("fresh", ()))
+    ),
+)
+repeats = 10
+sweep = ("model.layers=" + ",".join(TRUNKS),)

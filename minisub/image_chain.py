@@ -1,0 +1,150 @@
+"""A repeat of the image world as a chain of phases (arXiv 2507.14805, section 6).
+
+origin/first, origin/second/MODEL    random initial parameters
+base/first, base/second/MODEL        the same after pretraining, which has no updates by default
+teacher                              base/first, trained on the labels of real images
+foreign/...                          origin, base and teacher of the repeat before this one
+carrier                              inputs of students, where every repeat draws its own
+labels/teacher, labels/foreign       a teacher's outputs on the carrier, once for all students
+students                             all students, side by side
+"""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+
+from minisub import carriers, config, image_models, image_tasks, images, starts
+from minisub.image_tasks import channel_mask, spec_of
+from minisub.phases import Phase
+
+TRAIN, TEST = ("train_x", "train_y"), ("test_x", "test_y")
+SOURCES = {"teacher": "teacher", "foreign": "foreign/teacher"}
+GIVEN = ("data", "carrier")
+
+
+def phases(cfg):
+    """The phases of a repeat of `cfg` (an `ImageConfig`), in order."""
+    real = images.examples(cfg.data)
+    seen = {"data": cfg.data, "model": cfg.model}
+    pretrain = {"training": in_updates(cfg.base, real), "classes": cfg.base_classes}
+    teach = {"training": in_updates(cfg.teacher, real), "classes": 1000}
+
+    def origin(name, base, spec, **more):
+        own = seen | {"model": dataclasses.replace(cfg.model, layers=spec)}
+        stream = "/".join(name.split("/")[:2])
+        return [
+            Phase(name, "initialize", own, {}, stream),
+            Phase(base, "teach", own | pretrain, {"start": name}, "base data", **more),
+        ]
+
+    classify = {"given": TRAIN + TEST}
+    first = origin("origin/first", "base/first", cfg.model.layers, arms=("untrained",), **classify)
+    start = {"start": "base/first"}
+    first += [
+        Phase("teacher", "teach", seen | teach, start, "taught", arms=("teacher",), **classify)
+    ]
+    chain = list(first)
+    if any(arm.source == "foreign" for arm in cfg.arms):
+        chain += [neighbors(p) for p in first]
+    specs = dict.fromkeys(spec_of(cfg.model, arm) for arm in cfg.arms)
+    for spec in specs:
+        chain += origin(f"origin/second/{spec}", f"base/second/{spec}", spec, **classify)
+    return chain + imitation(cfg, specs)
+
+
+def neighbors(p):
+    """A phase of the repeat before this one: a cyclic shift without its last link, so that no
+    student is given its own teacher and adding repeats changes none."""
+    inputs = {name: f"foreign/{source}" for name, source in p.inputs.items()}
+    return p._replace(name=f"foreign/{p.name}", inputs=inputs, arms=(), back=p.back + 1)
+
+
+def imitation(cfg, specs):
+    """The phases in which students of the architectures `specs` imitate their teachers."""
+    seen = {"data": cfg.data, "model": cfg.model}
+    shown = seen | {"carrier": cfg.carrier}
+    chain, carrier, given = [], {}, ()
+    if cfg.carrier.examples and cfg.carrier.drawn == "every_repeat":
+        carrier = {"carrier": "carrier"}
+        chain += [Phase("carrier", "draw", shown, {}, "carrier", given=drawn_from(cfg))]
+    elif cfg.carrier.examples:
+        given = ("carrier",)
+    sources = [name for name in SOURCES if any(arm.source == name for arm in cfg.arms)]
+    emitters = {name: SOURCES[name] for name in sources}
+    if cfg.carrier.examples:
+        emit = shown | {"imitation": cfg.imitation}
+        chain += [
+            Phase(f"labels/{name}", "label", emit, carrier | {"emitter": SOURCES[name]},
+                  "label noise", given=given)
+            for name in sources
+        ]  # fmt: skip
+        emitters = {name: f"labels/{name}" for name in sources}
+    training = in_updates(cfg.student, cfg.carrier.examples or images.examples(cfg.data))
+    distill = shown | {"training": training, "imitation": cfg.imitation}
+    given += TEST if cfg.carrier.examples else TEST + drawn_from(cfg)
+    inputs = {"origin": "base/first"} | {f"other/{spec}": f"base/second/{spec}" for spec in specs}
+    own = distill | {"arms": cfg.arms}
+    named = tuple(arm.name for arm in cfg.arms)
+    chain += [
+        Phase("students", "imitate", own, inputs | carrier | emitters, "student data",
+              arms=named, given=given)
+    ]  # fmt: skip
+    return chain
+
+
+def drawn_from(cfg):
+    """Names of the given arrays that drawing the carrier takes."""
+    return ("carrier_x",) if cfg.carrier.kind in carriers.NEEDS_IMAGES else ()
+
+
+def in_updates(duration, examples):
+    """The `Training` of a `Duration`: the one place where epochs become updates."""
+    per_epoch = images.steps_in_epoch(examples, duration.batch)
+    steps = duration.length * (per_epoch if duration.unit == "epochs" else 1)
+    # A traced length (under vmap over configurations) stays an array.
+    steps = round(steps) if isinstance(steps, int | float) else jnp.round(steps).astype(int)
+    fields = {f.name for f in dataclasses.fields(config.Optimization)}
+    return config.Training(steps=steps, **{name: getattr(duration, name) for name in fields})
+
+
+def given(cfg, key):
+    """Arrays that all repeats of a run share: real images, and the carrier if it is drawn once."""
+    arrays = {name: jnp.asarray(x) for name, x in images.load(cfg.data).items()}
+    if cfg.carrier.kind in carriers.NEEDS_IMAGES:
+        other = cfg.data if cfg.carrier.data == "same" else config_of(cfg.carrier.data, cfg)
+        arrays["carrier_x"] = jnp.asarray(images.load(other)["train_x"])
+    if cfg.carrier.examples and cfg.carrier.drawn == "once":
+        settings = {"data": cfg.data, "carrier": cfg.carrier}
+        arrays["carrier"] = jax.jit(image_tasks.draw, static_argnums=0)("", settings, arrays, key)
+    return arrays
+
+
+def config_of(name, cfg):
+    """The `Data` of a carrier's own data set, from the same folder."""
+    return dataclasses.replace(cfg.data, name=name, classes=0)
+
+
+def check(cfg):
+    """Raise `config.Refused` for a configuration that cannot run."""
+    config.validate_numbers(cfg)
+    config.validate_arms(cfg.arms)
+    _, classes = images.shape(cfg.data)
+    _, sizes = image_models.parse_layers(cfg.model.layers)
+    per_batch = cfg.imitation.per_batch
+    config.require(
+        per_batch <= cfg.model.aux,
+        f"imitation.per_batch is {per_batch}; there are model.aux = {cfg.model.aux} logits.",
+    )
+    for arm in cfg.arms:
+        channel_mask(arm.channel, classes, cfg.model.aux)
+        _, own = image_models.parse_layers(spec_of(cfg.model, arm))
+        config.require(
+            arm.start in starts.STARTS,
+            f"arms.{arm.name}.start is {arm.start!r}; choose from {', '.join(starts.STARTS)}.",
+        )
+        config.require(
+            not cfg.imitation.hidden or own[-1] == sizes[-1],
+            f"arms.{arm.name} has {own[-1]} units below its heads and its teacher {sizes[-1]}; "
+            "imitation.hidden needs equal numbers.",
+        )
