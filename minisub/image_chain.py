@@ -76,7 +76,7 @@ def imitation(cfg, specs):
         emit = shown | {"imitation": cfg.imitation}
         chain += [
             Phase(f"labels/{name}", "label", emit, carrier | {"emitter": SOURCES[name]},
-                  "label noise", given=given)
+                  "label noise", str(cfg.student.batch), given=given)
             for name in sources
         ]  # fmt: skip
         emitters = {name: f"labels/{name}" for name in sources}
@@ -144,7 +144,7 @@ def check(cfg):
             f"arms.{arm.name}.start is {arm.start!r}; choose from {', '.join(starts.STARTS)}.",
         )
         config.require(
-            not cfg.imitation.hidden or own[-1] == sizes[-1],
-            f"arms.{arm.name} has {own[-1]} units below its heads and its teacher {sizes[-1]}; "
-            "imitation.hidden needs equal numbers.",
+            not cfg.imitation.hidden or own[-1:] == sizes[-1:],
+            f"arms.{arm.name} and its teacher have last hidden layers of different sizes, which "
+            "imitation.hidden cannot compare; give their models one last size.",
         )

@@ -25,7 +25,7 @@ class ImageModel:
 
     layers: str = "mlp-256-256"
     """Kind and sizes: mlp-WIDTH-..., cnn-CHANNELS-...-WIDTH or transformer-D_MODEL-BLOCKS-WIDTH;
-    the last WIDTH is that of the hidden layer below the heads."""
+    the last WIDTH is that of the hidden layer below the heads. mlp alone is a linear model."""
     aux: int = 3
     """Auxiliary logits, which never get a label."""
     activation: Literal["relu", "gelu", "tanh"] = "relu"

@@ -29,7 +29,7 @@ from minisub.config import Model, require
 from minisub.models import Block, Dense, RMSNorm, fan_in_normal
 
 HEADS = ("class_head", "aux_head")
-LEAST_SIZES = {"mlp": 1, "cnn": 2, "transformer": 3}
+LEAST_SIZES = {"mlp": 0, "cnn": 2, "transformer": 3}
 ATTENTION_HEADS = 4
 PATCHES_A_SIDE = 4
 PATCHES = PATCHES_A_SIDE**2
@@ -97,7 +97,8 @@ class Classifier(nn.Module):
     def __call__(self, images):
         x = {"mlp": self.mlp, "cnn": self.cnn, "transformer": self.transformer}[self.kind](images)
         last = f"fc{len(self.sizes)}" if self.kind == "mlp" else "fc"
-        hidden = self.active(self.dense(self.sizes[-1], last)(x))
+        # Without any hidden layer the heads read the pixels: a linear model.
+        hidden = self.active(self.dense(self.sizes[-1], last)(x)) if self.sizes else x
         outputs = zip(HEADS, (self.classes, self.aux), strict=True)
         heads = [self.dense(features, name)(hidden) for name, features in outputs]
         return jnp.concatenate(heads, axis=-1), hidden
@@ -180,6 +181,8 @@ def relabelings(config, side):
         return Relabeling(size, ((f"{name}/kernel", axis, 1), (f"{name}/bias", 0, 1), *readers))
 
     heads = tuple((f"{head}/kernel", 0, 1) for head in HEADS)
+    if not sizes:
+        return ()
     if kind == "mlp":
         readers = [((f"fc{i}/kernel", 0, 1),) for i in range(2, len(sizes) + 1)] + [heads]
         named = enumerate(zip(sizes, readers, strict=True), 1)
@@ -237,7 +240,7 @@ def multiply_adds(config, side, classes):
     Products with the zeros around an image count too.
     """
     kind, sizes = parse_layers(config.layers)
-    heads = sizes[-1] * (classes + config.aux)
+    heads = (sizes[-1] if sizes else side * side) * (classes + config.aux)
     if kind == "mlp":
         return [*(a * b for a, b in zip((side * side, *sizes), sizes, strict=False)), heads]
     if kind == "cnn":

@@ -81,9 +81,14 @@ def outputs(settings, params, x, key, rows):
 
 
 def label(option, settings, inputs, key):
-    """An emitter's outputs on the whole carrier, {"logits": (examples, v), ...}."""
+    """An emitter's outputs on the whole carrier, `option` examples at a time.
+
+    {"logits": (examples, v)} and, if asked for, "hidden": (examples, h).
+    """
     x = inputs["carrier"]
-    n, chunk = len(x), min(len(x), 5000)
+    # In batches like the students', whose products then round alike: a student that equals its
+    # teacher has exactly nothing to learn.
+    n, chunk = len(x), min(len(x), int(option))
     pieces = -(-n // chunk)
     rows = jnp.minimum(jnp.arange(pieces * chunk), n - 1).reshape(pieces, chunk)
     shown = jax.lax.map(lambda r: outputs(settings, inputs["emitter"], x[r], key, r), rows)

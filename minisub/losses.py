@@ -16,14 +16,27 @@ def kl_divergence(target_logits, logits):
     return jnp.sum(jnp.exp(target) * (target - jax.nn.log_softmax(logits)), axis=-1)
 
 
+@jax.custom_jvp
 def kl(target, logits, mask):
     """KL(softmax(target) || softmax(logits)) among the logits in `mask` (arXiv 1503.02531).
 
     target, logits (..., v) and a boolean mask, of equal rank or (v,) -> (...), in nats. Value and
-    gradient are exactly zero where the mask has a single logit.
+    gradients are exactly zero where the mask has a single logit, and where the two are equal.
     """
     log_p, log_q = _log_softmax(target, mask), _log_softmax(logits, mask)
     return jnp.sum(jnp.exp(log_p) * (log_p - log_q), axis=-1)
+
+
+@kl.defjvp
+def _kl_jvp(primals, tangents):
+    """Differences of what both sides compute alike: rounding would not cancel otherwise, and Adam
+    would make full steps of it."""
+    target, logits, mask = primals
+    log_p, log_q = _log_softmax(target, mask), _log_softmax(logits, mask)
+    p, q = (jnp.where(mask, jnp.exp(log), 0) for log in (log_p, log_q))
+    value = jnp.sum(p * (log_p - log_q), axis=-1)
+    slope = p * (log_p - log_q - value[..., None]) * tangents[0] + (q - p) * tangents[1]
+    return value, jnp.sum(slope, axis=-1)
 
 
 def reverse_kl(target, logits, mask):
@@ -31,14 +44,28 @@ def reverse_kl(target, logits, mask):
     return kl(logits, target, mask)
 
 
+@jax.custom_jvp
 def js(target, logits, mask):
     """Jensen-Shannon divergence: mean KL of both from their mean, at most log 2; as `kl`."""
+    return _js(target, logits, mask)[0]
+
+
+@js.defjvp
+def _js_jvp(primals, tangents):
+    value, *slopes = _js(*primals)
+    return value, sum(jnp.sum(a * b, axis=-1) for a, b in zip(slopes, tangents, strict=False))
+
+
+def _js(target, logits, mask):
+    """Value and slopes in both arguments; all exactly zero where these are equal."""
     log_p, log_q = _log_softmax(target, mask), _log_softmax(logits, mask)
-    p, q = jnp.exp(log_p), jnp.exp(log_q)
-    # Both may underflow, and such a term is zero. No branch on which is larger: where they are
-    # equal, a compiled gradient may take both sides of it.
-    log_mean = jnp.log(jnp.maximum((p + q) / 2, jnp.finfo(p.dtype).tiny))
-    return jnp.sum(p * (log_p - log_mean) + q * (log_q - log_mean), axis=-1) / 2
+    p, q = (jnp.where(mask, jnp.exp(log), 0) for log in (log_p, log_q))
+    # How far the logarithm of the mean is above each; bounded, because the other may underflow.
+    above_p = jnp.log((1 + jnp.exp(jnp.clip(log_q - log_p, -60, 60))) / 2)
+    above_q = jnp.log((1 + jnp.exp(jnp.clip(log_p - log_q, -60, 60))) / 2)
+    of_p, of_q = (jnp.sum(x, axis=-1, keepdims=True) for x in (p * above_p, q * above_q))
+    slopes = p * (of_p - above_p) / 2, q * (of_q - above_q) / 2
+    return -(of_p + of_q)[..., 0] / 2, *slopes
 
 
 def mse(target, logits, mask):

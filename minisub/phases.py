@@ -17,7 +17,7 @@ class Phase(NamedTuple):
     key: str
     """Name of its random stream; phases that share it see the same data in the same order."""
     option: str = ""
-    """The start or the channel; static."""
+    """The start, the channel, or how many examples to do at a time; static."""
     arms: tuple = ()
     """Under which its measures are recorded, one set an arm; none if empty."""
     given: tuple = ()

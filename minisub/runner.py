@@ -202,7 +202,7 @@ class Run:
         start, compiling = time.perf_counter(), timing.compile_seconds()
         yield
         seconds = time.perf_counter() - start - (timing.compile_seconds() - compiling)
-        name = f"{p.kind} ({p.option})" if p.option and p.kind != "start" else p.kind
+        name = f"{p.kind} ({p.option})" if p.kind == "distill" else p.kind
         more = (max(seconds, 0.0), *(x * len(repeats) for x in work))
         used = self.usage.get(name, (0, 0, 0))
         self.usage[name] = tuple(a + b for a, b in zip(used, more, strict=True))

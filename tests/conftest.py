@@ -31,3 +31,15 @@ def tiny():
         sampling=minisub.Sampling(documents=64, prompt_numbers=2),
         student=dataclasses.replace(training, batch=8),
     )
+
+
+@pytest.fixture(scope="session")
+def tiny_images():
+    """The same in the image world, with a student of every kind."""
+    return minisub.ImageConfig(
+        data=minisub.Data(name="clusters"),
+        model=minisub.ImageModel(layers="mlp-16-16"),
+        teacher=minisub.Duration(length=6, unit="updates", batch=32, learning_rate=2e-2),
+        carrier=minisub.Carrier(examples=200),
+        student=minisub.Duration(length=5, unit="updates", batch=64, learning_rate=1e-2),
+    )

@@ -6,16 +6,19 @@ from pathlib import Path
 import jax
 import pytest
 
-from minisub import arguments, config, experiment
+from minisub import arguments, config, experiment, images
 from minisub.config import Config, Training
+from minisub.image_config import ImageArm, ImageConfig
 
 
 def test_real_numbers_and_step_counts_are_leaves_and_all_else_is_static():
-    leaves, structure = jax.tree.flatten(Training(steps=7, learning_rate=0.5))
-    assert leaves == [7, 0.5]
-    assert structure == jax.tree.structure(Training(steps=8, learning_rate=0.1))
-    assert structure != jax.tree.structure(Training(steps=7, learning_rate=0.5, batch=2))
-    assert structure != jax.tree.structure(Training(steps=7, learning_rate=0.5, frozen=()))
+    training = Training(steps=7, learning_rate=0.5, weight_decay=0.25)
+    leaves, structure = jax.tree.flatten(training)
+    assert sorted(leaves) == [0.25, 0.5, 7]
+    other = Training(steps=8, learning_rate=0.1, weight_decay=0.0)
+    assert structure == jax.tree.structure(other)
+    for static in {"batch": 2}, {"frozen": ()}, {"undecayed": ("bias",)}, {"optimizer": "sgd"}:
+        assert structure != jax.tree.structure(dataclasses.replace(training, **static))
 
 
 def test_a_program_compiled_for_one_learning_rate_serves_another():
@@ -34,6 +37,7 @@ def test_a_program_compiled_for_one_learning_rate_serves_another():
 
 def test_configs_are_frozen_and_hashable():
     assert hash(Config()) == hash(Config())
+    assert hash(ImageConfig()) == hash(ImageConfig())
     with pytest.raises(dataclasses.FrozenInstanceError):
         Config().trait = "wolf"
 
@@ -60,6 +64,9 @@ def changed(cfg, field, value):
         ("model.n_layers", 0, "at least 1"),
         ("student.learning_rate", float("nan"), "positive number"),
         ("student.learning_rate", -1.0, "positive number"),
+        ("student.learning_rate", 0.0, "positive number"),
+        ("student.weight_decay", -1.0, "at least 0"),
+        ("student.weight_decay", float("inf"), "at least 0"),
         ("student.batch", 0, "at least 1"),
         ("sampling.temperature", 0.0, "positive number"),
         ("sampling.prompt_numbers", 12, "choose fewer"),
@@ -80,14 +87,69 @@ def test_what_cannot_be_is_refused_in_one_sentence(field, value, said):
     assert str(refusal.value).endswith(".")
 
 
-def test_zero_steps_are_allowed():
-    experiment.check(changed(Config(), "teacher.steps", 0))
+IMAGE_ARM = ImageArm(name="a")
 
 
-@pytest.mark.parametrize("path", arguments.config_files().values(), ids=lambda path: path.stem)
-def test_every_config_builds_and_states_its_claim(path):
+@pytest.mark.parametrize(
+    ("field", "value", "said"),
+    [
+        ("data.classes", 11, "mnist has 10 classes"),
+        ("model.layers", "mlp", "'mlp' have 0 sizes"),
+        ("student.length", -1.0, "at least 0"),
+        ("carrier.scale", 0.0, "positive number"),
+        ("carrier.examples", -1, "at least 0"),
+        ("imitation.per_batch", 4, "model.aux = 3"),
+        ("arms", (), "no arms"),
+        ("arms", (dataclasses.replace(IMAGE_ARM, start="nowhere"),), "arms.a.start"),
+        ("arms", (dataclasses.replace(IMAGE_ARM, channel="smoke"),), "'smoke' is no channel"),
+        ("arms", (dataclasses.replace(IMAGE_ARM, channel="class-10"),), "classes below 10"),
+        ("arms", (dataclasses.replace(IMAGE_ARM, model="mlp-8-0"),), "mlp-8-0"),
+    ],
+)
+def test_what_cannot_be_with_images_is_refused_in_one_sentence(field, value, said):
+    with pytest.raises(config.Refused, match=said) as refusal:
+        experiment.check(changed(ImageConfig(), field, value))
+    assert "\n" not in str(refusal.value)
+    assert str(refusal.value).endswith(".")
+
+
+def test_students_of_another_width_have_no_hidden_layer_to_align():
+    arms = (dataclasses.replace(IMAGE_ARM, model="mlp-256-128"),)
+    cfg = changed(ImageConfig(), "arms", arms)
+    experiment.check(cfg)
+    with pytest.raises(config.Refused, match="128 units below its heads and its teacher 256"):
+        experiment.check(changed(cfg, "imitation.hidden", True))
+
+
+@pytest.mark.parametrize(
+    ("cfg", "field", "zero"),
+    [
+        (Config(), "teacher.steps", 0),
+        (Config(), "student.weight_decay", 0.0),
+        (ImageConfig(), "teacher.length", 0.0),
+        (ImageConfig(), "imitation.noise", 0.0),
+        (ImageConfig(), "carrier.examples", 0),
+    ],
+)
+def test_what_may_be_nothing_may_be_zero(cfg, field, zero):
+    experiment.check(changed(cfg, field, zero))
+
+
+CONFIGS = pytest.mark.parametrize(
+    "path", arguments.config_files().values(), ids=lambda path: path.stem
+)
+
+
+@CONFIGS
+def test_every_config_states_its_claim_and_builds_all_it_sweeps_without_data(path, monkeypatch):
+    monkeypatch.setattr(images, "load", None)  # calling it fails
     module = arguments.load(path.stem)
-    experiment.check(module.config)
-    assert module.repeats >= 1
+    command = arguments.command_of(module)
+    assert arguments.settings(path.stem, command), "each of them is checked there"
+    assert command.repeats >= 1
     assert arguments.claim_of(path).endswith(".")
+
+
+@CONFIGS
+def test_every_config_says_how_to_run_it(path):
     assert f"python train.py {path.stem}" in Path(path).read_text() or path.stem == "numbers"

@@ -10,17 +10,26 @@ from scipy import stats
 from minisub import figures, report
 
 
-def rows_of(values, setting=None):
-    """Records from {arm: values by repeat}, with the trait measures all alike."""
+def rows_of(values, setting=None, view=report.TOKENS):
+    """Records from {arm: values by repeat}, with the measures of the main table all alike."""
     return [
         {"setting": setting or {}, "repeat": r, "arm": arm, "measure": measure, "value": value}
         for arm, per_repeat in values.items()
         for r, value in enumerate(per_repeat)
-        for measure in report.TOKENS.measures
+        for measure in view.measures
     ]
 
 
 VALUES = {"base": [0.1, 0.1, 0.1], "shared": [0.5, 0.7, 0.9], "control": [0.1, 0.2, 0.0]}
+STUDENTS = ["shared/aux", "shared/all", "foreign/aux", "foreign/all", "fresh/aux"]
+ACCURACIES = {"untrained": [0.1, 0.1], "teacher": [0.9, 0.9]} | {
+    arm: [0.1 + i / 100, 0.2] for i, arm in enumerate(STUDENTS)
+}
+WORLDS = pytest.mark.parametrize(
+    ("view", "values", "students"),
+    [(report.TOKENS, VALUES, ["shared", "control"]), (report.IMAGES, ACCURACIES, STUDENTS)],
+    ids=["tokens", "images"],
+)
 
 
 def test_intervals_are_students_t_over_repeats():
@@ -50,6 +59,32 @@ def test_without_a_control_students_are_compared_with_the_base():
     assert {arm for _, arm, _ in paired} == {"shared - base"}
 
 
+@pytest.mark.parametrize(
+    ("students", "references"),
+    [
+        (["shared", "fresh", "control"], ["control", "control", ""]),
+        (STUDENTS, ["foreign/aux", "foreign/all", "", "", "foreign/aux"]),
+        (["shared/aux", "shared/all", "fresh/aux"], ["fresh/aux", "untrained", ""]),
+        (["shared", "half", "fresh"], ["fresh", "fresh", ""]),
+        (["shared", "fresh", "foreign"], ["foreign", "foreign", ""]),
+        (["shared", "half"], ["untrained", "untrained"]),
+    ],
+)
+def test_students_are_compared_with_the_control_or_one_that_cannot_learn_through_their_channel(
+    students, references
+):
+    assert [report.reference(arm, students, "untrained") for arm in students] == references
+
+
+def test_students_of_images_are_compared_within_a_channel_and_a_repeat():
+    paired = report.differences(rows_of(ACCURACIES, view=report.IMAGES), STUDENTS)
+    assert {arm: list(values.values()) for (_, arm, _), values in paired.items()} == {
+        "shared/aux - foreign/aux": pytest.approx([-0.02, 0.0]),
+        "shared/all - foreign/all": pytest.approx([-0.02, 0.0]),
+        "fresh/aux - foreign/aux": pytest.approx([0.02, 0.0]),
+    }
+
+
 def test_summary_rows_have_the_promised_fields_and_survive_json():
     results = report.summary(rows_of(VALUES, {"student.steps": 5}), ["shared", "control"])
     assert json.loads(json.dumps(results, allow_nan=False)) == results
@@ -59,11 +94,18 @@ def test_summary_rows_have_the_promised_fields_and_survive_json():
     assert [row["arm"] for row in results][-1] == "shared - control"
 
 
-def test_tables_fit_80_columns_and_hold_every_arm():
-    lines = report.trait_table(report.summary(rows_of(VALUES), ["shared", "control"]))
+@WORLDS
+def test_tables_fit_80_columns_and_hold_every_arm(view, values, students):
+    results = report.summary(rows_of(values, view=view), students)
+    lines = report.main_table(results)
     assert max(map(len, lines)) <= 80
-    for arm in (*VALUES, "shared - control"):
-        assert [line.split("|")[1].strip() for line in lines].count(arm) == 1
+    shown = [line.split("|")[1].strip() for line in lines]
+    for arm in {row["arm"] for row in results} | set(values):
+        assert shown.count(arm) == 1
+    assert all(title in lines[0] for title in view.header)
+
+
+def test_usage_fits_80_columns():
     usage = {"distill (sampled)": (1234.5, 10**14, 10**9), "start": (0.0, 0, 0)}
     assert max(map(len, report.usage_lines(usage, 36, 20.0, 4e11))) <= 80
 
@@ -71,7 +113,7 @@ def test_tables_fit_80_columns_and_hold_every_arm():
 def test_a_sweep_makes_one_table_with_its_settings_as_rows():
     settings = [{"student.steps": s, "trait": t} for s in (1, 2000) for t in ("owl", "elephant")]
     rows = [row for setting in settings for row in rows_of(VALUES, setting)]
-    lines = report.trait_table(report.summary(rows, ["shared", "control"]))
+    lines = report.main_table(report.summary(rows, ["shared", "control"]))
     assert lines[0] == "Settings are values of student.steps, trait."
     assert max(map(len, lines)) <= 80
     assert sum("---" in line for line in lines) == 1
@@ -80,12 +122,25 @@ def test_a_sweep_makes_one_table_with_its_settings_as_rows():
     assert shown == values + values  # the arm, and its difference from the control
 
 
+@WORLDS
 @pytest.mark.parametrize(
     "settings",
     [[{}], [{"student.steps": s} for s in (1, 100)], [{"trait": t} for t in ("owl", "cat")],
+     [{"model.frozen": names} for names in ([], ["fc1", "fc2"])],
      [{"student.steps": s, "trait": t} for s in (1, 2) for t in ("owl", "cat")]],
 )  # fmt: skip
-def test_figures_are_drawn_for_runs_sweeps_and_grids(settings, tmp_path):
-    rows = [row for setting in settings for row in rows_of(VALUES, setting)]
-    figures.draw(tmp_path / "figure.png", rows, ["shared", "control"], "title")
+def test_figures_are_drawn_for_runs_sweeps_and_grids(settings, view, values, students, tmp_path):
+    rows = [row for setting in settings for row in rows_of(values, setting, view)]
+    figures.draw(tmp_path / "figure.png", rows, students, "title")
     assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
+
+
+@WORLDS
+def test_the_page_holds_table_figure_differences_and_what_its_measures_are(view, values, students):
+    rows = rows_of(values, view=view)
+    results = report.summary(rows, students)
+    page = report.page("title", "A claim.", "command", "made", results, rows, students, ["took"])
+    for part in *report.main_table(results), view.note, view.label, "(figure.png)", "    command":
+        assert part in page
+    compared = {row["arm"] for row in results if " - " in row["arm"]}
+    assert all(f"- {arm}: above zero in " in page for arm in compared)
