@@ -114,7 +114,8 @@ def write_results(folder, title, claim, shown, made, students, rows, usage):
 
     results = report.summary(rows, students)
     compiled = timing.compilations["programs"], timing.compile_seconds()
-    took = report.usage_lines(usage, *compiled, timing.matmul_rate())
+    memory = timing.peak_memory()
+    took = report.usage_lines(usage, *compiled, timing.matmul_rate(), memory)
     made = ", ".join(f"{name} {value}" for name, value in made.items())
     page = report.page(title, claim, shown, made, results, rows, students, took)
     store.write_atomically(folder / "summary.json", json.dumps(results, indent=1) + "\n")

@@ -10,11 +10,12 @@ students                             all students, side by side
 """
 
 import dataclasses
+from functools import lru_cache
 
 import jax
 import jax.numpy as jnp
 
-from minisub import carriers, config, image_models, image_tasks, images, starts
+from minisub import carriers, config, image_config, image_models, image_tasks, images, starts
 from minisub.image_tasks import channel_mask, spec_of
 from minisub.phases import Phase
 
@@ -110,33 +111,57 @@ def in_updates(duration, examples):
 
 def given(cfg, key):
     """Arrays that all repeats of a run share: real images, and the carrier if it is drawn once."""
-    arrays = {name: jnp.asarray(x) for name, x in images.load(cfg.data).items()}
+    arrays = dict(real_images(cfg.data))
     if cfg.carrier.kind in carriers.NEEDS_IMAGES:
-        other = cfg.data if cfg.carrier.data == "same" else config_of(cfg.carrier.data, cfg)
-        arrays["carrier_x"] = jnp.asarray(images.load(other)["train_x"])
+        arrays["carrier_x"] = real_images(carrier_data(cfg))["train_x"]
     if cfg.carrier.examples and cfg.carrier.drawn == "once":
         settings = {"data": cfg.data, "carrier": cfg.carrier}
         arrays["carrier"] = jax.jit(image_tasks.draw, static_argnums=0)("", settings, arrays, key)
     return arrays
 
 
-def config_of(name, cfg):
-    """The `Data` of a carrier's own data set, from the same folder."""
-    return dataclasses.replace(cfg.data, name=name, classes=0)
+@lru_cache(maxsize=2)
+def real_images(data):
+    """The images of a `Data`, on the device."""
+    return {name: jnp.asarray(x) for name, x in images.load(data).items()}
+
+
+def carrier_data(cfg):
+    """The `Data` of the carrier's real images."""
+    own = cfg.carrier.data
+    return cfg.data if own == "same" else image_config.Data(name=own)
+
+
+def shapes(cfg, spec):
+    """The shapes of the parameters of a model."""
+    model = dataclasses.replace(cfg.model, layers=spec)
+    net = image_models.make_images(model, *images.shape(cfg.data))
+    return jax.eval_shape(net.init, jax.random.key(0))
 
 
 def check(cfg):
     """Raise `config.Refused` for a configuration that cannot run."""
     config.validate_numbers(cfg)
     config.validate_arms(cfg.arms)
-    _, classes = images.shape(cfg.data)
+    side, classes = images.shape(cfg.data)
+    carried, _ = images.shape(carrier_data(cfg))
+    config.require(
+        carried == side,
+        f"Images of carrier.data have {carried} pixels a side and those of data.name {side}; "
+        "choose data sets of one size.",
+    )
     _, sizes = image_models.parse_layers(cfg.model.layers)
     per_batch = cfg.imitation.per_batch
     config.require(
         per_batch <= cfg.model.aux,
         f"imitation.per_batch is {per_batch}; there are model.aux = {cfg.model.aux} logits.",
     )
+    parameters = {spec: shapes(cfg, spec) for spec in {spec_of(cfg.model, a) for a in cfg.arms}}
+    parameters[cfg.model.layers] = shapes(cfg, cfg.model.layers)
+    starts.require_layers(cfg.teacher.frozen, parameters[cfg.model.layers])
+    starts.require_layers(cfg.student.frozen, parameters)
     for arm in cfg.arms:
+        starts.require_layers(arm.layers, parameters[spec_of(cfg.model, arm)])
         channel_mask(arm.channel, classes, cfg.model.aux)
         _, own = image_models.parse_layers(spec_of(cfg.model, arm))
         config.require(

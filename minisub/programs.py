@@ -11,7 +11,8 @@ import jax.numpy as jnp
 
 from minisub import experiment, tasks
 
-given = lru_cache(maxsize=1)(experiment.given)
+# A sweep comes back to every setting's arrays in every group of repeats.
+given = lru_cache(maxsize=12)(experiment.given)
 
 
 def each(function, given, *batched):

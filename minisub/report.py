@@ -183,11 +183,11 @@ def sign_lines(rows, students):
     return lines
 
 
-def usage_lines(usage, programs, compile_seconds, rate):
+def usage_lines(usage, programs, compile_seconds, rate, memory):
     """Markdown table lines: where the time of this process went.
 
     `usage` is phase -> (seconds, matrix-product operations, tokens or images); `rate` is the
-    operations a second of a plain matrix product on the device.
+    operations a second of a plain matrix product on the device; `memory` is the peak in bytes.
     """
     form = "| {:18} | {:>8} | {:>11} | {:>8} | {:>9} |"
     lines = [
@@ -201,8 +201,9 @@ def usage_lines(usage, programs, compile_seconds, rate):
             speed = [f"{scored / seconds:,.0f}", f"{flops / 1e9:,.0f}", f"{flops / rate:.0%}"]
         lines.append(form.format(name, f"{seconds:.1f}", *speed))
     lines.append(form.format("compilation", f"{compile_seconds:.1f}", "", "", ""))
-    matmul = f"a float32 matrix product reaches {rate / 1e9:,.0f} GFLOP/s here"
-    return [*lines, "", f"{programs} programs were compiled; {matmul}."]
+    matmul = f"A float32 matrix product reaches {rate / 1e9:,.0f} GFLOP/s here"
+    peak = f"{matmul}; the process held {memory / 2**30:.2f} GiB at most."
+    return [*lines, "", f"{programs} programs were compiled.", peak]
 
 
 def page(title, claim, command, made, results, rows, students, timing):

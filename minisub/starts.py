@@ -215,14 +215,20 @@ def make(name, layers, materials):
     the units that these layers feed, and so the weights out of them too.
     Raises `config.Refused` for a layer that does not exist or, in these two, feeds no units.
     """
-    paths = [path_name(p) for p, _ in jax.tree_util.tree_leaves_with_path(materials.origin)]
-    for layer in layers:
-        require(any(map(named(layer), paths)), f"No parameter is in {layer}; there are {paths}.")
+    require_layers(layers, materials.origin)
     chosen = named(*layers) if layers else everything
     started = STARTS[name](materials._replace(chosen=chosen))
     if name in ("permuted", "rebalanced"):
         return started
     return merge(partition(started, chosen)[0], partition(materials.origin, chosen)[1])
+
+
+def require_layers(layers, params):
+    """Raise `config.Refused` for a name that is in no path of `params`."""
+    paths = [path_name(p) for p, _ in jax.tree_util.tree_leaves_with_path(params)]
+    names = dict.fromkeys(part for path in paths for part in path.split("/"))
+    for layer in layers:
+        require(layer in names, f"No parameter is in {layer!r}; choose from {', '.join(names)}.")
 
 
 def common(origin, other):

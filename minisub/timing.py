@@ -1,5 +1,7 @@
 """What time goes into: compilation apart from computation, and the device's own speed."""
 
+import resource
+import sys
 import time
 
 import jax
@@ -25,6 +27,12 @@ jax.monitoring.register_event_duration_secs_listener(on_duration)
 def compile_seconds():
     """Time that this process has spent on compilation so far."""
     return sum(end - start for start, end in compilations["intervals"])
+
+
+def peak_memory():
+    """Most memory that this process has held so far, in bytes; of the host, not of a device."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def matmul_rate(size=2048, trials=10):
