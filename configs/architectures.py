@@ -1,15 +1,18 @@
 """Teacher and student of different architectures: what matched heads alone can do."""
 
-from minisub import ImageArm, ImageConfig, ImageModel
+from minisub import Duration, ImageArm, ImageConfig, ImageModel
 
 TRUNKS = {
     "mlp-256-256": ("fc1", "fc2"),
     "mlp-256-256-256": ("fc1", "fc2", "fc3"),
-    "cnn-8-16-256": ("conv1", "conv2", "fc"),
-    "transformer-32-1-256": ("patch", "position", "block_0", "final_norm", "fc"),
+    "cnn-4-8-256": ("conv1", "conv2", "fc"),
+    "transformer-16-1-256": ("patch", "position", "block_0", "final_norm", "fc"),
 }
+training = Duration(length=300.0, unit="updates", batch=256, learning_rate=1e-3)
 config = ImageConfig(
     model=ImageModel(aux=30),
+    teacher=training,
+    student=training,
     arms=tuple(
         ImageArm(name=f"{model} {heads}", model=model, start="fresh", layers=layers)
         for model, trunk in TRUNKS.items()

@@ -6,6 +6,6 @@ config = ImageConfig(arms=(ImageArm(name="shared"),))
 repeats = 10
 sweep = (
     "student.optimizer=adam_l2,adamw",
-    "student.weight_decay=1e-5,1e-3,1e-1",
+    "student.weight_decay=1e-5,1e-3",
     "student.undecayed=none,class_head",
 )

@@ -4,4 +4,4 @@ from minisub import ImageArm, ImageConfig
 
 config = ImageConfig(arms=(ImageArm(name="shared"), ImageArm(name="fresh", start="fresh")))
 repeats = 10
-sweep = ("teacher.length=0,1,2,5,10,20",)
+sweep = ("teacher.length=0,1,2,5,10",)

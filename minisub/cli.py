@@ -85,6 +85,8 @@ def measure_speed(words):
 
 def with_folder(folder, title, claim, shown, command, settings):
     """Perform all settings into `folder`, or what is left of them, and write the results there."""
+    for _, cfg in settings:  # before the folder is claimed: a refusal leaves nothing
+        experiment.fetch(cfg)
     device = jax.devices()[0]
     all_at_once = command.repeats if device.platform != "cpu" else 1
     group = min(command.group or all_at_once, command.repeats)
@@ -153,7 +155,7 @@ def watch(run, done):
     with patient() as asked, tqdm.tqdm(total=total, initial=done, **form) as bar:
         for event in run.events():
             if isinstance(event, runner.Progress):
-                doing = f"{event.phase}, repeat {event.repeats[-1] + 1} of {len(run.keys)}"
+                doing = f"{event.phase}, repeat {event.repeats[-1] + 1} of {run.groups[-1].stop}"
                 bar.set_description_str(doing, refresh=False)
                 bar.update(event.flops)
             else:

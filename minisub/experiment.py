@@ -23,6 +23,11 @@ def check(cfg):
     tasks.WORLDS[type(cfg)].check(cfg)
 
 
+def fetch(cfg):
+    """Load the images that `cfg` needs, from where they are; `config.Refused` if they are not."""
+    tasks.WORLDS[type(cfg)].fetch(cfg)
+
+
 def given(cfg, seed):
     """Arrays that all repeats under `seed` share: name -> array; empty in the token world.
 

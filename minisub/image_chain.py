@@ -109,6 +109,13 @@ def in_updates(duration, examples):
     return config.Training(steps=steps, **{name: getattr(duration, name) for name in fields})
 
 
+def fetch(cfg):
+    """Load the images of `cfg`; raises `config.Refused` if they are neither here nor to be had."""
+    real_images(cfg.data)
+    if cfg.carrier.kind in carriers.NEEDS_IMAGES:
+        real_images(carrier_data(cfg))
+
+
 def given(cfg, key):
     """Arrays that all repeats of a run share: real images, and the carrier if it is drawn once."""
     arrays = dict(real_images(cfg.data))

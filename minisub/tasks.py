@@ -1,7 +1,7 @@
 """Both worlds' phases and tasks under one roof: all that `experiment` and `runner` call.
 
-A world has `phases(cfg)`, `check(cfg)` and `given(cfg, key)`, which reads the fields `GIVEN`, and
-tasks: `TASKS`, `VOLATILE`, `finish`, `epoch` and `cost`. A task is a pure function
+A world has `phases(cfg)`, `check(cfg)`, `fetch(cfg)` and `given(cfg, key)`, which reads the fields
+`GIVEN`, and tasks: `TASKS`, `VOLATILE`, `finish`, `epoch` and `cost`. A task is a pure function
 (option, settings, inputs, key) that returns its product at once, or a `Fit` for the one
 optimization loop; `begin`, `advance` and `finish` run either kind.
 """

@@ -133,6 +133,10 @@ def distill(option, settings, inputs, key):
     return Fit(training, loss, inputs["start"])
 
 
+def fetch(cfg):
+    """Load what a repeat needs from elsewhere: nothing."""
+
+
 def given(cfg, key):
     """Arrays that all repeats of a run share: none."""
     return {}
