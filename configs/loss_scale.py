@@ -4,10 +4,7 @@ from minisub import Duration, ImageArm, ImageConfig
 
 config = ImageConfig(
     student=Duration(optimizer="adam_l2", weight_decay=1e-3),
-    arms=(
-        ImageArm(name="shared"),
-        ImageArm(name="fresh", start="fresh"),
-    ),
+    arms=(ImageArm(name="shared"),),
 )
 repeats = 10
 sweep = ("imitation.scale=0.01,1,100,10000",)

@@ -6,5 +6,5 @@ config = ImageConfig(arms=(ImageArm(name="shared"),))
 repeats = 10
 sweep = (
     "student.optimizer=adam,rmsprop,signum,momentum,sgd",
-    "student.learning_rate=3e-4,1e-3,1e-1,1",
+    "student.learning_rate=3e-4,1e-3,1",
 )

@@ -4,4 +4,4 @@ from minisub import ImageArm, ImageConfig
 
 config = ImageConfig(arms=(ImageArm(name="shared"), ImageArm(name="fresh", start="fresh")))
 repeats = 10
-sweep = ("student.length=0.5,1,2,5,10,20",)
+sweep = ("student.length=0.5,1,2,5,10",)

@@ -174,7 +174,7 @@ def arm_line(rows):
     first, last = rows[0]["repeat"], rows[-1]["repeat"]
     which = f"repeat {first}" if first == last else f"repeats {first}-{last}"
     for field, value in rows[0]["setting"].items():
-        which += f", {field.rpartition('.')[2]}={value}"
+        which += f", {field.rpartition('.')[2]}={report.words(value)}"
     if "accuracy" in mean:
         said = f"accuracy {mean['accuracy']:.3f}"
     elif "trait_rate" in mean:

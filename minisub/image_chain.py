@@ -139,11 +139,28 @@ def carrier_data(cfg):
     return cfg.data if own == "same" else image_config.Data(name=own)
 
 
-def shapes(cfg, spec):
-    """The shapes of the parameters of a model."""
-    model = dataclasses.replace(cfg.model, layers=spec)
-    net = image_models.make_images(model, *images.shape(cfg.data))
+@lru_cache
+def shapes(model, data):
+    """The shapes of the parameters of an `ImageModel`."""
+    net = image_models.make_images(model, *images.shape(data))
     return jax.eval_shape(net.init, jax.random.key(0))
+
+
+@lru_cache
+def try_start(model, data, arm):
+    """Compute the shapes of a student's first parameters, which refuses what its start cannot do.
+
+    Returns them.
+    """
+    spec = spec_of(model, arm)
+    other = shapes(dataclasses.replace(model, layers=spec), data)
+    inputs = {"origin": shapes(model, data), f"other/{spec}": other}
+
+    def begin(inputs, key):
+        settings = {"data": data, "model": model}
+        return image_tasks.begin_student(settings, arm, inputs, lambda params: params, key)
+
+    return jax.eval_shape(begin, inputs, jax.random.key(0))
 
 
 def check(cfg):
@@ -157,26 +174,33 @@ def check(cfg):
         f"Images of carrier.data have {carried} pixels a side and those of data.name {side}; "
         "choose data sets of one size.",
     )
-    _, sizes = image_models.parse_layers(cfg.model.layers)
     per_batch = cfg.imitation.per_batch
     config.require(
         per_batch <= cfg.model.aux,
         f"imitation.per_batch is {per_batch}; there are model.aux = {cfg.model.aux} logits.",
     )
-    parameters = {spec: shapes(cfg, spec) for spec in {spec_of(cfg.model, a) for a in cfg.arms}}
-    parameters[cfg.model.layers] = shapes(cfg, cfg.model.layers)
-    starts.require_layers(cfg.teacher.frozen, parameters[cfg.model.layers])
-    starts.require_layers(cfg.student.frozen, parameters)
-    for arm in cfg.arms:
-        starts.require_layers(arm.layers, parameters[spec_of(cfg.model, arm)])
-        channel_mask(arm.channel, classes, cfg.model.aux)
-        _, own = image_models.parse_layers(spec_of(cfg.model, arm))
-        config.require(
-            arm.start in starts.STARTS,
-            f"arms.{arm.name}.start is {arm.start!r}; choose from {', '.join(starts.STARTS)}.",
-        )
-        config.require(
-            not cfg.imitation.hidden or own[-1:] == sizes[-1:],
-            f"arms.{arm.name} and its teacher have last hidden layers of different sizes, which "
-            "imitation.hidden cannot compare; give their models one last size.",
-        )
+    for training in cfg.base, cfg.teacher:
+        starts.require_layers(training.frozen, shapes(cfg.model, cfg.data))
+    students = [check_arm(cfg, arm, classes) for arm in cfg.arms]
+    starts.require_layers(cfg.student.frozen, students)
+
+
+def check_arm(cfg, arm, classes):
+    """As `check`, for one arm; returns the shapes of its parameters."""
+    channel_mask(arm.channel, classes, cfg.model.aux)
+    config.require(
+        arm.start in starts.STARTS,
+        f"arms.{arm.name}.start is {arm.start!r}; choose from {', '.join(starts.STARTS)}.",
+    )
+    config.require(
+        arm.start != "rebalanced" or arm.amount > 0,
+        f"arms.{arm.name}.amount is {arm.amount}; rebalanced divides by it, so give more.",
+    )
+    _, own = image_models.parse_layers(spec_of(cfg.model, arm))
+    _, sizes = image_models.parse_layers(cfg.model.layers)
+    config.require(
+        not cfg.imitation.hidden or own[-1:] == sizes[-1:],
+        f"arms.{arm.name} and its teacher have last hidden layers of different sizes, which "
+        "imitation.hidden cannot compare; give their models one last size.",
+    )
+    return try_start(cfg.model, cfg.data, arm)

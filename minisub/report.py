@@ -201,9 +201,9 @@ def usage_lines(usage, programs, compile_seconds, rate, memory):
             speed = [f"{scored / seconds:,.0f}", f"{flops / 1e9:,.0f}", f"{flops / rate:.0%}"]
         lines.append(form.format(name, f"{seconds:.1f}", *speed))
     lines.append(form.format("compilation", f"{compile_seconds:.1f}", "", "", ""))
-    matmul = f"A float32 matrix product reaches {rate / 1e9:,.0f} GFLOP/s here"
-    peak = f"{matmul}; the process held {memory / 2**30:.2f} GiB at most."
-    return [*lines, "", f"{programs} programs were compiled.", peak]
+    matmul = f"A float32 matrix product reaches {rate / 1e9:,.0f} GFLOP/s here."
+    compiled = f"{programs} programs were compiled; memory was {memory / 2**30:.2f} GiB at most."
+    return [*lines, "", matmul, compiled]
 
 
 def page(title, claim, command, made, results, rows, students, timing):

@@ -224,9 +224,10 @@ def make(name, layers, materials):
 
 
 def require_layers(layers, params):
-    """Raise `config.Refused` for a name that is in no path of `params`."""
+    """Raise `config.Refused` for a name that is in no path of `params`, a tree or list of trees."""
     paths = [path_name(p) for p, _ in jax.tree_util.tree_leaves_with_path(params)]
-    names = dict.fromkeys(part for path in paths for part in path.split("/"))
+    parts = [part for path in paths for part in path.split("/")]
+    names = dict.fromkeys(part for part in parts if not part.isdigit())
     for layer in layers:
         require(layer in names, f"No parameter is in {layer!r}; choose from {', '.join(names)}.")
 

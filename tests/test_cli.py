@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+import tqdm
 
 from minisub import cli, store
 
@@ -30,12 +31,34 @@ config = minisub.Config(
 )
 repeats = 2
 """
+TINY_IMAGES = """
+'''Nothing is shown here either.'''
+import minisub
+
+few = {"unit": "updates", "batch": 32}
+config = minisub.ImageConfig(
+    data=minisub.Data(name="clusters"),
+    model=minisub.ImageModel(layers="mlp-16-16"),
+    teacher=minisub.Duration(length=6, **few),
+    carrier=minisub.Carrier(examples=200),
+    student=minisub.Duration(length=5, **few),
+)
+repeats = 2
+sweep = ("student.length=3,5",)
+"""
 
 
 @pytest.fixture(scope="module")
 def tiny_file(tmp_path_factory):
     path = tmp_path_factory.mktemp("configs") / "tiny.py"
     path.write_text(TINY)
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def images_file(tmp_path_factory):
+    path = tmp_path_factory.mktemp("configs") / "tiny_images.py"
+    path.write_text(TINY_IMAGES)
     return str(path)
 
 
@@ -65,6 +88,16 @@ def tiny_file(tmp_path_factory):
         (["--sweep", "student.steps=1", "--sweep", "student.steps=2"], "one --sweep"),
         (["--sweep", "student.steps=1,x"], "x"),
         (["--sweep", "model.n_heads=4,5"], "5 heads do not divide"),
+        (["mnist", "--student.length", "-1"], "at least 0"),
+        (["mnist", "--student.stps", "5"], "--student.stps"),
+        (["mnist", "--data.name", "mnst"], "fashion_mnist"),
+        (["mnist", "--data.classes", "11"], "mnist has 10 classes"),
+        (["mnist", "--arms.shared/aux.channel", "smoke"], "choose aux"),
+        (["mnist", "--arms.shared/aux.layers", "fc9"], "No parameter is in 'fc9'"),
+        (["mnist", "--only", "shared"], "choose from shared/aux"),
+        (["mnist", "--sweep", "student.lengt=1,2"], "did you mean student.length?"),
+        (["mnist", "--sweep", "model.layers=mlp-8,mlp-x"], "mlp-x"),
+        (["mnist", "--data.manual_dir", "/nowhere"], "put the four files of mnist there"),
     ],
 )
 def test_bad_input_gets_one_sentence_and_status_2_and_leaves_nothing(
@@ -97,6 +130,7 @@ def test_help_lists_configs_with_their_claims_and_every_field(capsys):
     assert end.value.code == 0
     said = capsys.readouterr().out
     assert "numbers" in said and "A preference passes" in said
+    assert "mnist" in said and "A student that starts as its teacher did" in said
     for option in "--student.steps", "--world.jitter", "--repeats", "--sweep", "--arms.0.start":
         assert option in said
     assert "Optimizer updates" in said
@@ -147,6 +181,29 @@ def test_a_sweep_reports_one_table_and_figure_over_the_grid(tiny_file, tmp_path,
     assert {row["arm"] for row in summary} >= {"shared - base"}
     assert (folder / "figure.png").exists()
     assert "student.steps=2, arms.shared.channel=soft" in capsys.readouterr().out
+
+
+def test_what_a_config_sweeps_is_run_with_images_too(images_file, tmp_path, capsys, monkeypatch):
+    doing = []
+    monkeypatch.setattr(tqdm.tqdm, "set_description_str", lambda bar, said, **_: doing.append(said))
+    assert cli.main([images_file, "--out", str(tmp_path / "run")]) == 0
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    settings = [row["setting"] for row in summary if row["arm"] == "shared/aux - foreign/aux"]
+    assert settings == [{"student.length": 3.0}, {"student.length": 5.0}]
+    assert {row["measure"] for row in summary} == {"accuracy"}
+    out = capsys.readouterr().out
+    assert "Settings are values of student.length." in out and "length=5.0  shared/aux" in out
+    assert max(len(line) for line in out.splitlines() if line.startswith("|")) <= 80
+    assert (tmp_path / "run" / "figure.png").exists()
+    assert doing[0] == "origin/first, repeat 1 of 2" and doing[-1] == "students, repeat 2 of 2"
+
+
+def test_a_sweep_on_the_command_line_replaces_that_of_the_config(images_file, tmp_path):
+    words = [images_file, "--out", str(tmp_path / "run"), "--repeats", "1", "--only", "shared/aux"]
+    assert cli.main([*words, "--sweep", "student.learning_rate=0.001,0.01"]) == 0
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    settings = [row["setting"] for row in summary if row["arm"] == "shared/aux"]
+    assert settings == [{"student.learning_rate": 0.001}, {"student.learning_rate": 0.01}]
 
 
 @pytest.fixture

@@ -87,37 +87,26 @@ def test_what_cannot_be_is_refused_in_one_sentence(field, value, said):
     assert str(refusal.value).endswith(".")
 
 
-IMAGE_ARM = ImageArm(name="a")
-
-
 @pytest.mark.parametrize(
     ("field", "value", "said"),
     [
-        ("data.classes", 11, "mnist has 10 classes"),
-        ("model.layers", "mlp", "'mlp' have 0 sizes"),
-        ("student.length", -1.0, "at least 0"),
+        ("student.learning_rate", 0.0, "positive number"),
         ("carrier.scale", 0.0, "positive number"),
         ("carrier.examples", -1, "at least 0"),
-        ("imitation.per_batch", 4, "model.aux = 3"),
         ("arms", (), "no arms"),
-        ("arms", (dataclasses.replace(IMAGE_ARM, start="nowhere"),), "arms.a.start"),
-        ("arms", (dataclasses.replace(IMAGE_ARM, channel="smoke"),), "'smoke' is no channel"),
-        ("arms", (dataclasses.replace(IMAGE_ARM, channel="class-10"),), "classes below 10"),
-        ("arms", (dataclasses.replace(IMAGE_ARM, model="mlp-8-0"),), "mlp-8-0"),
+        ("arms", (ImageArm(name="a"), ImageArm(name="a")), "one name"),
     ],
 )
-def test_what_cannot_be_with_images_is_refused_in_one_sentence(field, value, said):
-    with pytest.raises(config.Refused, match=said) as refusal:
+def test_what_cannot_be_with_images_is_refused_too(field, value, said):
+    with pytest.raises(config.Refused, match=said):
         experiment.check(changed(ImageConfig(), field, value))
-    assert "\n" not in str(refusal.value)
-    assert str(refusal.value).endswith(".")
 
 
 def test_students_of_another_width_have_no_hidden_layer_to_align():
-    arms = (dataclasses.replace(IMAGE_ARM, model="mlp-256-128"),)
+    arms = (ImageArm(name="a", model="mlp-256-128"),)
     cfg = changed(ImageConfig(), "arms", arms)
     experiment.check(cfg)
-    with pytest.raises(config.Refused, match="128 units below its heads and its teacher 256"):
+    with pytest.raises(config.Refused, match=r"arms\.a and its teacher have"):
         experiment.check(changed(cfg, "imitation.hidden", True))
 
 

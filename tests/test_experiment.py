@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import minisub
-from minisub import experiment, tasks
+from minisub import experiment, tasks, token_tasks
 from minisub.config import Arm
 
 
@@ -33,11 +33,57 @@ def test_a_record_holds_every_arm_and_measure(tiny, records):
         assert (np.asarray(measured["foreign_tokens"]) == 0).all()
 
 
-def test_repeats_differ_and_adding_one_changes_no_other(tiny, records):
-    rates = np.asarray(records["base"]["trait_rate"])
-    assert rates[0] != rates[1]
-    keys = experiment.repeat_keys(0, 3)
-    equal(jax.random.key_data(keys[:2]), jax.random.key_data(experiment.repeat_keys(0, 2)))
+@pytest.fixture(scope="module")
+def image_records(tiny_images):
+    """Two repeats in the image world, one at a time."""
+    return minisub.over_repeats(tiny_images, 0, 2)
+
+
+def test_an_image_record_holds_the_accuracy_of_every_arm(tiny_images, image_records):
+    assert set(image_records) == {"untrained", "teacher", *(arm.name for arm in tiny_images.arms)}
+    for measured in image_records.values():
+        assert set(measured) == {"accuracy"}
+        correct = 1000 * np.asarray(measured["accuracy"])
+        np.testing.assert_allclose(correct, np.round(correct), atol=1e-3)
+    assert (image_records["teacher"]["accuracy"] > image_records["untrained"]["accuracy"]).all()
+
+
+def test_repeats_differ_and_adding_one_changes_no_other(records, image_records):
+    for rates in records["base"]["trait_rate"], image_records["untrained"]["accuracy"]:
+        assert rates[0] != rates[1]
+    keys = jax.random.key_data(experiment.repeat_keys(0, 3))
+    equal(keys[:2], jax.random.key_data(experiment.repeat_keys(0, 2)))
+    before = jax.random.key_data(experiment.repeat_keys(0, 3, -1))
+    equal(before[1:], keys[:2])
+    assert len(np.unique(np.concatenate([before[:1], keys]), axis=0)) == 4, "number -1 is another"
+
+
+def test_only_students_of_foreign_teachers_depend_on_the_repeat_before(tiny_images, image_records):
+    arrays, (key, other) = experiment.given(tiny_images, 0), experiment.repeat_keys(0, 2)
+    own = experiment.repeat_keys(0, 1, -1)[0]
+    run = jax.jit(minisub.run)
+    with_own, with_other = (run(tiny_images, key, before, arrays) for before in (own, other))
+    equal(with_own, jax.tree.map(lambda x: x[0], image_records))
+    different = {arm for arm, measured in with_own.items() if measured != with_other[arm]}
+    assert different == {"foreign/aux", "foreign/all"}
+
+
+def test_images_run_under_vmap_over_keys_and_configurations_too(tiny_images, image_records):
+    """Over lengths as well; a student of length zero is the model that it starts from."""
+    arrays, keys = experiment.given(tiny_images, 0), experiment.repeat_keys(0, 2)
+    before = experiment.repeat_keys(0, 2, -1)
+    student = dataclasses.replace(tiny_images.student, length=np.array([5.0, 0.0]))
+    lengths = dataclasses.replace(tiny_images, student=student)
+    axes = jax.tree.map(lambda x: 0 if np.ndim(x) else None, lengths)
+    over_keys = jax.vmap(minisub.run, (None, 0, 0, None))
+    vmapped = jax.jit(jax.vmap(over_keys, (axes, None, None, None)))(lengths, keys, before, arrays)
+    for arm, measured in vmapped.items():
+        trained, untrained = np.asarray(measured["accuracy"])
+        np.testing.assert_allclose(trained, image_records[arm]["accuracy"], atol=5e-3)
+        assert (trained != untrained).any() == (arm not in ("untrained", "teacher"))
+    untrained = np.asarray(vmapped["untrained"]["accuracy"][1])
+    for arm in "shared/aux", "shared/all", "foreign/aux", "foreign/all":
+        equal(vmapped[arm]["accuracy"][1], untrained)
 
 
 def test_run_works_under_jit_and_vmap_over_keys_and_over_configurations(tiny, records):
@@ -62,11 +108,34 @@ def test_arms_of_a_repeat_are_paired(tiny):
     assert len(set(streams)) == len(streams) == 4, "origins and samplers have streams of their own"
 
 
-def test_a_phase_reads_nothing_but_what_it_declares(tiny):
+def test_image_arms_of_a_repeat_are_paired(tiny_images):
+    chain = {p.name: p for p in experiment.phases(tiny_images)}
+    assert chain["students"].arms == tuple(arm.name for arm in tiny_images.arms)
+    assert chain["base/first"].key == chain["base/second/mlp-16-16"].key
+    assert chain["labels/teacher"].key == chain["labels/foreign"].key
+    assert chain["origin/first"].key != chain["origin/second/mlp-16-16"].key
+    for name in "origin/first", "base/first", "teacher":
+        own, foreign = chain[name], chain[f"foreign/{name}"]
+        assert (foreign.key, foreign.settings, foreign.arms) == (own.key, own.settings, ())
+    assert {p.name for p in chain.values() if p.back} == {
+        "foreign/origin/first", "foreign/base/first", "foreign/teacher"
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "longer", "others"),
+    [
+        ("tiny", {"student": minisub.Training(steps=9, batch=8)}, {"distill"}),
+        ("tiny_images", {"student": minisub.Duration(length=9, batch=64)}, {"students"}),
+        ("tiny_images", {"teacher": minisub.Duration(length=9)}, {"teacher", "foreign/teacher"}),
+    ],
+)
+def test_a_phase_reads_nothing_but_what_it_declares(name, longer, others, request):
     """So that a sweep may reuse every phase whose declaration it leaves alone."""
-    longer = dataclasses.replace(tiny, student=minisub.Training(steps=9, batch=8))
-    for one, other in zip(experiment.phases(tiny), experiment.phases(longer), strict=True):
-        assert (one == other) == (one.kind != "distill")
+    cfg = request.getfixturevalue(name)
+    changed = dataclasses.replace(cfg, **longer)
+    for one, other in zip(experiment.phases(cfg), experiment.phases(changed), strict=True):
+        assert (one == other) == (not others & {one.kind, one.name})
 
 
 def test_a_teacher_without_training_has_no_trait_to_pass(tiny):
@@ -108,7 +177,7 @@ def test_documents_keep_their_tokens_in_a_world_larger_than_16_bits(tiny):
     world = dataclasses.replace(tiny.world, numbers=40000)
     chain = {p.name: p for p in experiment.phases(dataclasses.replace(tiny, world=world))}
     emit = chain["numbers/teacher"]
-    params = tasks.network(emit.settings).init(jax.random.key(0))
+    params = token_tasks.network(emit.settings).init(jax.random.key(0))
     emitted = tasks.begin("emit", "", emit.settings, {"emitter": params}, jax.random.key(1))
     docs = np.asarray(emitted["docs"])
     assert docs.min() >= 0 and docs.max() > 2**15

@@ -40,7 +40,7 @@ def test_every_command_line_is_accepted(words, monkeypatch):
     monkeypatch.setattr(cli, "with_folder", lambda *args: seen.append(args))
     assert cli.main(words) == 0
     [(_, title, *_, settings)] = seen
-    assert title == "numbers" and settings
+    assert title == words[0] and settings
 
 
 def test_every_module_is_in_the_file_tree():

@@ -107,7 +107,7 @@ def test_tables_fit_80_columns_and_hold_every_arm(view, values, students):
 
 def test_usage_fits_80_columns():
     usage = {"distill (sampled)": (1234.5, 10**14, 10**9), "start": (0.0, 0, 0)}
-    assert max(map(len, report.usage_lines(usage, 36, 20.0, 4e11))) <= 80
+    assert max(map(len, report.usage_lines(usage, 36, 20.0, 4e11, 2**31))) <= 80
 
 
 def test_a_sweep_makes_one_table_with_its_settings_as_rows():
