@@ -33,7 +33,7 @@ def by_arm(rows):
         for (_, arm, measure), values in report.columns(rows).items()
         if measure == shown.main
     }
-    figure, axis = plt.subplots(figsize=(max(4.2, 0.5 * len(table)), 2.8))
+    figure, axis = plt.subplots(figsize=(max(4.2, 0.5 * len(table)), 2.8), layout="constrained")
     for x, (values, color) in enumerate(zip(table.values(), itertools.cycle(COLORS), strict=False)):
         mean, low, high = report.interval(values)
         axis.plot([x - 0.12] * len(values), values, "o", ms=3, alpha=0.5, color=color, mew=0)
@@ -55,35 +55,54 @@ def against_field(rows, students, swept):
     panels = {}
     for setting in dict.fromkeys(setting for setting, _, _ in table):
         values = json.loads(setting)
-        fixed = ", ".join(f"{name}={report.words(values[name])}" for name in others)
+        fixed = "\n".join(
+            f"{name.rpartition('.')[2]} {report.words(values[name])}" for name in others
+        )
         panels.setdefault(fixed, []).append((values[field], setting))
     size = (max(3.6, 2.6 * len(panels)), 2.8)
-    figure, axes = plt.subplots(1, len(panels), figsize=size, sharey=True, squeeze=False)
-    colors = ("gray", *COLORS)
+    figure, axes = plt.subplots(
+        1, len(panels), figsize=size, sharey=True, squeeze=False, layout="constrained"
+    )
+    # Past the colors, other markers.
+    styles = [(".", "gray"), *itertools.product("os^", COLORS)]
     for axis, (fixed, points) in zip(axes[0], panels.items(), strict=True):
-        arms = [shown.before, *students]
-        for arm, color in zip(arms, itertools.cycle(colors), strict=False):
+        for i, (arm, style) in enumerate(zip([shown.before, *students], styles, strict=False)):
             samples = [list(table[setting, arm, shown.main].values()) for _, setting in points]
-            line(axis, [x for x, _ in points], samples, arm, color, arm == shown.before)
+            if all(isinstance(x, int | float) for x, _ in points):
+                line(axis, [x for x, _ in points], samples, arm, style, dashed=not i)
+            else:
+                dots(axis, samples, arm, style, shift=0.1 * (i - len(students) / 2))
+        names = [report.words(x) for x, _ in points]
+        if not all(isinstance(x, int | float) for x, _ in points):
+            turned = {"rotation": 30, "ha": "right"} if sum(map(len, names)) > 20 else {}
+            axis.set_xticks(range(len(names)), names, **turned)
         axis.set(xlabel=field, ylim=(-0.02, 1.02))
         axis.set_title(fixed, fontsize=8)
     axes[0][0].set_ylabel(shown.label)
-    axes[0][-1].legend(frameon=False, fontsize=7)
+    beside = {"loc": "center left", "bbox_to_anchor": (1, 0.5)} if len(students) > 3 else {}
+    axes[0][-1].legend(frameon=False, fontsize=7, **beside)
     return figure
 
 
-def line(axis, xs, samples, arm, color, dashed):
-    """Means over repeats with their intervals, at numbers or at names."""
-    numeric = all(isinstance(x, int | float) for x in xs)
-    places = xs if numeric else list(range(len(xs)))
+def line(axis, xs, samples, arm, style, dashed):
+    """Means over repeats at numbers, with their intervals as a band."""
     means, lows, highs = zip(*map(report.interval, samples), strict=True)
-    style = {"ls": "--"} if dashed else {"marker": "o", "ms": 3}
-    axis.plot(places, means, color=color, lw=1, label=arm, **style)
+    marker, color = style
+    drawn = {"ls": "--"} if dashed else {"marker": marker, "ms": 3}
+    axis.plot(xs, means, color=color, lw=1, label=arm, **drawn)
     if None not in lows:
-        axis.fill_between(places, lows, highs, color=color, alpha=0.15, lw=0)
-    if not numeric:
-        names = [report.words(x) for x in xs]
-        turned = {"rotation": 30, "ha": "right"} if sum(map(len, names)) > 30 else {}
-        axis.set_xticks(places, names, **turned)
-    elif min(xs) > 0 and max(xs) / min(xs) > 20:
+        axis.fill_between(xs, lows, highs, color=color, alpha=0.15, lw=0)
+    if min(xs) > 0 and max(xs) / min(xs) > 20:
         axis.set_xscale("log")
+
+
+def dots(axis, samples, arm, style, shift):
+    """Means over repeats at names, which have no distances, with their intervals as bars."""
+    means, lows, highs = zip(*map(report.interval, samples), strict=True)
+    places = [x + shift for x in range(len(means))]
+    ends = [[0] * len(means)] * 2
+    if None not in lows:
+        ends = [[m - low for m, low in zip(means, lows, strict=True)],
+                [high - m for m, high in zip(means, highs, strict=True)]]  # fmt: skip
+    marker, color = style
+    axis.errorbar(places, means, ends, fmt=marker, ms=3, color=color, capsize=2, lw=1, label=arm)
