@@ -78,9 +78,7 @@ def measure_speed(words):
         took = row.seconds / row.models / row.epochs
         shown = f"{took:.4f}", f"{speed / 1e9:,.0f}", f"{speed / rate:.0%}"
         print(form.format(row.phase[:22], row.models, *shown), flush=True)
-    print(
-        "\nAn epoch visits every example once (in the token world: 100 updates); the fastest of 3."
-    )
+    print("\nAn epoch visits every example once; in the token world it is 100 updates.")
 
 
 def with_folder(folder, title, claim, shown, command, settings):
