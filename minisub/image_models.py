@@ -83,6 +83,21 @@ class Convolution(nn.Module):
         return products.reshape(b, half, half, self.features)
 
 
+class Head(nn.Module):
+    """Kernel and bias of a head, as `nn.Dense` would draw them.
+
+    Both heads are one matrix product: two narrow ones make a training step of an MLP on a CPU take
+    1.1 times as long.
+    """
+
+    features: int
+
+    @nn.compact
+    def __call__(self, hidden):
+        kernel = self.param("kernel", fan_in_normal, (hidden.shape[-1], self.features))
+        return kernel, self.param("bias", nn.initializers.zeros, (self.features,))
+
+
 class Classifier(nn.Module):
     """Images in, (logits, last hidden layer) out; see `ImageNetwork.apply`."""
 
@@ -100,8 +115,9 @@ class Classifier(nn.Module):
         # Without any hidden layer the heads read the pixels: a linear model.
         hidden = self.active(self.dense(self.sizes[-1], last)(x)) if self.sizes else x
         outputs = zip(HEADS, (self.classes, self.aux), strict=True)
-        heads = [self.dense(features, name)(hidden) for name, features in outputs]
-        return jnp.concatenate(heads, axis=-1), hidden
+        heads = [Head(features, name=name)(hidden) for name, features in outputs]
+        kernel, bias = (jnp.concatenate(parts, axis=-1) for parts in zip(*heads, strict=True))
+        return hidden @ kernel + bias, hidden
 
     def active(self, x):
         return getattr(jax.nn, self.activation)(x)

@@ -38,6 +38,12 @@ class Recorded(NamedTuple):
     rows: list
 
 
+def segment(p):
+    """Updates of a phase in one call: whole epochs, whose order is drawn once a call."""
+    epoch = tasks.epoch(p) or SEGMENT_STEPS
+    return epoch * -(-SEGMENT_STEPS // epoch)
+
+
 def reusable(chain, before):
     """Names of the phases of `chain` that the chain `before` has too, with all that leads to them.
 
@@ -179,7 +185,7 @@ class Run:
                 self.carry = jax.block_until_ready(programs.begin(*task, keys))
             yield Progress(p.name, repeats, once[0] * len(repeats))
         while self.step < p.steps:
-            first, self.step = self.step, min(self.step + SEGMENT_STEPS, p.steps)
+            first, self.step = self.step, min(self.step + segment(p), p.steps)
             done = [(self.step - first) * x for x in per_step]
             with self.timed(p, done, repeats):
                 steps = np.int32(first), np.int32(self.step)
