@@ -117,7 +117,7 @@ class Classifier(nn.Module):
         outputs = zip(HEADS, (self.classes, self.aux), strict=True)
         heads = [Head(features, name=name)(hidden) for name, features in outputs]
         kernel, bias = (jnp.concatenate(parts, axis=-1) for parts in zip(*heads, strict=True))
-        return hidden @ kernel + bias, hidden
+        return hidden @ kernel + bias[None], hidden
 
     def active(self, x):
         return getattr(jax.nn, self.activation)(x)
