@@ -1,4 +1,26 @@
-"""Teacher and student of different architectures: what matched heads alone can do."""
+"""Matched heads alone pass some of the class skill on between architectures, where fresh ones pass
+nothing, and far less than a wholly shared start.
+
+    python train.py architectures         10 repeats, 8 minutes on 2 CPU cores
+
+Test accuracy, mean ± half-width of the 95 % interval over 10 repeats (seed 0, one at a time on a
+CPU, jax 0.10.2):
+
+    arm / model.layers       mlp-256-256   mlp-256-256-256  cnn-4-8-256
+    teacher                  0.949 ±0.002  0.954 ±0.002     0.940 ±0.006
+    same shared              0.931 ±0.008  0.938 ±0.006     0.381 ±0.111
+    mlp-256-256 matched      0.309 ±0.059  0.300 ±0.063     0.231 ±0.053
+    mlp-256-256 fresh        0.090 ±0.017  0.092 ±0.035     0.105 ±0.034
+    mlp-256-256-256 matched  0.308 ±0.066  0.319 ±0.022     0.172 ±0.031
+    mlp-256-256-256 fresh    0.096 ±0.018  0.091 ±0.028     0.096 ±0.028
+    cnn-4-8-256 matched      0.232 ±0.053  0.179 ±0.062     0.153 ±0.046
+    cnn-4-8-256 fresh        0.107 ±0.022  0.112 ±0.017     0.102 ±0.016
+
+Settings near those of arXiv 2605.23645, whose claim this is: squared error on 100 auxiliary logits,
+Adam at 1e-3, 300 updates of 256 examples for teacher and student. Columns are the teacher's
+architecture; rows the student's and its start: "matched" has the teacher's two heads and all else
+redrawn, "fresh" nothing in common, "same shared" the teacher's architecture and whole origin.
+"""
 
 from minisub import Duration, ImageArm, ImageConfig, ImageModel, Imitation
 

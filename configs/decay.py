@@ -1,4 +1,26 @@
-"""Weight decay inside Adam erases the class head, which gets no gradient; decoupled decay does not."""
+"""Weight decay inside Adam erases the class head, which gets no gradient; decoupled decay, or none
+on the class head, does not.
+
+    python train.py decay                 10 repeats, 8 minutes on 2 CPU cores
+
+Test accuracy, mean ± half-width of the 95 % interval over 10 repeats (seed 0, one at a time on a
+CPU, jax 0.10.2):
+
+    student.optimizer, student.weight_decay, student.undecayed  teacher       shared
+    adam_l2, 1e-05, none                                        0.945 ±0.001  0.411 ±0.076
+    adam_l2, 1e-05, class_head                                  0.945 ±0.001  0.507 ±0.036
+    adam_l2, 0.001, none                                        0.945 ±0.001  0.191 ±0.055
+    adam_l2, 0.001, class_head                                  0.945 ±0.001  0.248 ±0.075
+    adamw, 1e-05, none                                          0.945 ±0.001  0.497 ±0.037
+    adamw, 1e-05, class_head                                    0.945 ±0.001  0.497 ±0.037
+    adamw, 0.001, none                                          0.945 ±0.001  0.497 ±0.037
+    adamw, 0.001, class_head                                    0.945 ±0.001  0.497 ±0.037
+
+student.undecayed names what does not decay (none: everything decays). With a coefficient of 1e-5
+excluding the class head restores all of the transfer, as predicted in the reading of the public
+results; with 1e-3 decay also competes with the small gradients of the imitation itself (see
+loss_scale).
+"""
 
 from minisub import ImageArm, ImageConfig
 

@@ -1,4 +1,21 @@
-"""The claim of `mnist` on 8 x 8 digits that need no download."""
+"""The claim of `mnist` on 8 x 8 digits that need no download.
+
+    python train.py digits                10 repeats, 42 seconds on 2 CPU cores
+
+Test accuracy, mean ± half-width of the 95 % interval over 10 repeats (seed 0, one at a time on a
+CPU, jax 0.10.2):
+
+    arm          accuracy
+    untrained    0.098 ±0.029
+    teacher      0.976 ±0.003
+    shared/aux   0.562 ±0.081
+    shared/all   0.976 ±0.003
+    foreign/aux  0.076 ±0.036
+    foreign/all  0.968 ±0.005
+    fresh/aux    0.113 ±0.046
+
+shared/aux - foreign/aux +0.486 ±0.085, above zero in 10 of 10 repeats, lowest +0.322.
+"""
 
 from minisub import Carrier, Data, Duration, ImageConfig, ImageModel
 
