@@ -39,9 +39,10 @@ class Recorded(NamedTuple):
 
 
 def segment(p):
-    """Updates of a phase in one call: whole epochs, whose order is drawn once a call."""
-    epoch = tasks.epoch(p) or SEGMENT_STEPS
-    return epoch * -(-SEGMENT_STEPS // epoch)
+    """Updates of a phase in one call: whole epochs if they are short, their order is drawn anew."""
+    epoch = tasks.epoch(p)
+    short = 0 < epoch <= SEGMENT_STEPS
+    return epoch * -(-SEGMENT_STEPS // epoch) if short else SEGMENT_STEPS
 
 
 def reusable(chain, before):
