@@ -68,7 +68,7 @@ def measure_speed(words):
     experiment.check(command.config)
     device, repeats = jax.devices()[0].device_kind, command.group or 1
     rate = timing.matmul_rate()
-    print(f"{name}, {repeats} repeats in one program, on {device}:")
+    print(f"{Path(name).stem}, {repeats} repeats in one program, on {device}:")
     print(f"a float32 matrix product reaches {rate / 1e9:,.0f} GFLOP/s\n")
     form = "| {:22} | {:>6} | {:>13} | {:>8} | {:>9} |"
     print(form.format("phase", "models", "s/model-epoch", "GFLOP/s", "of matmul"))
