@@ -43,8 +43,7 @@ def perform(words):
     """Parse, check, run or continue, and report."""
     if words and words[0] == "bench":
         return measure_speed(words[1:])
-    named = words and not words[0].startswith("-")
-    name, rest = (words[0], words[1:]) if named else (arguments.DEFAULT, words)
+    name, rest = named(words, arguments.DEFAULT)
     module = arguments.load(name)
     claim = arguments.claim_of(module.__file__)
     command = arguments.parse(name, claim, arguments.command_of(module), rest)
@@ -58,12 +57,17 @@ def perform(words):
     with_folder(folder, title, claim, shown, command, settings)
 
 
+def named(words, default):
+    """The config that a command line names first, or the default, and its other words."""
+    given = words and not words[0].startswith("-")
+    return (words[0], words[1:]) if given else (default, words)
+
+
 def measure_speed(words):
     """`bench [CONFIG] [--field value ...]`: what an epoch of each kind of phase takes here."""
     from minisub import bench
 
-    named = words and not words[0].startswith("-")
-    name, rest = (words[0], words[1:]) if named else ("mnist", words)
+    name, rest = named(words, "mnist")
     command = arguments.parse(name, "", arguments.command_of(arguments.load(name)), rest)
     experiment.check(command.config)
     device, repeats = jax.devices()[0].device_kind, command.group or 1

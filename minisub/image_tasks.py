@@ -113,10 +113,8 @@ def channel_mask(channel, classes, aux):
 def compared(settings, arm, key):
     """The logits (v,) that enter an arm's loss in an update: its channel's, or some of the aux."""
     classes, aux = images.shape(settings["data"])[1], settings["model"].aux
-    mask, some = (
-        jnp.asarray(channel_mask(arm.channel, classes, aux)),
-        settings["imitation"].per_batch,
-    )
+    mask = jnp.asarray(channel_mask(arm.channel, classes, aux))
+    some = settings["imitation"].per_batch
     if not some:
         return mask
     drawn = jnp.argsort(jnp.argsort(jax.random.uniform(key, (aux,)))) < some
