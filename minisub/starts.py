@@ -43,6 +43,18 @@ def everything(path):
     return True
 
 
+def dot(one, other):
+    """Sum of the products of two trees' elements."""
+    # No matrix product: accelerators round its factors.
+    products = jax.tree.map(lambda a, b: jnp.sum(a * b), one, other)
+    return sum(jax.tree.leaves(products))
+
+
+def ratio(a, b):
+    """a / b, or 0 where b is 0."""
+    return jnp.where(b == 0, 0.0, a / jnp.where(b == 0, 1.0, b))
+
+
 class Materials(NamedTuple):
     """What a start may use."""
 
@@ -118,9 +130,9 @@ def perturbed_orthogonal(materials):
     noise, _ = partition(_noise(materials), materials.chosen)
     gradient, _ = partition(materials.gradient(materials.origin), materials.chosen)
     # Without a gradient there is nothing to remove.
-    along = _ratio(_dot(noise, gradient), _dot(gradient, gradient))
+    along = ratio(dot(noise, gradient), dot(gradient, gradient))
     rest = jax.tree.map(lambda n, g: n - along * g, noise, gradient)
-    factor = materials.amount * jnp.sqrt(_ratio(_dot(noise, noise), _dot(rest, rest)))
+    factor = materials.amount * jnp.sqrt(ratio(dot(noise, noise), dot(rest, rest)))
     chosen, others = partition(materials.origin, materials.chosen)
     return merge(jax.tree.map(lambda x, r: x + factor * r, chosen, rest), others)
 
@@ -164,17 +176,6 @@ def _noise(materials):
         return jax.random.normal(_stream(materials.key, path_name(path)), x.shape, x.dtype)
 
     return jax.tree.map_with_path(normal, materials.origin)
-
-
-def _dot(one, other):
-    # No matrix product: accelerators round its factors.
-    products = jax.tree.map(lambda a, b: jnp.sum(a * b), one, other)
-    return sum(jax.tree.leaves(products))
-
-
-def _ratio(a, b):
-    """a / b, or 0 where b is 0."""
-    return jnp.where(b == 0, 0.0, a / jnp.where(b == 0, 1.0, b))
 
 
 def _over_units(materials, change):

@@ -1,0 +1,156 @@
+"""Theory as functions: of a user's own `loss(params, batch)` and `apply(params, x)`, or of ours.
+
+`params` is any tree of arrays. Everything is pure: for `jax.jit`, `jax.vmap` and `jax.grad`.
+"""
+
+import jax
+import jax.numpy as jnp
+
+from minisub.starts import dot, path_name, ratio
+
+
+def cosine(one, other):
+    """Cosine between two trees of one structure as vectors; 0 where either of them is zero."""
+    # Each divided by its own norm: the product of two small norms would underflow in float32.
+    norms = [jnp.sqrt(dot(x, x)) for x in (one, other)]
+    units = [
+        jax.tree.map(lambda x, n=n: ratio(x, n), tree)
+        for tree, n in zip((one, other), norms, strict=True)
+    ]
+    return dot(*units)
+
+
+def cosine_by_layer(one, other):
+    """`cosine` for each layer, the first component of a path: a dict layer -> scalar."""
+    layers = {}
+    pairs = zip(jax.tree_util.tree_leaves_with_path(one), jax.tree.leaves(other), strict=True)
+    for (path, a), b in pairs:
+        layers.setdefault(path_name(path).split("/")[0], []).append((a, b))
+    return {name: cosine(*map(list, zip(*both, strict=True))) for name, both in layers.items()}
+
+
+def difference(one, other):
+    """one - other, leaf by leaf."""
+    return jax.tree.map(jnp.subtract, one, other)
+
+
+def moved(params, direction, by):
+    """params + by * direction, leaf by leaf."""
+    return jax.tree.map(lambda x, d: x + by * d, params, direction)
+
+
+def project_out(update, direction):
+    """`update` without its component along `direction`, trees of one structure.
+
+    Along the trait's gradient: what is left does not change the trait's loss to first order.
+    """
+    return moved(update, direction, -ratio(dot(update, direction), dot(direction, direction)))
+
+
+def update(loss, params, batch):
+    """A step of gradient descent of size 1: minus the gradient of `loss(params, batch)`."""
+    return jax.tree.map(jnp.negative, jax.grad(loss)(params, batch))
+
+
+def alignment(trait_loss, loss, params, trait_batch, batch):
+    """Cosine between the gradients of the trait's loss and of the distillation loss.
+
+    Positive: a small step of distillation lowers the trait's loss (arXiv 2604.25779 reports about
+    0.008 throughout a training by many steps).
+    """
+    return cosine(jax.grad(trait_loss)(params, trait_batch), jax.grad(loss)(params, batch))
+
+
+def coverage(loss, params, batch, displacement):
+    """Cosine between the student's first distillation update and the teacher's displacement.
+
+    `displacement` is the teacher's parameters minus those that it started from, `batch` what the
+    loss needs of the teacher's outputs. Computed before training (arXiv 2606.22019).
+    """
+    return cosine(update(loss, params, batch), displacement)
+
+
+def products(loss, emit, origin, displacement, epsilons, start=None):
+    """Update of the student times displacement of the teacher, for each epsilon: (epsilons,).
+
+    The teacher is origin + epsilon * displacement, the student takes one step of gradient descent
+    on `loss(params, emit(teacher))` from `start` (default: origin). Lemma 1 of arXiv 2507.14805:
+    from the origin itself the product is epsilon * A + O(epsilon^2) with A > 0, or zero for all
+    epsilons, for any displacement and inputs, if the loss of outputs z and targets y is least at
+    z = y and -d^2 loss / dy dz is symmetric positive semi-definite, its null space constant and
+    orthogonal to d loss / dz. Squared errors with weights of at least 0 and softmax cross-entropy
+    are such, over all outputs or some.
+    """
+    begin = origin if start is None else start
+
+    def product(epsilon):
+        teacher = moved(origin, displacement, epsilon)
+        return dot(update(loss, begin, emit(teacher)), displacement)
+
+    return jax.lax.map(product, jnp.asarray(epsilons))
+
+
+def linearize(apply, at):
+    """`apply` to first order in its parameters around `at`: a function (params, x) like it.
+
+    f(at) + J (params - at), the Jacobian J in products alone (arXiv 1902.06720, equation 2).
+    """
+
+    def linear(params, x):
+        step = difference(params, at)
+        value, change = jax.jvp(lambda p: apply(p, x), (at,), (step,))
+        return jax.tree.map(jnp.add, value, change)
+
+    return linear
+
+
+def ntk(apply, params, x, y):
+    """The empirical neural tangent kernel J(x) J(y)^T (arXiv 1806.07572), never holding a J.
+
+    `apply(params, x)` is (n, k); returns (n_x * k, n_y * k), outputs of an example side by side.
+    Takes n_y * k Jacobian-vector products over x.
+    """
+
+    def columns(example):
+        outputs, pull = jax.vjp(lambda p: apply(p, example[None])[0], params)
+
+        def column(cotangent):
+            return jax.jvp(lambda p: apply(p, x), (params,), pull(cotangent))[1].ravel()
+
+        return jax.vmap(column)(jnp.eye(outputs.shape[0], dtype=outputs.dtype))
+
+    kernel = jax.lax.map(columns, y)
+    return kernel.reshape(-1, kernel.shape[-1]).T
+
+
+def kernel_descent(kernel, others, residual, rate, steps):
+    """Changes of other outputs (others,) after gradient descent by a model linear in its params.
+
+    `kernel` (n, n) among the n outputs in the loss, `others` (others, n) with them, `residual` (n,)
+    their first values minus their targets. `steps` updates with learning rate r on a loss whose
+    gradient in the outputs is c * (outputs - targets) have `rate` = r * c, below 2 over the largest
+    eigenvalue: -others U diag((1 - (1 - rate l)^steps) / l) U^T residual, kernel = U diag(l) U^T
+    (arXiv 1902.06720, equation 9, for steps instead of continuous time).
+    """
+    values, vectors = jnp.linalg.eigh(kernel)
+    values = jnp.maximum(values, 0)
+    flat = values * rate * steps < 1e-4  # where the fraction's limit is exact to rounding
+    fitted = 1 - (1 - rate * values) ** steps
+    weights = jnp.where(flat, rate * steps, fitted / jnp.where(flat, 1, values))
+    return -others @ (vectors @ (weights * (vectors.T @ residual)))
+
+
+def deep_linear(first, teacher, aux_head, covariance, rate, steps):
+    """The first layer of a deep linear student after `steps` of gradient descent: (d, h).
+
+    Outputs are x W1 W2 with W2 shared and kept, of which `aux_head` (h, m) are the columns that are
+    imitated; W1 starts at `first` (d, h) and the teacher's is `teacher`; the loss is half the
+    expected squared error, E x^T x = `covariance` (d, d). With aux_head aux_head^T = U diag(l) U^T
+    and covariance = V diag(s) V^T, the entry i, j of V^T (W1 - teacher) U shrinks by 1 - rate s_i
+    l_j at each update: m auxiliary outputs show and move a rank-m part of the hidden layer, and
+    another head moves by as much as its columns overlap with aux_head's.
+    """
+    s, v = jnp.linalg.eigh(covariance)
+    values, u = jnp.linalg.eigh(aux_head @ aux_head.T)
+    left = (1 - rate * s[:, None] * values[None]) ** steps
+    return teacher + v @ (left * (v.T @ (first - teacher) @ u)) @ u.T
