@@ -1,6 +1,17 @@
 """minisub: a small laboratory for subliminal learning in JAX and Flax."""
 
-from minisub.config import Arm, Config, Model, Pretraining, Refused, Sampling, Training, World
+from minisub.config import (
+    Arm,
+    Config,
+    Model,
+    Pretraining,
+    Refused,
+    Sampling,
+    Steering,
+    Training,
+    Watch,
+    World,
+)
 from minisub.experiment import over_repeats, run
 from minisub.image_config import (
     Carrier,
@@ -27,7 +38,9 @@ __all__ = [
     "Pretraining",
     "Refused",
     "Sampling",
+    "Steering",
     "Training",
+    "Watch",
     "World",
     "over_repeats",
     "run",

@@ -55,7 +55,7 @@ def phases(cfg, *, repeats=1, trials=3):
                 epochs, flops = updates / (tasks.epoch(p) or 100), updates * per_step[0]
                 seen.add(kind)
                 yield Timed(p.name, models, epochs, seconds, repeats * flops)
-            products[p.name], _ = programs.finish(*task, state)
+            products[p.name], _ = programs.finish(*task, state, keys)
 
 
 def best(work, trials):

@@ -1,8 +1,8 @@
 """Channels: what a student is shown of an emitted document, and the loss that follows from it.
 
-A channel is a function `(world, network, emitter, first) -> loss(params, docs)`. `emitter` holds
-the parameters of the model that emitted the documents, `first` is the first position whose next
-token it chose; only the positions from there on enter the loss.
+A channel is a function `(world, network, emitter, first) -> loss(params, docs)`. `network` is the
+student's, `emitter(docs, first)` the logits of the model that emitted the documents, `first` the
+first position whose next token it chose; only the positions from there on enter the loss.
 """
 
 import jax.numpy as jnp
@@ -27,7 +27,8 @@ def soft(world, network, emitter, first):
     """
 
     def loss(params, docs):
-        target, logits = (network.apply(p, docs[:, :-1], first) for p in (emitter, params))
+        target = emitter(docs[:, :-1], first)
+        logits = network.apply(params, docs[:, :-1], first)
         return jnp.mean(
             losses.kl_divergence(target[..., : world.numbers], logits[..., : world.numbers])
         )

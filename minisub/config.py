@@ -107,6 +107,18 @@ class Pretraining(Training):
 
 
 @configuration
+class Steering:
+    """A teacher made by a vector added to its activations instead of by other weights."""
+
+    kind: Literal["none", "trained", "random"] = "none"
+    """trained: the teacher's training changes the vector and no weights; random: a direction."""
+    layer: str = "block_0"
+    """Where it is added: to the residual stream after this block, at every position."""
+    norm: float = 1.0
+    """Length of a random vector."""
+
+
+@configuration
 class Sampling:
     """How a model emits number lists."""
 
@@ -130,6 +142,28 @@ class Arm:
     """Whose numbers it is trained on."""
     channel: str = "sampled"
     """What of them it imitates: a function of `channels.py`."""
+    amount: float = 1.0
+    """Of what its start does: interpolation weight, standard deviation, or factor."""
+    layers: tuple[str, ...] = ()
+    """Parameters to which the start applies, by names in their path; others are shared (default:
+    all)."""
+    removed: Literal["nothing", "gradient", "displacement", "random"] = "nothing"
+    """What is taken out of every update: its component along the gradient of the trait's loss,
+    along the teacher's displacement, or as much as the first in a random direction."""
+    linear: bool = False
+    """Train the model that is linear in its parameters and agrees to first order at the start."""
+
+
+@configuration
+class Watch:
+    """What is measured on students beside their grade; all of it is off by default."""
+
+    rows: int = 0
+    """Rows of a log over a student's training, at evenly spaced updates (0: no log)."""
+    examples: int = 1024
+    """Images on which the trait's loss and the similarity of models are measured."""
+    measures: tuple[str, ...] = ()
+    """Measures of trained students, functions of `comparisons.py`."""
 
 
 @configuration
@@ -148,9 +182,11 @@ class Config:
     """Pretraining of both bases, on the same data in the same order."""
     teacher: Training = Training(steps=100, learning_rate=3e-4, batch=32)
     """Fine-tuning of the first base on the question, answered with the trait."""
+    steering: Steering = Steering()
     sampling: Sampling = Sampling()
     student: Training = Training()
     """Training of every student."""
+    watch: Watch = Watch()
     arms: tuple[Arm, ...] = (
         Arm(name="shared"),
         Arm(name="fresh", start="fresh"),
@@ -192,6 +228,7 @@ AT_LEAST = {
     "classes": 0,
     "examples": 0,
     "per_batch": 0,
+    "rows": 0,
 }
 MAY_BE_ZERO = ("weight_decay", "length", "amount", "noise", "alignment")
 

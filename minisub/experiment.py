@@ -48,7 +48,7 @@ def named_key(key, name):
 
 
 def run(cfg, key, before=None, arrays=None):
-    """One repeat: a dict arm -> measure -> scalar array.
+    """One repeat: a dict arm -> measure -> scalar array, or (rows,) if it was logged.
 
     `before` is the key of the repeat whose teacher is the foreign one (default: made from `key`),
     `arrays` those of `given` (default: those of seed 0).
@@ -65,9 +65,9 @@ def run(cfg, key, before=None, arrays=None):
         product = tasks.begin(*task, stream)
         if isinstance(product, fit.State):
             product = tasks.advance(*task, product, stream, 0, p.steps)
-        state[p.name], measured = tasks.finish(*task, product)
+        state[p.name], measured = tasks.finish(*task, product, stream)
         for i, arm in enumerate(p.arms):
-            own = {name: jnp.reshape(value, (-1,))[i] for name, value in measured.items()}
+            own = {name: value[i] for name, value in measured.items()}
             record.setdefault(arm, {}).update(own)
     return record
 

@@ -20,20 +20,39 @@ class State(NamedTuple):
     """Optax state of the trained parameters."""
     bad_step: jax.Array
     """First step whose loss was not finite, else -1."""
+    log: Any
+    """name -> (rows, ...) of the watch, and "step" -> (rows,), -1 where no row is written."""
 
 
-def begin(training, params):
+def begin(training, params, watch=None):
     """The state before the first step; parameters named in `training.frozen` stay as they are."""
     frozen, trained = starts.partition(params, starts.named(*training.frozen))
-    moments = optimizers.make(training).init(trained)
-    return State(trained, frozen, moments, jnp.int32(-1))
+    moments, log = optimizers.make(training).init(trained), {}
+    if watch and watch.rows:
+        row = jax.eval_shape(watch.log, params, trained, trained)
+        log = {name: jnp.zeros((watch.rows, *x.shape), x.dtype) for name, x in row.items()}
+        log["step"] = jnp.full(watch.rows, -1, jnp.int32)
+    return State(trained, frozen, moments, jnp.int32(-1), log)
 
 
-def advance(training, loss, state, key, first, last, batches=None):
+def first_update(training, params):
+    """gradient -> what the optimizer makes of it at the first step; None where frozen."""
+    frozen = starts.named(*training.frozen)
+
+    def update(gradient):
+        (_, own), (_, trained) = (starts.partition(tree, frozen) for tree in (gradient, params))
+        rule = optimizers.make(training)
+        return rule.update(own, rule.init(trained), trained)[0]
+
+    return update
+
+
+def advance(training, loss, state, key, first, last, batches=None, watch=None):
     """Take steps `first` to `last` (exclusive, may be traced) of minimizing `loss(params, key)`.
 
     A step's randomness is `fold_in(key, step)`, so any cut into segments gives the same result.
-    With `batches` (a `phases.Batches`) the loss is also given the step's batch of its epoch.
+    With `batches` (a `phases.Batches`) the loss is also given the step's batch of its epoch. A
+    `watch` (a `phases.Watch`) may change updates, and sees them as they are made.
     """
     in_epoch = batches.steps if batches else 2**30
 
@@ -50,11 +69,17 @@ def advance(training, loss, state, key, first, last, batches=None):
 
             value, grads = jax.value_and_grad(trained_loss)(state.trained)
             updates, opt = optimizers.make(training).update(grads, state.optimizer, state.trained)
+            log = state.log
+            if watch:
+                everything = params(state)
+                updates = watch.edit(everything, updates, jax.random.fold_in(key, t))
+                log = logged(watch, training, log, t, (everything, grads, updates))
             return State(
                 trained=optax.apply_updates(state.trained, updates),
                 frozen=state.frozen,
                 optimizer=opt,
                 bad_step=jnp.where((state.bad_step < 0) & ~jnp.isfinite(value), t, state.bad_step),
+                log=log,
             )
 
         end = jnp.minimum(last, start + in_epoch)
@@ -63,6 +88,19 @@ def advance(training, loss, state, key, first, last, batches=None):
     if not batches:
         return epoch(0, state)
     return jax.lax.fori_loop(first // in_epoch, (last - 1) // in_epoch + 1, epoch, state)
+
+
+def logged(watch, training, log, t, seen):
+    """The log with a row for step `t`, if one is due; rows are `steps / rows` updates apart."""
+    if not watch.rows:
+        return log
+    apart = -(-training.steps // watch.rows)
+
+    def write(log):
+        row = watch.log(*seen) | {"step": jnp.int32(t)}
+        return {name: held.at[t // apart].set(row[name]) for name, held in log.items()}
+
+    return jax.lax.cond(t % apart == 0, write, lambda log: log, log)
 
 
 def params(state):

@@ -15,12 +15,23 @@ from functools import lru_cache
 import jax
 import jax.numpy as jnp
 
-from minisub import carriers, config, image_config, image_models, image_tasks, images, starts
-from minisub.image_tasks import channel_mask, spec_of
+from minisub import (
+    carriers,
+    comparisons,
+    config,
+    image_config,
+    image_models,
+    image_tasks,
+    images,
+    imitation,
+    starts,
+    watching,
+)
 from minisub.phases import Phase
 
 TRAIN, TEST = ("train_x", "train_y"), ("test_x", "test_y")
 SOURCES = {"teacher": "teacher", "foreign": "foreign/teacher"}
+ORIGINS = {"teacher": "base/first", "foreign": "foreign/base/first"}
 GIVEN = ("data", "carrier")
 
 
@@ -28,8 +39,9 @@ def phases(cfg):
     """The phases of a repeat of `cfg` (an `ImageConfig`), in order."""
     real = images.examples(cfg.data)
     seen = {"data": cfg.data, "model": cfg.model}
-    pretrain = {"training": in_updates(cfg.base, real), "classes": cfg.base_classes}
-    teach = {"training": in_updates(cfg.teacher, real), "classes": 1000}
+    base, taught = in_updates(cfg.base, real), in_updates(cfg.teacher, real)
+    pretrain = {"training": base, "classes": cfg.base_classes, "watch": cfg.watch}
+    teach = {"training": taught, "classes": 1000, "watch": cfg.watch}
 
     def origin(name, base, spec, **more):
         own = seen | {"model": dataclasses.replace(cfg.model, layers=spec)}
@@ -48,10 +60,10 @@ def phases(cfg):
     chain = list(first)
     if any(arm.source == "foreign" for arm in cfg.arms):
         chain += [neighbors(p) for p in first]
-    specs = dict.fromkeys(spec_of(cfg.model, arm) for arm in cfg.arms)
+    specs = dict.fromkeys(imitation.spec_of(cfg.model, arm) for arm in cfg.arms)
     for spec in specs:
         chain += origin(f"origin/second/{spec}", f"base/second/{spec}", spec, **classify)
-    return chain + imitation(cfg, specs)
+    return chain + distillation(cfg, specs)
 
 
 def neighbors(p):
@@ -61,7 +73,7 @@ def neighbors(p):
     return p._replace(name=f"foreign/{p.name}", inputs=inputs, arms=(), back=p.back + 1)
 
 
-def imitation(cfg, specs):
+def distillation(cfg, specs):
     """The phases in which students of the architectures `specs` imitate their teachers."""
     seen = {"data": cfg.data, "model": cfg.model}
     shown = seen | {"carrier": cfg.carrier}
@@ -82,9 +94,13 @@ def imitation(cfg, specs):
         ]  # fmt: skip
         emitters = {name: f"labels/{name}" for name in sources}
     training = in_updates(cfg.student, cfg.carrier.examples or images.examples(cfg.data))
-    distill = shown | {"training": training, "imitation": cfg.imitation}
+    distill = shown | {"training": training, "imitation": cfg.imitation, "watch": cfg.watch}
     given += TEST if cfg.carrier.examples else TEST + drawn_from(cfg)
     inputs = {"origin": "base/first"} | {f"other/{spec}": f"base/second/{spec}" for spec in specs}
+    if watching.wanted(cfg.watch, cfg.arms):
+        inputs |= {f"taught/{name}": SOURCES[name] for name in sources}
+        inputs |= {f"from/{name}": ORIGINS[name] for name in sources}
+        given += TRAIN
     own = distill | {"arms": cfg.arms}
     named = tuple(arm.name for arm in cfg.arms)
     chain += [
@@ -152,13 +168,13 @@ def try_start(model, data, arm):
 
     Returns them.
     """
-    spec = spec_of(model, arm)
+    spec = imitation.spec_of(model, arm)
     other = shapes(dataclasses.replace(model, layers=spec), data)
     inputs = {"origin": shapes(model, data), f"other/{spec}": other}
 
     def begin(inputs, key):
         settings = {"data": data, "model": model}
-        return image_tasks.begin_student(settings, arm, inputs, lambda params: params, key)
+        return imitation.begin_student(settings, arm, inputs, lambda params: params, key)
 
     return jax.eval_shape(begin, inputs, jax.random.key(0))
 
@@ -181,13 +197,31 @@ def check(cfg):
     )
     for training in cfg.base, cfg.teacher:
         starts.require_layers(training.frozen, shapes(cfg.model, cfg.data))
+    check_watch(cfg)
     students = [check_arm(cfg, arm, classes) for arm in cfg.arms]
     starts.require_layers(cfg.student.frozen, students)
 
 
+def check_watch(cfg):
+    """As `check`, for what is measured on students."""
+    known = comparisons.MEASURES
+    for name in cfg.watch.measures:
+        config.require(
+            name in known, f"watch.measures has {name!r}; choose from {', '.join(known)}."
+        )
+    descent = cfg.student.optimizer == "sgd" and cfg.imitation.loss == "mse"
+    at_once = cfg.student.batch >= cfg.carrier.examples > 0 and not cfg.imitation.per_batch
+    plain = cfg.imitation.temperature == 1 and not cfg.imitation.hidden
+    config.require(
+        "kernel" not in cfg.watch.measures or (descent and at_once and plain),
+        "The measure kernel is for gradient descent on squared errors; give student.optimizer sgd, "
+        "imitation.loss mse, and a student.batch of all carrier.examples.",
+    )
+
+
 def check_arm(cfg, arm, classes):
     """As `check`, for one arm; returns the shapes of its parameters."""
-    channel_mask(arm.channel, classes, cfg.model.aux)
+    imitation.channel_mask(arm.channel, classes, cfg.model.aux)
     config.require(
         arm.start in starts.STARTS,
         f"arms.{arm.name}.start is {arm.start!r}; choose from {', '.join(starts.STARTS)}.",
@@ -196,7 +230,7 @@ def check_arm(cfg, arm, classes):
         arm.start != "rebalanced" or arm.amount > 0,
         f"arms.{arm.name}.amount is {arm.amount}; rebalanced divides by it, so give more.",
     )
-    _, own = image_models.parse_layers(spec_of(cfg.model, arm))
+    _, own = image_models.parse_layers(imitation.spec_of(cfg.model, arm))
     _, sizes = image_models.parse_layers(cfg.model.layers)
     config.require(
         not cfg.imitation.hidden or own[-1:] == sizes[-1:],

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from minisub.config import Arm, Optimization, Traced, configuration
+from minisub.config import Arm, Optimization, Traced, Watch, configuration
 
 DATA = Literal["mnist", "fashion_mnist", "kmnist", "emnist", "digits", "clusters"]
 
@@ -102,11 +102,6 @@ class ImageArm(Arm):
     """Whose logits it imitates: its own teacher's, or those of the teacher of another repeat."""
     channel: str = "aux"
     """Which logits: aux, class, all, or class-I-J-... for some classes."""
-    amount: float = 1.0
-    """Of what its start does: interpolation weight, standard deviation, or factor."""
-    layers: tuple[str, ...] = ()
-    """Parameters to which the start applies, by names in their path; others are shared (default:
-    all)."""
     model: str = "same"
     """Its `model.layers`, if not the teacher's; layers of equal name and shape can be shared."""
 
@@ -127,6 +122,7 @@ class ImageConfig:
     imitation: Imitation = Imitation()
     student: Duration = Duration()
     """Training of every student."""
+    watch: Watch = Watch()
     arms: tuple[ImageArm, ...] = (
         ImageArm(name="shared/aux"),
         ImageArm(name="shared/all", channel="all"),

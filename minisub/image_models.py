@@ -15,6 +15,7 @@ Axes: b batch, s side of the (square) images, p patch, c channel, d model width,
 | patch (transformer)                  | (pixels, d), no bias     | N(0, init_scale^2 / pixels)    |
 | position/embedding (transformer)     | (16, d)                  | N(0, (init_scale embed_std)^2) |
 | block_i, final_norm (transformer)    | as in `models`           | so too, kernels * init_scale   |
+| steering/<hidden layer>, optional    | (w, c_out or d,)         | never drawn                    |
 """
 
 from collections.abc import Callable
@@ -26,7 +27,7 @@ import jax
 import jax.numpy as jnp
 
 from minisub.config import Model, require
-from minisub.models import Block, Dense, RMSNorm, fan_in_normal
+from minisub.models import Block, Dense, RMSNorm, fan_in_normal, noted, steered, variables
 
 HEADS = ("class_head", "aux_head")
 LEAST_SIZES = {"mlp": 0, "cnn": 2, "transformer": 3}
@@ -53,6 +54,9 @@ class ImageNetwork(NamedTuple):
     apply: Callable
     """(params, images (b, s * s)) -> (logits (b, classes + aux), class logits first; the last
     hidden layer (b, w), after its activation)"""
+    activations: Callable
+    """(params, images) -> {hidden layer: its output}, in order: fc1, ..., conv1, ..., fc after
+    their activation and steering, (b, w) or (b, s, s, c); block_i (b, p, d) as in `models`"""
     relabelings: tuple[Relabeling, ...]
     """Permutations of hidden units that leave `apply` as it is, one group of units each."""
 
@@ -113,27 +117,27 @@ class Classifier(nn.Module):
         x = {"mlp": self.mlp, "cnn": self.cnn, "transformer": self.transformer}[self.kind](images)
         last = f"fc{len(self.sizes)}" if self.kind == "mlp" else "fc"
         # Without any hidden layer the heads read the pixels: a linear model.
-        hidden = self.active(self.dense(self.sizes[-1], last)(x)) if self.sizes else x
+        hidden = self.dense(self.sizes[-1], last, x) if self.sizes else x
         outputs = zip(HEADS, (self.classes, self.aux), strict=True)
         heads = [Head(features, name=name)(hidden) for name, features in outputs]
         kernel, bias = (jnp.concatenate(parts, axis=-1) for parts in zip(*heads, strict=True))
         return hidden @ kernel + bias[None], hidden
 
-    def active(self, x):
-        return getattr(jax.nn, self.activation)(x)
+    def active(self, name, x):
+        return steered(self, name, getattr(jax.nn, self.activation)(x))
 
-    def dense(self, features, name):
-        return nn.Dense(features, kernel_init=fan_in_normal, name=name)
+    def dense(self, features, name, x):
+        return self.active(name, nn.Dense(features, kernel_init=fan_in_normal, name=name)(x))
 
     def mlp(self, x):
         for i, width in enumerate(self.sizes[:-1], 1):
-            x = self.active(self.dense(width, f"fc{i}")(x))
+            x = self.dense(width, f"fc{i}", x)
         return x
 
     def cnn(self, images):
         x_bssc = images.reshape(-1, self.side, self.side, 1)
         for i, channels in enumerate(self.sizes[:-1], 1):
-            x_bssc = self.active(Convolution(channels, name=f"conv{i}")(x_bssc))
+            x_bssc = self.active(f"conv{i}", Convolution(channels, name=f"conv{i}")(x_bssc))
         return x_bssc.reshape(x_bssc.shape[0], -1)
 
     def transformer(self, images):
@@ -150,6 +154,7 @@ class Classifier(nn.Module):
         for i in range(blocks):
             # Attention hides what comes after `at`: so no patch is hidden from any other.
             x_bpd, _ = Block(config, name=f"block_{i}")(x_bpd, at=PATCHES - 1)
+            x_bpd = steered(self, f"block_{i}", x_bpd)
         return RMSNorm(name="final_norm")(x_bpd).mean(axis=1)
 
 
@@ -184,6 +189,15 @@ def parse_layers(text):
         f"divide; choose a multiple of {ATTENTION_HEADS}.",
     )
     return kind, sizes
+
+
+def hidden_layers(kind, sizes):
+    """Names of what `ImageNetwork.activations` returns, from the input on."""
+    if kind == "mlp":
+        return [f"fc{i}" for i in range(1, len(sizes) + 1)]
+    if kind == "cnn":
+        return [*(f"conv{i}" for i in range(1, len(sizes))), "fc"]
+    return [*(f"block_{i}" for i in range(sizes[1])), "fc"]
 
 
 def relabelings(config, side):
@@ -235,6 +249,7 @@ def make_images(config, side, classes):
         "mlp or cnn.",
     )
     module = Classifier(kind, sizes, config.activation, side, classes, config.aux)
+    layers = hidden_layers(kind, sizes)
 
     def init(key):
         drawn = module.init(key, jnp.zeros((1, side * side)))["params"]
@@ -245,9 +260,12 @@ def make_images(config, side, classes):
         return jax.tree.map_with_path(scaled, drawn)
 
     def apply(params, images):
-        return module.apply({"params": params}, images)
+        return module.apply(variables(params, layers), images)
 
-    return ImageNetwork(init, apply, relabelings(config, side))
+    def activations(params, images):
+        return noted(module, variables(params, layers), images)
+
+    return ImageNetwork(init, apply, activations, relabelings(config, side))
 
 
 def multiply_adds(config, side, classes):

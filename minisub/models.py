@@ -14,6 +14,7 @@ Axes: b batch, t query position, s key position, h head, k head width, d model w
 | block_i/qkv, out, up, down          | (fan_in, fan_out), no bias  | N(0, 1/fan_in)              |
 | final_norm                          | (d,)                        | 1                           |
 | unembed                             | (d, v)                      | N(0, 1/d)                   |
+| steering/block_i, optional          | (d,)                        | never drawn                 |
 """
 
 from collections.abc import Callable
@@ -23,6 +24,8 @@ from typing import Any, NamedTuple
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+
+from minisub.config import require
 
 fan_in_normal = nn.initializers.variance_scaling(1.0, "fan_in", "normal")
 
@@ -64,6 +67,41 @@ class Network(NamedTuple):
     """(params, cache, tokens_bt, at) -> (logits (b, t, v), cache); tokens from position `at` on"""
     cache: Callable
     """batch -> empty key/value cache for `decode`"""
+    activations: Callable
+    """(params, tokens_bt) -> {"block_0": the residual stream (b, t, d) after it, ...}, in order;
+    `jax.jit` returns a dict sorted by name"""
+    lens: Callable
+    """(params, tokens_bt) -> (n_layers, b, t, v): the logits that the final norm and unembedding
+    read off the residual stream after each block (the "logit lens"); the last are `apply`'s"""
+
+
+def steered(module, layer, x):
+    """The output x (..., width) of `layer`, plus its steering vector; noted for `activations`.
+
+    Parameters may hold "steering", a dict layer -> vector (width,), added at every position
+    (arXiv 2606.00995). Without it, programs are as if it did not exist; `init` never draws it.
+    """
+    if module.has_variable("params", "steering"):
+        vectors = module.get_variable("params", "steering")
+        if layer in vectors:
+            x = x + jnp.reshape(vectors[layer], (1,) * (x.ndim - 1) + x.shape[-1:])
+    module.sow("intermediates", "layers", {layer: x})
+    return x
+
+
+def noted(module, bound, inputs):
+    """What `steered` returned in a forward pass of `module`: a dict layer -> array, in order."""
+    _, state = module.apply(bound, inputs, mutable=["intermediates"])
+    layers = state.get("intermediates", {}).get("layers", ())
+    return {name: x for layer in layers for name, x in layer.items()}
+
+
+def variables(params, layers):
+    """`params` as Linen wants them; raises `Refused` if they steer what is not in `layers`."""
+    known = ", ".join(layers) or "none"
+    for name in params.get("steering", {}):
+        require(name in layers, f"No hidden layer to steer is {name!r}; choose from {known}.")
+    return {"params": params}
 
 
 class Block(nn.Module):
@@ -115,6 +153,7 @@ class Transformer(nn.Module):
             # Only the last block may leave positions out: the others feed its keys and values.
             block = Block(self.config, name=f"block_{i}")
             x_btd, pair = block(x_btd, past, at, first if i == n - 1 else 0)
+            x_btd = steered(self, block.name, x_btd)
             pairs.append(pair)
         return Dense(self.vocabulary, name="unembed")(RMSNorm(name="final_norm")(x_btd)), pairs
 
@@ -122,21 +161,34 @@ class Transformer(nn.Module):
 def make(config, vocabulary, positions):
     """The `Network` of a `Model` configuration, over `vocabulary` tokens at up to `positions`."""
     module = Transformer(config, vocabulary, positions)
+    layers = [f"block_{i}" for i in range(config.n_layers)]
 
     def init(key):
         return module.init(key, jnp.zeros((1, positions), int))["params"]
 
     def apply(params, tokens_bt, first=0):
-        return module.apply({"params": params}, tokens_bt, first=first)[0]
+        return module.apply(variables(params, layers), tokens_bt, first=first)[0]
 
     def decode(params, cache, tokens_bt, at):
-        return module.apply({"params": params}, tokens_bt, cache=cache, at=at)
+        return module.apply(variables(params, layers), tokens_bt, cache=cache, at=at)
 
     def cache(batch):
         shape = (batch, positions, config.n_heads, config.d_model // config.n_heads)
         return [(jnp.zeros(shape), jnp.zeros(shape)) for _ in range(config.n_layers)]
 
-    return Network(init, apply, decode, cache)
+    def activations(params, tokens_bt):
+        return noted(module, variables(params, layers), tokens_bt)
+
+    def lens(params, tokens_bt):
+        norm, unembed = RMSNorm(), Dense(vocabulary)
+
+        def read(x_btd):
+            normed_btd = norm.apply({"params": params["final_norm"]}, x_btd)
+            return unembed.apply({"params": params["unembed"]}, normed_btd)
+
+        return jnp.stack([read(x_btd) for x_btd in activations(params, tokens_bt).values()])
+
+    return Network(init, apply, decode, cache, activations, lens)
 
 
 def flops(config, vocabulary, documents, length, scored):

@@ -42,6 +42,8 @@ class Fit(NamedTuple):
     """The first parameters."""
     batches: Any = None
     """The `Batches` of every epoch; None if each update draws its own from its key."""
+    watch: Any = None
+    """The `Watch` over its updates; None if nothing is logged or changed."""
 
 
 class Batches(NamedTuple):
@@ -53,3 +55,15 @@ class Batches(NamedTuple):
     """epoch -> the order of its examples"""
     at: Any
     """(order, step within the epoch) -> the batch that the loss is given"""
+
+
+class Watch(NamedTuple):
+    """What `fit` does beside an update."""
+
+    rows: int
+    """Of the log, at evenly spaced updates from the first on; 0: no log."""
+    log: Any
+    """(params, gradient, updates) -> a row: name -> array. Before the update is made; gradient and
+    updates have None where parameters are frozen."""
+    edit: Any
+    """(params, updates, key) -> the updates that are made."""

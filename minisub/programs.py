@@ -53,6 +53,6 @@ def advance():
 
 
 @partial(jax.jit, static_argnames=("kind", "option"))
-def finish(kind, option, settings, given, inputs, state):
+def finish(kind, option, settings, given, inputs, state, keys):
     """`tasks.finish` for every repeat of a group."""
-    return each(partial(tasks.finish, kind, option, settings), given, inputs, state)
+    return each(partial(tasks.finish, kind, option, settings), given, inputs, state, keys)

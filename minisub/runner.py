@@ -198,7 +198,7 @@ class Run:
             if late and self.step < p.steps:
                 self.save()
         with self.timed(p, (0, 0), repeats):
-            product, measured = jax.block_until_ready(programs.finish(*task, self.carry))
+            product, measured = jax.block_until_ready(programs.finish(*task, self.carry, keys))
         self.state[p.name] = {"product": product, "measures": measured}
         if p.kind == "emit":
             require_documents(p, product, measured, repeats)
@@ -219,21 +219,26 @@ class Run:
         measured = jax.tree.map(np.asarray, self.state[p.name]["measures"]) if p.arms else {}
         by_arm = [
             [
-                {
-                    "setting": setting,
-                    "repeat": r,
-                    "arm": arm,
-                    "measure": name,
-                    "value": float(values[i].flat[j]),
-                }
+                {"setting": setting, "repeat": r, "arm": arm, **row}
                 for i, r in enumerate(repeats)
-                for name, values in measured.items()
+                for row in rows_of({name: values[i][j] for name, values in measured.items()})
             ]
             for j, arm in enumerate(p.arms)
         ]
         if by_arm:
             self.records.append([row for rows in by_arm for row in rows])
         return by_arm
+
+
+def rows_of(measured):
+    """One arm's measures as parts of rows; what was logged has a row for each step."""
+    for name, value in measured.items():
+        if value.ndim == 0:
+            yield {"measure": name, "value": float(value)}
+        elif name != "step":
+            for step, x in zip(measured["step"], value, strict=True):
+                if step >= 0:
+                    yield {"measure": name, "value": float(x), "step": int(step)}
 
 
 def require_finite(p, bad_step, repeats):
@@ -251,7 +256,7 @@ def require_documents(p, numbers, measured, repeats):
     for i, r in enumerate(repeats):
         if numbers["count"][i] == 0:
             raise Stopped(f"No list of {p.name} in repeat {r} passed the filter; raise base.steps.")
-        foreign = int(measured["foreign_tokens"][i])
+        foreign = int(measured["foreign_tokens"][i, 0])
         assert foreign == 0, f"{p.name}, repeat {r}: {foreign} foreign tokens passed the filter"
 
 

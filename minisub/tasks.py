@@ -6,10 +6,10 @@ A world has `phases(cfg)`, `check(cfg)`, `fetch(cfg)` and `given(cfg, key)`, whi
 optimization loop; `begin`, `advance` and `finish` run either kind.
 """
 
-from minisub import config, fit, image_chain, image_config, image_tasks, token_tasks
+from minisub import config, fit, image_chain, image_config, image_tasks, token_chain, token_tasks
 from minisub.phases import Fit
 
-WORLDS = {config.Config: token_tasks, image_config.ImageConfig: image_chain}
+WORLDS = {config.Config: token_chain, image_config.ImageConfig: image_chain}
 
 
 def world_of(settings):
@@ -20,18 +20,22 @@ def world_of(settings):
 def begin(kind, option, settings, inputs, key):
     """The state of a phase before its first step; for a phase without steps, its product."""
     task = world_of(settings).TASKS[kind](option, settings, inputs, key)
-    return fit.begin(task.training, task.start) if isinstance(task, Fit) else task
+    return fit.begin(task.training, task.start, task.watch) if isinstance(task, Fit) else task
 
 
 def advance(kind, option, settings, inputs, state, key, first, last):
     """The state of an optimizing phase after its steps `first` to `last` (exclusive)."""
     task = world_of(settings).TASKS[kind](option, settings, inputs, key)
-    return fit.advance(task.training, task.loss, state, key, first, last, task.batches)
+    how = task.batches, task.watch
+    return fit.advance(task.training, task.loss, state, key, first, last, *how)
 
 
-def finish(kind, option, settings, inputs, state):
-    """The phase's product, and its measures: name -> scalar, or (arms,) for several arms."""
-    return world_of(settings).finish(kind, option, settings, inputs, state)
+def finish(kind, option, settings, inputs, state, key):
+    """The phase's product, and its measures: name -> (arms,), or (arms, rows) if it was logged.
+
+    The measure "step" says when, -1 in rows that were not written.
+    """
+    return world_of(settings).finish(kind, option, settings, inputs, state, key)
 
 
 def volatile(phase):

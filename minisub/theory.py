@@ -104,15 +104,17 @@ def linearize(apply, at):
     return linear
 
 
-def ntk(apply, params, x, y):
+def ntk(apply, params, x, y, other=None):
     """The empirical neural tangent kernel J(x) J(y)^T (arXiv 1806.07572), never holding a J.
 
-    `apply(params, x)` is (n, k); returns (n_x * k, n_y * k), outputs of an example side by side.
-    Takes n_y * k Jacobian-vector products over x.
+    `apply(params, x)` is (n, k), `other(params, y)` (n, l) the outputs at y (default: `apply`);
+    returns (n_x * k, n_y * l), outputs of an example side by side. Takes n_y * l Jacobian-vector
+    products over x.
     """
+    other = other or apply
 
     def columns(example):
-        outputs, pull = jax.vjp(lambda p: apply(p, example[None])[0], params)
+        outputs, pull = jax.vjp(lambda p: other(p, example[None])[0], params)
 
         def column(cotangent):
             return jax.jvp(lambda p: apply(p, x), (params,), pull(cotangent))[1].ravel()
@@ -133,10 +135,13 @@ def kernel_descent(kernel, others, residual, rate, steps):
     (arXiv 1902.06720, equation 9, for steps instead of continuous time).
     """
     values, vectors = jnp.linalg.eigh(kernel)
-    values = jnp.maximum(values, 0)
-    flat = values * rate * steps < 1e-4  # where the fraction's limit is exact to rounding
-    fitted = 1 - (1 - rate * values) ** steps
-    weights = jnp.where(flat, rate * steps, fitted / jnp.where(flat, 1, values))
+    part = rate * jnp.maximum(values, 0)
+    # 1 - (1 - part)^steps loses its digits where part is small; a zero has the limit, steps.
+    small = jnp.where(part < 0.5, part, 0)
+    fitted = jnp.where(
+        part < 0.5, -jnp.expm1(steps * jnp.log1p(-small)), 1 - (1 - part) ** steps
+    )
+    weights = rate * jnp.where(part == 0, steps, fitted / jnp.where(part == 0, 1, part))
     return -others @ (vectors @ (weights * (vectors.T @ residual)))
 
 

@@ -1,54 +1,23 @@
-"""Tasks of the token world: what each phase of a repeat does.
+"""Tasks of the token world: what each phase of its chain does (see `token_chain`)."""
 
-origin/first, origin/second      random initial parameters
-base/first, base/second          both pretrained on the same data in the same order
-teacher                          base/first, fine-tuned to prefer the trait
-numbers/teacher, numbers/base    lists that the teacher and base/first emit, filtered
-start/ARM, student/ARM           each student's first and final parameters
-"""
+from functools import partial
 
 import jax
 import jax.numpy as jnp
 
-from minisub import channels, config, fit, losses, measures, models, starts, tokens
-from minisub.phases import Fit, Phase
-
-STARTS = ("shared", "fresh")
-
-
-def phases(cfg):
-    """The phases of a repeat of `cfg` (a `Config`), in order."""
-    seen = {"world": cfg.world, "model": cfg.model}
-    graded = seen | {"trait": tokens.ANIMALS.index(cfg.trait), "taught": cfg.taught_phrasings}
-    pretrain, teach = graded | {"training": cfg.base}, graded | {"training": cfg.teacher}
-    emit = seen | {"sampling": cfg.sampling}
-    distill = graded | emit | {"training": cfg.student}
-    chain = []
-    for which, arms in ("first", ("base",)), ("second", ()):
-        origin, base = f"origin/{which}", f"base/{which}"
-        chain += [
-            Phase(origin, "initialize", seen, {}, origin),
-            Phase(base, "pretrain", pretrain, {"start": origin}, "base data", arms=arms),
-        ]
-    chain += [
-        Phase("teacher", "teach", teach, {"start": "base/first"}, "taught", arms=("teacher",))
-    ]
-    emitters = {"teacher": "teacher", "base": "base/first"}
-    for source, emitter in emitters.items():
-        if any(arm.source == source for arm in cfg.arms):
-            name = f"numbers/{source}"
-            chain += [Phase(name, "emit", emit, {"emitter": emitter}, name, arms=(source,))]
-    bases = {"origin": "base/first", "other": "base/second"}
-    for arm in cfg.arms:
-        start, student = f"start/{arm.name}", f"student/{arm.name}"
-        emitted = {"numbers": f"numbers/{arm.source}", "emitter": emitters[arm.source]}
-        shown = {"start": start} | emitted
-        # All students share a stream: they differ in what the config says and in nothing else.
-        chain += [
-            Phase(start, "start", seen, bases, start, arm.start),
-            Phase(student, "distill", distill, shown, "student data", arm.channel, (arm.name,)),
-        ]
-    return chain
+from minisub import (
+    channels,
+    comparisons,
+    fit,
+    losses,
+    measures,
+    models,
+    starts,
+    theory,
+    tokens,
+    watching,
+)
+from minisub.phases import Fit
 
 
 def network(settings):
@@ -91,7 +60,18 @@ def teach(option, settings, inputs, key):
         docs = tokens.questions(world, phrasing, settings["trait"])
         return jnp.mean(losses.cross_entropy(net.apply(params, docs[:, :-1], 2), docs[:, 3:]))
 
-    return Fit(training, loss, inputs["start"])
+    return Fit(training, loss, steered(settings, inputs["start"], jax.random.fold_in(key, 0)))
+
+
+def steered(settings, params, key):
+    """A teacher's first parameters: with a steering vector, if it is to have one."""
+    if "steering" not in settings:
+        return params
+    how, width = settings["steering"], settings["model"].d_model
+    vector = jax.random.normal(key, (width,))
+    length = how.norm if how.kind == "random" else 0.0
+    vector *= length / jnp.sqrt(jnp.sum(vector**2))
+    return params | {"steering": {how.layer: vector}}
 
 
 def emit(option, settings, inputs, key):
@@ -114,15 +94,53 @@ def emit(option, settings, inputs, key):
 
 def start(option, settings, inputs, key):
     """A student's first parameters."""
-    return starts.STARTS[option](starts.Materials(inputs["origin"], inputs["other"]))
+    arm = settings["arm"]
+    materials = starts.Materials(inputs["origin"], inputs["other"], key, arm.amount)
+    return starts.make(arm.start, arm.layers, materials)
+
+
+def student(settings, start):
+    """The `Network` of an arm's student: if it is linear, to first order around its start."""
+    net = network(settings)
+    if not settings["arm"].linear:
+        return net
+
+    def apply(params, docs, first=0):
+        return theory.linearize(lambda p, x: net.apply(p, x, first), start)(params, docs)
+
+    return net._replace(apply=apply)
+
+
+def watched(settings, net, inputs):
+    """The `watching.Student` of an arm."""
+    trees = (inputs[name] for name in ("start", "from", "taught"))
+    return watching.Student(trait_loss(settings, net), *trees, settings["arm"].removed)
+
+
+def trait_loss(settings, net):
+    """params -> -log P of the trait as the answer, in nats, over held-out phrasings."""
+    world = settings["world"]
+    docs = tokens.questions(world, jnp.arange(world.phrasings), settings["trait"])
+    held_out = jnp.arange(world.phrasings) >= settings["taught"]
+
+    def nats(params):
+        answers = losses.cross_entropy(net.apply(params, docs[:, :3], 2)[:, 0], docs[:, 3])
+        return jnp.mean(answers, where=held_out)
+
+    return nats
+
+
+def imitated(option, settings, inputs):
+    """(params, docs) -> the loss of a channel."""
+    emitter = partial(network(settings).apply, inputs["emitter"])
+    net, first = student(settings, inputs["start"]), settings["sampling"].prompt_numbers
+    return channels.CHANNELS[option](settings["world"], net, emitter, first)
 
 
 def distill(option, settings, inputs, key):
     """Training through a channel on batches of the kept documents, drawn with replacement."""
     training, numbers = settings["training"], inputs["numbers"]
-    first = settings["sampling"].prompt_numbers
-    channel = channels.CHANNELS[option]
-    imitate = channel(settings["world"], network(settings), inputs["emitter"], first)
+    imitate = imitated(option, settings, inputs)
 
     def loss(params, key):
         rows = jax.random.randint(key, (training.batch,), 0, numbers["count"])
@@ -130,34 +148,62 @@ def distill(option, settings, inputs, key):
         # Nothing kept means nothing to learn from: never fall back on rejected documents.
         return jnp.where(numbers["count"] > 0, value, jnp.nan)
 
-    return Fit(training, loss, inputs["start"])
-
-
-def fetch(cfg):
-    """Load what a repeat needs from elsewhere: nothing."""
-
-
-def given(cfg, key):
-    """Arrays that all repeats of a run share: none."""
-    return {}
+    watch = None
+    if "taught" in inputs:
+        net = student(settings, inputs["start"])
+        watch = watching.watch(settings["watch"].rows, [watched(settings, net, inputs)])
+        watch = watching.alone(watch)
+    return Fit(training, loss, inputs["start"], watch=watch)
 
 
 TASKS = {f.__name__: f for f in (initialize, pretrain, teach, emit, start, distill)}
 VOLATILE = ()
-GIVEN = ()
 
 
-def finish(kind, option, settings, inputs, state):
-    """The phase's product, and its measures as a dict of scalars."""
+def finish(kind, option, settings, inputs, state, key):
+    """The phase's product, and its measures: name -> (1,), or (1, rows) if it was logged."""
     if kind in ("initialize", "start"):
         return state, {}
     if kind == "emit":
-        return state, of_numbers(settings["world"], state)
+        return state, of_one(of_numbers(settings["world"], state))
     params, net, world = fit.params(state), network(settings), settings["world"]
+    if kind == "distill":
+        net = student(settings, inputs["start"])
     measured = measures.grade(world, net, params, settings["trait"], settings["taught"])
     if kind == "teach":
         measured["drift_on_lists"] = measures.drift_on_lists(world, net, inputs["start"], params)
-    return params, measured
+    if kind == "distill" and settings["watch"].measures:
+        c = compared_with(option, settings, inputs, net, params)
+        for name in settings["watch"].measures:
+            measured |= comparisons.TOKEN_MEASURES[name](c)
+    return params, of_one(measured) | watching.measured(state.log)
+
+
+def compared_with(option, settings, inputs, net, params):
+    """The `comparisons.TokenCompared` of a trained student."""
+    world, ids = settings["world"], tokens.offsets(settings["world"])
+    docs = inputs["numbers"]["docs"][: settings["watch"].examples].astype(jnp.int32)
+    imitate, phrasings = imitated(option, settings, inputs), jnp.arange(world.phrasings)
+    return comparisons.TokenCompared(
+        network=net,
+        start=inputs["start"],
+        params=params,
+        origin=inputs["from"],
+        teacher=inputs["taught"],
+        loss=lambda params: imitate(params, docs),
+        trait_loss=trait_loss(settings, net),
+        first_update=fit.first_update(settings["training"], inputs["start"]),
+        lists=docs[:, :-1],
+        asked=tokens.questions(world, phrasings, settings["trait"])[:, :3],
+        held_out=phrasings >= settings["taught"],
+        trait=ids["animal"] + settings["trait"],
+        animals=slice(ids["animal"], ids["animal"] + world.animals),
+    )
+
+
+def of_one(measured):
+    """Measures with an axis of arms, of a single one."""
+    return {name: value[None] for name, value in measured.items()}
 
 
 def of_numbers(world, numbers):
@@ -206,22 +252,3 @@ def cost(phase):
         return (0, 0), work(3, (training.batch, 4, 2))
     # The soft channel needs the emitter's logits too.
     return (0, 0), work(4 if phase.option == "soft" else 3, documents)
-
-
-def check(cfg):
-    """Raise `config.Refused` for a configuration that cannot run."""
-    config.validate(cfg)
-    named = len(tokens.ANIMALS)
-    config.require(
-        cfg.world.animals <= named,
-        f"world.animals is {cfg.world.animals}; at most {named} have names.",
-    )
-    animals = tokens.ANIMALS[: cfg.world.animals]
-    config.require(
-        cfg.trait in animals,
-        f"trait is {cfg.trait!r}, no animal of this world; choose from {', '.join(animals)}.",
-    )
-    for arm in cfg.arms:
-        for field, known in ("start", STARTS), ("channel", channels.CHANNELS):
-            value, name = getattr(arm, field), f"arms.{arm.name}.{field}"
-            config.require(value in known, f"{name} is {value!r}; choose from {', '.join(known)}.")

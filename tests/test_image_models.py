@@ -90,6 +90,79 @@ def test_logits_are_those_of_the_heads_on_the_hidden_layer(layers):
     np.testing.assert_allclose(logits, np.concatenate(outputs, axis=1), rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("layers", [*KINDS, "mlp"])
+def test_activations_are_the_hidden_layers_in_order(layers):
+    network, params = started(layers)
+    found = network.activations(params, images(8))
+    assert {name: x.shape[1:] for name, x in found.items()} == {
+        "mlp-12-20": {"fc1": (12,), "fc2": (20,)},
+        "cnn-3-5-20": {"conv1": (4, 4, 3), "conv2": (2, 2, 5), "fc": (20,)},
+        "transformer-8-2-20": {"block_0": (16, 8), "block_1": (16, 8), "fc": (20,)},
+        "mlp": {},
+    }[layers]
+    names = list(found)
+    assert names == image_models.hidden_layers(*image_models.parse_layers(layers))
+    assert set(params) - set(names) <= {*image_models.HEADS, "patch", "position", "final_norm"}
+    for name, x in found.items():
+        if not name.startswith("block"):
+            assert float(x.min()) == 0 < float(x.max())  # after a ReLU
+    if names:
+        expected = network.apply(params, images(8))[1]
+        np.testing.assert_allclose(found[names[-1]], expected, rtol=1e-5, atol=1e-6)
+
+
+def test_the_activations_of_an_mlp_are_those_of_its_formula():
+    (network, params), x = started("mlp-12-20"), images(8)
+    found = network.activations(params, x)
+    for name in "fc1", "fc2":
+        x = np.maximum(x @ params[name]["kernel"] + params[name]["bias"][None], 0)
+        np.testing.assert_allclose(found[name], x, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("layers", KINDS)
+def test_a_steering_vector_is_added_to_its_layer_and_leaves_earlier_ones(layers):
+    (network, params), x = started(layers), images(8)
+    before, logits = network.activations(params, x), network.apply(params, x)[0]
+    assert not set(params) & {"steering"}
+    names = list(before)
+    for i, name in enumerate(names):
+        width = before[name].shape[-1]
+        vector = jnp.arange(1.0, width + 1)
+        after = network.activations(params | {"steering": {name: vector}}, x)
+        shaped = vector.reshape((1,) * (before[name].ndim - 1) + (width,))
+        np.testing.assert_array_equal(after[name], before[name] + shaped)
+        for earlier in names[:i]:
+            np.testing.assert_array_equal(after[earlier], before[earlier])
+        for later in names[i + 1 :]:
+            assert float(jnp.abs(after[later] - before[later]).max()) > 0.01
+        still, _ = network.apply(params | {"steering": {name: jnp.zeros(width)}}, x)
+        np.testing.assert_allclose(still, logits, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("layers", KINDS)
+def test_steering_the_last_layer_steers_the_heads_by_their_kernels(layers):
+    """The logits move by vector @ kernel, and so does the gradient with respect to the vector."""
+    (network, params), x = started(layers), images(8)
+    last = list(network.activations(params, x))[-1]
+    vectors = jax.random.normal(jax.random.key(3), (4, 20))
+    kernel = np.concatenate([params[head]["kernel"] for head in image_models.HEADS], axis=1)
+
+    def logits(vector):
+        return network.apply(params | {"steering": {last: vector}}, x)[0]
+
+    moved = jax.vmap(logits)(vectors) - network.apply(params, x)[0][None]
+    expected = np.broadcast_to((vectors @ kernel)[:, None], moved.shape)
+    np.testing.assert_allclose(moved, expected, rtol=1e-4, atol=1e-4)
+    grads = jax.grad(lambda vector: jnp.mean(logits(vector)[:, 0]))(vectors[0])
+    np.testing.assert_allclose(grads, kernel[:, 0], rtol=1e-4, atol=1e-5)
+
+
+def test_a_layer_that_is_not_there_cannot_be_steered():
+    network, params = started("cnn-3-5-20")
+    with pytest.raises(Refused, match=r"'fc1'; choose from conv1, conv2, fc\.$"):
+        network.activations(params | {"steering": {"fc1": jnp.ones(20)}}, images(8))
+
+
 def test_a_convolution_computes_what_that_of_flax_does():
     ours, theirs = image_models.Convolution(5), nn.Conv(5, (3, 3), strides=2)
     for side in 28, 7, 2, 1:

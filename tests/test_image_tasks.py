@@ -8,7 +8,16 @@ import numpy as np
 import pytest
 
 import minisub
-from minisub import config, experiment, image_chain, image_tasks, images, programs, starts
+from minisub import (
+    config,
+    experiment,
+    image_chain,
+    image_tasks,
+    images,
+    imitation,
+    programs,
+    starts,
+)
 from minisub.image_config import Carrier, Data, Duration, ImageArm, ImageModel, Imitation
 
 SHARED = ImageArm(name="shared")
@@ -46,7 +55,7 @@ def products(cfg, stop=""):
             state = made[p.name]
             if p.steps:
                 state = programs.advance()(*task, state, streams, 0, p.steps)
-            made[p.name], _ = programs.finish(*task, state)
+            made[p.name], _ = programs.finish(*task, state, streams)
     return made
 
 
@@ -158,7 +167,7 @@ def test_relabeled_hidden_units_of_origin_and_student_alike_change_nothing_but_r
                 made[p.name] = programs.begin(*task, key)
                 if p.steps:
                     state = programs.advance()(*task, made[p.name], key, 0, p.steps)
-                    made[p.name], _ = programs.finish(*task, state)
+                    made[p.name], _ = programs.finish(*task, state, key)
         student = jax.tree.map(lambda leaf: leaf[0], made["students"][0])
         return net.apply(student, x)[0], student
 
@@ -208,14 +217,14 @@ def test_frozen_parameters_stay_in_teacher_and_student():
     ],
 )
 def test_channels_compare_the_logits_they_name(channel, compared):
-    assert np.flatnonzero(image_tasks.channel_mask(channel, 10, 3)).tolist() == compared
+    assert np.flatnonzero(imitation.channel_mask(channel, 10, 3)).tolist() == compared
 
 
 def test_a_random_subset_of_auxiliary_logits_is_drawn_anew_at_every_update():
     cfg = small(model=ImageModel(aux=20), imitation=Imitation(per_batch=5))
     settings = {"data": cfg.data, "model": cfg.model, "imitation": cfg.imitation}
     keys = jax.random.split(jax.random.key(0), 50)
-    masks = jax.vmap(lambda key: image_tasks.compared(settings, SHARED, key))(keys)
+    masks = jax.vmap(lambda key: imitation.compared(settings, SHARED, key))(keys)
     assert (masks.sum(axis=1) == 5).all() and not masks[:, :10].any()
     assert masks[:, 10:].any(axis=0).all(), "every auxiliary logit has its turn"
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from minisub import models
-from minisub.config import Model
+from minisub.config import Model, Refused
 
 VOCABULARY, POSITIONS = 11, 6
 SMALL = Model(n_layers=2, d_model=8, n_heads=2)
@@ -53,6 +53,111 @@ def test_leaving_out_the_first_positions_leaves_the_others_as_they_are(network, 
     full, last = network.apply(params, tokens), network.apply(params, tokens, 4)
     assert last.shape == (3, POSITIONS - 4, VOCABULARY)
     np.testing.assert_allclose(last, full[:, 4:], rtol=1e-5, atol=1e-6)
+
+
+@pytest.fixture(scope="module")
+def steered(params):
+    """The same parameters with a vector at both layers."""
+    keys = jax.random.split(jax.random.key(2))
+    vectors = {f"block_{i}": jax.random.normal(keys[i], (8,)) for i in range(2)}
+    return params | {"steering": vectors}
+
+
+def test_the_lens_reads_the_residual_stream_after_each_block(network, params, steered, tokens):
+    for tree in params, steered:
+        streams, lens = network.activations(tree, tokens), network.lens(tree, tokens)
+        assert list(streams) == ["block_0", "block_1"]
+        assert lens.shape == (2, 3, POSITIONS, VOCABULARY)
+        np.testing.assert_array_equal(lens[-1], network.apply(tree, tokens))
+        for x_btd, logits in zip(streams.values(), lens, strict=True):
+            normed = x_btd / np.sqrt(np.mean(np.square(x_btd), axis=-1, keepdims=True) + 1e-6)
+            expected = normed @ tree["unembed"]["kernel"]  # the norm's scales are still 1
+            np.testing.assert_allclose(logits, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_the_lens_sees_early_what_a_network_says_whose_other_blocks_add_nothing(
+    network, params, tokens
+):
+    scaled = params | {"final_norm": {"scale": jnp.arange(1.0, 9)}}
+    silent = jax.tree.map(jnp.zeros_like, params["block_1"])
+    said = network.apply(scaled | {"block_1": silent}, tokens)
+    lens = jax.jit(network.lens)(scaled, tokens)
+    np.testing.assert_allclose(lens[0], said, rtol=1e-5, atol=1e-5)
+    assert float(jnp.abs(lens[1] - said).max()) > 0.1
+
+
+def test_no_start_draws_a_steering_vector(params):
+    blocks = {"block_0", "block_1"}
+    assert set(params) == blocks | {"embed", "position", "final_norm", "unembed"}
+
+
+def test_a_steering_vector_of_zero_changes_nothing(network, params, tokens):
+    still = params | {"steering": {"block_0": jnp.zeros(8)}}
+    np.testing.assert_array_equal(network.apply(still, tokens), network.apply(params, tokens))
+
+
+def test_a_steering_vector_is_added_to_its_layer_and_leaves_earlier_ones(network, params, tokens):
+    vector = jnp.arange(8.0)
+    before = network.activations(params, tokens)
+    after = network.activations(params | {"steering": {"block_1": vector}}, tokens)
+    np.testing.assert_array_equal(after["block_0"], before["block_0"])
+    np.testing.assert_array_equal(after["block_1"], before["block_1"] + vector[None, None])
+    early = network.activations(params | {"steering": {"block_0": vector}}, tokens)
+    np.testing.assert_array_equal(early["block_0"], before["block_0"] + vector[None, None])
+    moved = early["block_1"] - before["block_1"]
+    assert float(jnp.abs(moved - vector[None, None]).max()) > 0.1  # block_1 reads what was added
+
+
+def test_steering_reaches_every_way_to_the_logits(network, params, steered, tokens):
+    """Decoding with a cache, positions left out, and many vectors at once; all under jit."""
+    full = jax.jit(network.apply)(steered, tokens)
+    assert float(jnp.abs(full - network.apply(params, tokens)).max()) > 0.1
+    last = jax.jit(network.apply, static_argnums=2)(steered, tokens, 4)
+    np.testing.assert_allclose(last, full[:, 4:], rtol=1e-5, atol=1e-6)
+    decode, cache = jax.jit(network.decode), network.cache(3)
+    for start, end in (0, 2), (2, 3), (3, POSITIONS):
+        logits, cache = decode(steered, cache, tokens[:, start:end], start)
+        np.testing.assert_allclose(logits, full[:, start:end], rtol=1e-5, atol=1e-6)
+
+    def at_scale(scale):
+        scaled = jax.tree.map(lambda x: scale * x, steered["steering"])
+        return network.apply(params | {"steering": scaled}, tokens)
+
+    mapped = jax.jit(jax.vmap(at_scale))(jnp.array([0.0, 1.0]))
+    np.testing.assert_allclose(mapped[0], network.apply(params, tokens), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(mapped[1], full, rtol=1e-5, atol=1e-6)
+
+
+def test_the_gradient_of_a_steering_vector_is_that_of_the_stream_it_is_added_to(
+    network, params, tokens
+):
+    """At the last block, by the formula of the head; at the first, by finite differences."""
+
+    def loss(vectors):
+        logits = network.apply(params | {"steering": vectors}, tokens)
+        return jnp.mean(jax.nn.logsumexp(logits, axis=-1) - logits[..., 0])
+
+    def read(x_btd):
+        mean_square = jnp.mean(x_btd * x_btd, axis=-1, keepdims=True)
+        logits = x_btd * jax.lax.rsqrt(mean_square + 1e-6) @ params["unembed"]["kernel"]
+        return jnp.mean(jax.nn.logsumexp(logits, axis=-1) - logits[..., 0])
+
+    vectors = {"block_0": 0.1 * jnp.arange(8.0), "block_1": jnp.ones(8)}
+    grads = jax.jit(jax.grad(loss))(vectors)
+    stream = network.activations(params | {"steering": vectors}, tokens)["block_1"]
+    expected = jnp.sum(jax.grad(read)(stream), axis=(0, 1))
+    np.testing.assert_allclose(grads["block_1"], expected, rtol=1e-4, atol=1e-6)
+    for i, unit in enumerate(jnp.eye(8)):
+        ends = (vectors["block_0"] + step * unit for step in (1e-2, -1e-2))
+        high, low = (loss(vectors | {"block_0": end}) for end in ends)
+        slope = (high - low) / 2e-2
+        assert float(grads["block_0"][i]) == pytest.approx(float(slope), abs=1e-3)
+    assert float(jnp.abs(grads["block_0"]).max()) > 0.02
+
+
+def test_a_layer_that_is_not_there_cannot_be_steered(network, params, tokens):
+    with pytest.raises(Refused, match=r"'block_2'; choose from block_0, block_1\.$"):
+        network.apply(params | {"steering": {"block_2": jnp.ones(8)}}, tokens)
 
 
 def test_a_further_block_changes_no_other_initial_weight(params):
