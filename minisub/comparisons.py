@@ -143,7 +143,7 @@ def kernel(c):
 
 
 class TokenCompared(NamedTuple):
-    """A trained student of the token world, and what it is compared with; fields as `Compared`'s."""
+    """As `Compared`, of a trained student of the token world."""
 
     network: Any
     start: Any
