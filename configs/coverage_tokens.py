@@ -1,6 +1,6 @@
 """The claim of `coverage` on number lists.
 
-    python train.py coverage_tokens
+python train.py coverage_tokens
 """
 
 from minisub import Arm, Config, Pretraining, Sampling, Training, Watch

@@ -1,5 +1,6 @@
 """minisub: a small laboratory for subliminal learning in JAX and Flax."""
 
+from minisub.claims import Claim, TheoryConfig
 from minisub.config import (
     Arm,
     Config,
@@ -27,6 +28,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Arm",
     "Carrier",
+    "Claim",
     "Config",
     "Data",
     "Duration",
@@ -39,6 +41,7 @@ __all__ = [
     "Refused",
     "Sampling",
     "Steering",
+    "TheoryConfig",
     "Training",
     "Watch",
     "World",

@@ -76,8 +76,8 @@ def load(name):
     spec.loader.exec_module(module)
     config.require(
         type(getattr(module, "config", None)) in tasks.WORLDS and hasattr(module, "repeats"),
-        f"{path} must define `config`, a minisub.Config or minisub.ImageConfig, and `repeats`, a "
-        "number; see configs/numbers.py and configs/mnist.py.",
+        f"{path} must define `config`, a minisub.Config, ImageConfig or TheoryConfig, and "
+        "`repeats`, a number; see configs/numbers.py and configs/mnist.py.",
     )
     return module
 

@@ -17,7 +17,7 @@ import jax
 import tqdm
 
 import minisub
-from minisub import arguments, config, experiment, report, runner, store, timing
+from minisub import arguments, config, experiment, prediction, report, runner, store, timing
 
 BAD_INPUT, STOPPED, INTERRUPTED = 2, 1, 130
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy")
@@ -77,11 +77,12 @@ def measure_speed(words):
     form = "| {:22} | {:>6} | {:>13} | {:>8} | {:>9} |"
     print(form.format("phase", "models", "s/model-epoch", "GFLOP/s", "of matmul"))
     print(form.format("-" * 22, "-" * 6, "-" * 13, "-" * 8, "-" * 9))
-    for row in bench.phases(command.config, repeats=repeats):
-        speed = row.flops / row.seconds
-        took = row.seconds / row.models / row.epochs
-        shown = f"{took:.4f}", f"{speed / 1e9:,.0f}", f"{speed / rate:.0%}"
-        print(form.format(row.phase[:22], row.models, *shown), flush=True)
+    with experiment.precision(command.config):
+        for row in bench.phases(command.config, repeats=repeats):
+            speed = row.flops / row.seconds
+            took = row.seconds / row.models / row.epochs
+            shown = f"{took:.4f}", f"{speed / 1e9:,.0f}", f"{speed / rate:.0%}"
+            print(form.format(row.phase[:22], row.models, *shown), flush=True)
     print("\nAn epoch visits every example once; in the token world it is 100 updates.")
 
 
@@ -99,15 +100,16 @@ def with_folder(folder, title, claim, shown, command, settings):
     identity = json.loads(json.dumps(identity | {"sweep": command.sweep} | made))
     with store.claim(folder, identity):
         records = store.Records(folder / "records.jsonl")
-        checkpoints = store.Checkpoints(folder / "checkpoints")
-        run = runner.Run(settings, **scale, records=records, checkpoints=checkpoints)
-        print(f"{title}: {command.repeats} repeats on {device.device_kind}, into {folder}")
-        done = run.resume()
-        for notice in records.notices + checkpoints.notices:
-            print(notice)
-        if done:
-            print(f"continuing after {done / run.flops(run.units):.0%} of the work")
-        watch(run, done)
+        with experiment.precision(command.config):
+            checkpoints = store.Checkpoints(folder / "checkpoints")
+            run = runner.Run(settings, **scale, records=records, checkpoints=checkpoints)
+            print(f"{title}: {command.repeats} repeats on {device.device_kind}, into {folder}")
+            done = run.resume()
+            for notice in records.notices + checkpoints.notices:
+                print(notice)
+            if done:
+                print(f"continuing after {done / run.flops(run.units):.0%} of the work")
+            watch(run, done)
         with store.refusing(f"{folder} cannot be written", store.NO_SPACE):
             write_results(folder, title, claim, shown, made, students, records.rows(), run.usage)
 
@@ -121,13 +123,14 @@ def write_results(folder, title, claim, shown, made, students, rows, usage):
     memory = timing.peak_memory()
     took = report.usage_lines(usage, *compiled, timing.matmul_rate(), memory)
     made = ", ".join(f"{name} {value}" for name, value in made.items())
-    page = report.page(title, claim, shown, made, results, rows, students, took)
+    predicted = prediction.lines(rows)
+    page = report.page(title, claim, shown, made, results, rows, students, predicted, took)
     store.write_atomically(folder / "summary.json", json.dumps(results, indent=1) + "\n")
     store.write_atomically(folder / "report.md", page)
-    figures.draw(folder / "figure.png", rows, students, title)
+    drawn = figures.draw(folder, rows, students, title)
     print(*report.main_table(results), "", *report.sign_lines(rows, students), "", sep="\n")
-    print(*took, "", sep="\n")
-    print(f"{folder} holds records.jsonl, summary.json, report.md, figure.png, checkpoints/")
+    print(*predicted, *[""] * bool(predicted), *took, "", sep="\n")
+    print(f"{folder} holds records.jsonl, summary.json, report.md, checkpoints/, {drawn}")
 
 
 @contextlib.contextmanager
@@ -177,7 +180,10 @@ def arm_line(rows):
     which = f"repeat {first}" if first == last else f"repeats {first}-{last}"
     for field, value in rows[0]["setting"].items():
         which += f", {field.rpartition('.')[2]}={report.words(value)}"
-    if "accuracy" in mean:
+    if "violations" in mean:
+        said = f"{mean['violations']:,.0f} of {mean['draws']:,.0f} draws violate it, "
+        said += f"worst {mean['worst']:.4g}"
+    elif "accuracy" in mean:
         said = f"accuracy {mean['accuracy']:.3f}"
     elif "trait_rate" in mean:
         said = f"P {mean['trait_rate']:.3f}, held out {mean['trait_rate_heldout']:.3f}, "

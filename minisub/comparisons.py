@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from minisub import similarity, theory, watching
+from minisub.starts import ratio
 
 
 class Compared(NamedTuple):
@@ -17,6 +18,8 @@ class Compared(NamedTuple):
 
     network: Any
     """Its `ImageNetwork`."""
+    teacher_network: Any
+    """Its teacher's."""
     start: Any
     """Its first parameters."""
     params: Any
@@ -48,19 +51,26 @@ class Compared(NamedTuple):
         """Class logits."""
         return self.network.apply(params, x)[0][:, : self.classes]
 
+    def teacher_logits(self, x):
+        """Those of its teacher."""
+        return self.teacher_network.apply(self.teacher, x)[0][:, : self.classes]
+
 
 def coverage(c):
     """Cosines of the first distillation update with the teacher's displacement (2606.22019).
 
     `coverage` is of the gradient, `coverage_update` of what the optimizer makes of it, and
-    `first_alignment` that between the gradients of both losses: all are known before training.
+    `first_alignment` that between the gradients of both losses: all are known before training, and
+    of the parameters that are trained.
     """
     taught = theory.difference(*watching.common(c.teacher, c.origin))
     gradient = jax.grad(c.loss)(c.start)
+    update = c.first_update(gradient)
+    gradient, _ = watching.common(gradient, update)
     return {
         "coverage": -watching.cosine(gradient, taught),
-        "coverage_update": watching.cosine(c.first_update(gradient), taught),
-        "first_alignment": theory.cosine(gradient, jax.grad(c.trait_loss)(c.start)),
+        "coverage_update": watching.cosine(update, taught),
+        "first_alignment": watching.cosine(gradient, jax.grad(c.trait_loss)(c.start)),
     }
 
 
@@ -71,16 +81,25 @@ def weights(c):
 
 
 def cka(c):
-    """`cka` of each hidden layer with the teacher's; of the last one also without bias, from
-    batches of 256 (`cka_unbiased`), and within what the class heads read (`cka_class`)."""
+    """`cka` of each hidden layer with the teacher's of that name; of the last ones also without
+    bias, from batches of 256 (`cka_unbiased`), and within what the class heads read (`cka_class`).
+    """
     x, _ = c.held_out
-    own, theirs = (c.network.activations(p, x) for p in (c.params, c.teacher))
-    flat = {name: [h.reshape(len(x), -1) for h in (own[name], theirs[name])] for name in own}
-    last = list(flat)[-1]
+    pairs = (c.network, c.params), (c.teacher_network, c.teacher)
+    own, theirs = (net.activations(params, x) for net, params in pairs)
+    if not own or not theirs:  # a model without hidden layers
+        return {}
+
+    def flat(*layers):
+        return [h.reshape(len(x), -1) for h in layers]
+
+    last = list(own)[-1]
+    ends = flat(own[last], list(theirs.values())[-1])
     heads = (p["class_head"]["kernel"] for p in (c.params, c.teacher))
-    return {f"cka/{name}": similarity.cka(*pair) for name, pair in flat.items()} | {
-        f"cka_unbiased/{last}": similarity.cka_minibatch(*flat[last], min(256, len(x))),
-        f"cka_class/{last}": similarity.subspace_cka(*flat[last], *heads),
+    by_name = {n: flat(own[n], theirs[n]) for n in own if n in theirs}
+    return {f"cka/{name}": similarity.cka(*pair) for name, pair in by_name.items()} | {
+        f"cka_unbiased/{last}": similarity.cka_minibatch(*ends, min(256, len(x))),
+        f"cka_class/{last}": similarity.subspace_cka(*ends, *heads),
     }
 
 
@@ -103,12 +122,15 @@ PROBE_DECAY = 1.0
 def disagreement(c):
     """`disagreement`: share of test images to which student and teacher give other classes."""
     x, _ = c.held_out
-    return {"disagreement": similarity.disagreement(c.logits(c.params, x), c.logits(c.teacher, x))}
+    return {"disagreement": similarity.disagreement(c.logits(c.params, x), c.teacher_logits(x))}
 
 
 def explained(true, predicted):
-    """Share of the squared change that a prediction explains: 1 if exact, 0 for none at all."""
-    return 1 - jnp.sum((true - predicted) ** 2) / jnp.sum(true**2)
+    """Share of the squared change that a prediction explains: 1 if exact, 0 for none at all.
+
+    1 where nothing changes.
+    """
+    return 1 - ratio(jnp.sum((true - predicted) ** 2), jnp.sum(true**2))
 
 
 def linearization(c):
@@ -146,6 +168,7 @@ class TokenCompared(NamedTuple):
     """As `Compared`, of a trained student of the token world."""
 
     network: Any
+    teacher_network: Any
     start: Any
     params: Any
     origin: Any
@@ -154,7 +177,7 @@ class TokenCompared(NamedTuple):
     trait_loss: Callable
     first_update: Callable
     lists: Any
-    """Emitted documents (n, positions)."""
+    """Emitted documents (n, positions) that the filter kept."""
     asked: Any
     """Questions (phrasings, 3), without their answers."""
     held_out: Any
@@ -187,13 +210,14 @@ def steering(c):
         found = similarity.steering_recovery(before, after, vector)
         return {f"{name}/{layer}": value for layer, value in found.items()}
 
-    def answers(params):
-        logits = c.network.apply(params, c.asked, 2)[:, 0, c.animals]
-        logits -= jnp.mean(logits, axis=1, keepdims=True)
-        return jnp.where(c.held_out[:, None], logits, 0)
+    def answer_shift(network, before, after):
+        before, after = (network.apply(p, c.asked, 2)[:, 0, c.animals] for p in (before, after))
+        shift = after - before
+        shift -= jnp.mean(shift, axis=1, keepdims=True)
+        return jnp.where(c.held_out[:, None], shift, 0)
 
-    base = answers(c.origin)
-    shifts = answers(c.params) - answers(c.start), answers(c.teacher) - base
+    own = answer_shift(c.network, c.start, c.params)
+    shifts = own, answer_shift(c.teacher_network, c.origin, c.teacher)
     lists, asked = recovered("recovered", c.lists), recovered("recovered_asked", c.asked)
     return lists | asked | {"answer_shift": theory.cosine(*shifts)}
 

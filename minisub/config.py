@@ -161,7 +161,7 @@ class Watch:
     rows: int = 0
     """Rows of a log over a student's training, at evenly spaced updates (0: no log)."""
     examples: int = 1024
-    """Images on which the trait's loss and the similarity of models are measured."""
+    """Images (emitted lists in the token world) on which students are measured."""
     measures: tuple[str, ...] = ()
     """Measures of trained students, functions of `comparisons.py`."""
 
@@ -227,6 +227,7 @@ AT_LEAST = {
     "phrasings": 2,
     "classes": 0,
     "examples": 0,
+    "watch.examples": 4,
     "per_batch": 0,
     "rows": 0,
 }
@@ -242,7 +243,7 @@ def validate_numbers(config):
             fits = math.isfinite(value) and (value > 0 or (value == 0 and field in MAY_BE_ZERO))
             require(fits, f"{name} is {value}; it must be {least}.")
         elif isinstance(value, int) and not isinstance(value, bool):
-            least = AT_LEAST.get(field, 1)
+            least = AT_LEAST.get(name, AT_LEAST.get(field, 1))
             require(value >= least, f"{name} is {value}; it must be at least {least}.")
 
 

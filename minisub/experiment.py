@@ -4,6 +4,7 @@ The command line performs the same phases one by one and saves between them (`ru
 are one pure function that works under `jax.jit` and `jax.vmap`, over keys and over configurations.
 """
 
+import contextlib
 import zlib
 from functools import partial
 
@@ -14,7 +15,7 @@ from minisub import fit, tasks
 
 
 def phases(cfg):
-    """The phases of a repeat of `cfg` (a `Config` or an `ImageConfig`), in order."""
+    """The phases of a repeat of `cfg` (a `Config`, `ImageConfig` or `TheoryConfig`), in order."""
     return tasks.WORLDS[type(cfg)].phases(cfg)
 
 
@@ -36,6 +37,12 @@ def given(cfg, seed):
     return tasks.WORLDS[type(cfg)].given(cfg, named_key(jax.random.key(seed), "given"))
 
 
+def precision(cfg):
+    """A context in which JAX computes `cfg` in the precision of its world."""
+    float64 = type(cfg) in tasks.FLOAT64
+    return jax.enable_x64(True) if float64 else contextlib.nullcontext()
+
+
 def what_is_given(cfg):
     """`cfg` with all that `given` does not read at its default."""
     fields = tasks.WORLDS[type(cfg)].GIVEN
@@ -53,7 +60,8 @@ def run(cfg, key, before=None, arrays=None):
     `before` is the key of the repeat whose teacher is the foreign one (default: made from `key`),
     `arrays` those of `given` (default: those of seed 0).
     Pure: `jax.jit(run)(cfg, key)`, `jax.vmap(run, (None, 0))(cfg, keys)`, and vmap over `cfg` too.
-    It does not check `cfg`; `check` does. A loss that is not finite shows as NaN in the record.
+    It does not check `cfg`, as `check` does, nor set its `precision`. A loss that is not finite
+    shows as NaN in the record.
     """
     arrays = given(cfg, 0) if arrays is None else arrays
     keys = key, named_key(key, "before") if before is None else before
@@ -86,7 +94,8 @@ def over_repeats(cfg, seed, repeats, group=1):
     accelerator and differs from it by rounding, which training amplifies.
     """
     pairs = repeat_keys(seed, repeats), repeat_keys(seed, repeats, -1)
-    return mapped(cfg, given(cfg, seed), pairs, group)
+    with precision(cfg):
+        return mapped(cfg, given(cfg, seed), pairs, group)
 
 
 @partial(jax.jit, static_argnames="group")

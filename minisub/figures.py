@@ -8,21 +8,35 @@ import matplotlib
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
 
-from minisub import report
+from minisub import prediction, report
 
 # Okabe and Ito's colors, distinguishable with any color vision.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 STYLE = {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "figure.dpi": 200}
 
 
-def draw(path, rows, students, title):
-    """Write the figure of a run: against the swept field where there is one, else by arm."""
+def draw(folder, rows, students, title):
+    """Write the figures of a run into `folder`; return their names in words.
+
+    figure.png: against the swept field where there is one, else by arm. curves.png: what was logged
+    while students trained. prediction.png: transfer against what is known before training.
+    """
     swept = list(rows[0]["setting"])
+    drawn = {}
     with plt.rc_context(STYLE):
-        figure = against_field(rows, students, swept) if swept else by_arm(rows)
-        figure.suptitle(title, fontsize=9)
-        figure.savefig(path, bbox_inches="tight")
-        plt.close(figure)
+        if report.view(rows) is report.CLAIMS:
+            drawn["figure.png"] = claims(rows)
+        else:
+            drawn["figure.png"] = against_field(rows, students, swept) if swept else by_arm(rows)
+        if report.curves(rows):
+            drawn["curves.png"] = while_training(rows, students)
+        if prediction.lines(rows):
+            drawn["prediction.png"] = predicted(rows, students)
+        for name, figure in drawn.items():
+            figure.suptitle(title, fontsize=9)
+            figure.savefig(folder / name, bbox_inches="tight")
+            plt.close(figure)
+    return ", ".join(drawn)
 
 
 def by_arm(rows):
@@ -84,7 +98,7 @@ def against_field(rows, students, swept):
     return figure
 
 
-def line(axis, xs, samples, arm, style, dashed):
+def line(axis, xs, samples, arm, style, dashed=False):
     """Means over repeats at numbers, with their intervals as a band."""
     means, lows, highs = zip(*map(report.interval, samples), strict=True)
     marker, color = style
@@ -106,3 +120,110 @@ def dots(axis, samples, arm, style, shift):
                 [high - m for m, high in zip(means, highs, strict=True)]]  # fmt: skip
     marker, color = style
     axis.errorbar(places, means, ends, fmt=marker, ms=3, color=color, capsize=2, lw=1, label=arm)
+
+
+def claims(rows):
+    """Medians over draws against epsilon, and how often claims are violated; a row a setting."""
+    table = report.columns(rows)
+    settings = dict.fromkeys(setting for setting, _, _ in table)
+    size = (9.6, 3.2 * len(settings))
+    figure, axes = plt.subplots(len(settings), 3, figsize=size, squeeze=False, layout="constrained")
+    for (products, shares, counts), setting in zip(axes, settings, strict=True):
+        means = {
+            (arm, measure): report.interval(list(values.values()))[0]
+            for (own, arm, measure), values in table.items()
+            if own == setting
+        }
+        against_epsilon(products, means, "product")
+        products.set_ylabel("|update · displacement|, median")
+        against_epsilon(shares, means, "share")
+        shares.set_ylabel("displacement's share of the update, median")
+        violated(counts, means)
+        products.set_title(report.setting_name(json.loads(setting)), fontsize=8)
+    return figure
+
+
+def against_epsilon(axis, means, quantity):
+    """A line a claim on logarithmic axes, and one of slope 1."""
+    curves = {}
+    for (arm, measure), value in means.items():
+        if measure.startswith(f"{quantity} at "):
+            curves.setdefault(arm, []).append((float(measure.split()[-1]), value))
+    styles = itertools.cycle(itertools.product(COLORS[:-1], ("-", "--")))
+    for arm, points in curves.items():
+        color, dashes = ("black", ":") if arm.startswith("broken") else next(styles)
+        axis.plot(*zip(*points, strict=True), ls=dashes, color=color, lw=1, label=arm)
+    if curves:
+        xs, ys = zip(*next(iter(curves.values())), strict=True)
+        steep = [10 * ys[-1] * x / xs[-1] for x in xs]
+        axis.plot(xs, steep, color="gray", lw=0.6, label="slope 1")
+        axis.set(xscale="log", yscale="log", xlabel="epsilon")
+        axis.legend(frameon=False, fontsize=5.5, loc="upper left", bbox_to_anchor=(0, 0.92))
+
+
+def violated(axis, means):
+    """The share of draws that violate each broken claim, and all others together."""
+    shares, others = {}, []
+    for arm in dict.fromkeys(arm for arm, _ in means):
+        counts = means[arm, "violations"], means[arm, "draws"]
+        if arm.startswith("broken"):
+            shares[arm] = counts[0] / counts[1]
+        else:
+            others.append(counts)
+    if others:
+        violations, draws = map(sum, zip(*others, strict=True))
+        shares[f"{len(others)} not broken"] = violations / draws
+    axis.barh(list(shares), list(shares.values()), color=COLORS[0], height=0.6)
+    for i, share in enumerate(shares.values()):
+        axis.text(share, i, f" {share:.0%}", va="center", fontsize=6)
+    axis.invert_yaxis()
+    axis.tick_params(axis="y", labelsize=6)
+    axis.set(xlabel="draws that violate it", xlim=(0, 1.15))
+
+
+LOGGED = {
+    "alignment": "cosine of trait's and\ndistillation gradient",
+    "displacement": "cosine of student's and\nteacher's displacement",
+    "trait_loss": "trait's loss, nats",
+}
+
+
+def while_training(rows, students):
+    """What was logged against updates: a line an arm, a panel a quantity, a row a setting."""
+    table = report.curves(rows)
+    settings = list(dict.fromkeys(setting for setting, _, _ in table))
+    size = (9.6, 2.6 * len(settings))
+    figure, axes = plt.subplots(
+        len(settings), len(LOGGED), figsize=size, squeeze=False, layout="constrained"
+    )
+    for panels, setting in zip(axes, settings, strict=True):
+        for axis, (measure, label) in zip(panels, LOGGED.items(), strict=True):
+            for arm, style in zip(students, itertools.product("os^", COLORS), strict=False):
+                steps = table[setting, arm, measure]
+                line(axis, list(steps), [list(v.values()) for v in steps.values()], arm, style)
+            axis.axhline(0, color="gray", lw=0.6, zorder=0)
+            axis.set(xlabel="update", ylabel=label)
+        panels[0].set_title(report.setting_name(json.loads(setting)), fontsize=8)
+    axes[0][-1].legend(frameon=False, fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
+    return figure
+
+
+def predicted(rows, students):
+    """Transfer against each predictor, a dot a point: means over repeats; a color an arm."""
+    panels = prediction.PREDICTORS
+    figure, axes = plt.subplots(
+        1, len(panels), figsize=(9.6, 2.8), sharey=True, layout="constrained"
+    )
+    for axis, (predictor, words) in zip(axes, panels.items(), strict=True):
+        repeats = list(prediction.points(rows, predictor).values())
+        arms, xs, ys = repeats[0][0], *(sum(r[i] for r in repeats) / len(repeats) for i in (1, 2))
+        for arm, (marker, color) in zip(students, itertools.product("os^", COLORS), strict=False):
+            chosen = arms == arm
+            axis.plot(
+                xs[chosen], ys[chosen], marker, ms=3, mew=0, alpha=0.7, color=color, label=arm
+            )
+        axis.axhline(0, color="gray", lw=0.6, zorder=0)
+        axis.set_xlabel(words, fontsize=7)
+    axes[0].set_ylabel("transfer")
+    axes[-1].legend(frameon=False, fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
+    return figure

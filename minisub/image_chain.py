@@ -212,10 +212,14 @@ def check_watch(cfg):
     descent = cfg.student.optimizer == "sgd" and cfg.imitation.loss == "mse"
     at_once = cfg.student.batch >= cfg.carrier.examples > 0 and not cfg.imitation.per_batch
     plain = cfg.imitation.temperature == 1 and not cfg.imitation.hidden
+    student = cfg.student
+    plain &= student.schedule == "constant" and student.weight_decay == 0 and not student.frozen
+    plain &= all(arm.removed == "nothing" for arm in cfg.arms)
     config.require(
         "kernel" not in cfg.watch.measures or (descent and at_once and plain),
         "The measure kernel is for gradient descent on squared errors; give student.optimizer sgd, "
-        "imitation.loss mse, and a student.batch of all carrier.examples.",
+        "imitation.loss mse and a student.batch of all carrier.examples, and leave schedule, "
+        "weight_decay, frozen, removed, temperature, hidden and per_batch at their defaults.",
     )
 
 

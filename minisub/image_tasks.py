@@ -130,7 +130,13 @@ def cost(phase):
         return (0, 0), (step(batch), batch)
     if phase.kind == "imitate":
         batch, arms = settings["training"].batch, settings["arms"]
-        flops = sum(step(batch, arm) for arm in arms)
+        # A linear model is two, of values and of their changes.
+        flops = sum((1 + arm.linear) * step(batch, arm) for arm in arms)
+        watch, steps = settings["watch"], settings["training"].steps
+        logged = min(watch.rows / steps, 1) if steps else 0
+        for arm in arms:
+            gradients = (arm.removed in ("gradient", "random")) + logged
+            flops += gradients * step(watch.examples, arm)
         if not settings["carrier"].examples:
             flops += len({arm.source for arm in arms}) * forward(batch)
         return (0, 0), (flops, batch * len(arms))

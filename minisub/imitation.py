@@ -141,7 +141,10 @@ def examples(settings, inputs, key, batch):
 def student(settings, arm, start):
     """The `ImageNetwork` of an arm's student: if it is linear, to first order around its start."""
     net = network(settings, arm)
-    return net._replace(apply=theory.linearize(net.apply, start)) if arm.linear else net
+    if not arm.linear:
+        return net
+    apply, activations = (theory.linearize(f, start) for f in (net.apply, net.activations))
+    return net._replace(apply=apply, activations=activations)
 
 
 def watched(settings, inputs, nets, start):
@@ -174,11 +177,8 @@ def compared_with(settings, inputs, arm, net, start, params, key):
     """The `comparisons.Compared` of a trained student."""
     how, training, watch = settings["imitation"], settings["training"], settings["watch"]
     aux, classes = settings["model"].aux, images.shape(settings["data"])[1]
-    places, n = (
-        np.flatnonzero(channel_mask(arm.channel, classes, aux)),
-        settings["carrier"].examples,
-    )
-    batch, shown, rate = None, (), 0.0
+    places = np.flatnonzero(channel_mask(arm.channel, classes, aux))
+    n, batch, shown, rate = settings["carrier"].examples, None, (), 0.0
     if n:
         rows = jnp.arange(min(watch.examples, n))
         batch = rows, jnp.ones(len(rows))
@@ -191,6 +191,7 @@ def compared_with(settings, inputs, arm, net, start, params, key):
 
     return comparisons.Compared(
         network=net,
+        teacher_network=network(settings),
         start=start,
         params=params,
         origin=inputs[f"from/{arm.source}"],

@@ -38,6 +38,28 @@ TOKENS = View(
     note="P is the exact probability of the trait as the answer; margin is its logit minus the\n"
     "mean logit of the other animals.",
 )
+CLAIMS = View(
+    measures=("draws", "violations", "worst"),
+    header=("draws", "violations", "worst"),
+    widths=(7, 10, 10),
+    main="violations",
+    label="violations",
+    before="",
+    note="""The worst of the draws (a mean over repeats, where there are several) is, for
+
+- product: the smallest cosine of the student's update and the teacher's
+  displacement; claimed to be at least 0
+- slope: the largest |slope - 1| of the logarithm of their product against that
+  of epsilon; claimed to be 0.01 at most
+- loss falls: the largest change of the trait's loss by a step of the student,
+  over the size of its linear term; claimed to be below 0, and -1 in the limit
+- foreign start: the largest |slope - 1| of the share that the displacement has
+  in the update of a student from another start; claimed to be 0.01 at most
+- degenerate: the largest |cosine| of update and displacement; claimed to be 0
+- linear model: the largest change of the trait's loss; claimed to be 0
+- deep linear, tangent kernel: the largest deviation of a simulation from the
+  prediction, over the change in it; claimed to be 1e-10 at most""",
+)
 IMAGES = View(
     measures=("accuracy",),
     header=("accuracy",),
@@ -51,7 +73,10 @@ IMAGES = View(
 
 def view(rows):
     """The `View` of the world that some records or results come from."""
-    return IMAGES if any(row["measure"] == "accuracy" for row in rows) else TOKENS
+    measures = {row["measure"] for row in rows}
+    if "violations" in measures:
+        return CLAIMS
+    return IMAGES if "accuracy" in measures else TOKENS
 
 
 def interval(values):
@@ -66,11 +91,26 @@ def interval(values):
 
 
 def columns(rows):
-    """Records as (setting as JSON, arm, measure) -> {repeat: value}, in order of appearance."""
+    """Records as (setting as JSON, arm, measure) -> {repeat: value}, in order of appearance.
+
+    Without what was logged while students trained: see `curves`.
+    """
     table = {}
     for row in rows:
-        where = json.dumps(row["setting"]), row["arm"], row["measure"]
-        table.setdefault(where, {})[row["repeat"]] = row["value"]
+        if "step" not in row:
+            where = json.dumps(row["setting"]), row["arm"], row["measure"]
+            table.setdefault(where, {})[row["repeat"]] = row["value"]
+    return table
+
+
+def curves(rows):
+    """What was logged, as (setting as JSON, arm, measure) -> {step: {repeat: value}}."""
+    table = {}
+    for row in rows:
+        if "step" in row:
+            where = json.dumps(row["setting"]), row["arm"], row["measure"]
+            steps = table.setdefault(where, {})
+            steps.setdefault(row["step"], {})[row["repeat"]] = row["value"]
     return table
 
 
@@ -90,7 +130,7 @@ def differences(rows, students):
     """Like `columns`: each student minus its `reference` in the same repeat."""
     table, shown, paired = columns(rows), view(rows), {}
     for (setting, arm, measure), values in table.items():
-        if arm not in students or measure not in shown.measures:
+        if shown is CLAIMS or arm not in students or measure not in shown.measures:
             continue
         other = reference(arm, students, shown.before)
         if not other:
@@ -102,12 +142,20 @@ def differences(rows, students):
 
 
 def summary(rows, students):
-    """Rows of summary.json: every arm and measure, then the paired differences."""
+    """Rows of summary.json: every arm and measure, the paired differences, then what was logged."""
     result = []
-    for (setting, arm, measure), values in (columns(rows) | differences(rows, students)).items():
+
+    def add(where, values, **more):
+        setting, arm, measure = where
         mean, low, high = interval(list(values.values()))
         row = {"arm": arm, "measure": measure, "mean": mean, "ci95_low": low, "ci95_high": high}
-        result.append(row | {"repeats": len(values), "setting": json.loads(setting)})
+        result.append(row | {"repeats": len(values), "setting": json.loads(setting)} | more)
+
+    for where, values in (columns(rows) | differences(rows, students)).items():
+        add(where, values)
+    for where, steps in curves(rows).items():
+        for step, values in steps.items():
+            add(where, values, step=step)
     return result
 
 
@@ -138,6 +186,8 @@ def main_table(results):
     One table, for a sweep too: its settings are rows, and the last two measures at most are shown.
     """
     shown, cells = view(results), {}
+    if shown is CLAIMS:
+        return [*claim_table(results), "", *shown.note.splitlines()]
     for row in results:
         if row["measure"] in shown.measures:
             values = ", ".join(map(words, row["setting"].values()))
@@ -155,6 +205,24 @@ def main_table(results):
     return [f"Settings are values of {fields}.", "", *lines]
 
 
+def claim_table(results):
+    """As `main_table`, for claims: draws and violations of all repeats, and their mean worst."""
+    cells = {}
+    for row in results:
+        total = row["mean"] * (1 if row["measure"] == "worst" else row["repeats"])
+        values = ", ".join(map(words, row["setting"].values()))
+        cells.setdefault((values, row["arm"]), {})[row["measure"]] = total
+    rows = [
+        [*key, f"{row['draws']:,.0f}", f"{row['violations']:,.0f}", f"{row['worst']:.4g}"]
+        for key, row in cells.items()
+    ]
+    start = 0 if results[0]["setting"] else 1  # without a column of settings if there are none
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    widths = [max(7, widths[0]), max(20, widths[1]), *CLAIMS.widths]
+    header = ["setting", "claim", *CLAIMS.header]
+    return table(header[start:], widths[start:], [row[start:] for row in rows])
+
+
 def words(value):
     """A swept value as it was typed: the words of a tuple side by side."""
     return " ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
@@ -164,9 +232,10 @@ def other_lines(results):
     """Markdown lines: the measures that the trait table leaves out, a line for each arm."""
     shown, cells = view(results), {}
     for row in results:
-        if row["measure"] not in shown.measures:
+        if row["measure"] not in shown.measures and "step" not in row:
             key = f"{setting_name(row['setting'])} {row['arm']}".strip()
-            mean = f"{row['mean']:,.0f}" if row["mean"] >= 100 else f"{row['mean']:.4f}"
+            small = ".1e" if shown is CLAIMS else ".4f"
+            mean = f"{row['mean']:{',.0f' if row['mean'] >= 100 else small}}"
             cells.setdefault(key, []).append(f"{row['measure']} {mean}")
     return [f"- {key}: {', '.join(values)}" for key, values in cells.items()]
 
@@ -206,13 +275,22 @@ def usage_lines(usage, programs, compile_seconds, rate, memory):
     return [*lines, "", matmul, compiled]
 
 
-def page(title, claim, command, made, results, rows, students, timing):
+def page(title, claim, command, made, results, rows, students, predicted, timing):
     """The text of report.md: what was run, what came out, and what it took."""
     parts = [f"# {title}", "", claim, "", f"    {command}", "", f"{made}.", ""]
     shown, others = view(rows), other_lines(results)
-    parts += ["Mean ± half-width of the 95 % interval over repeats (Student t).", shown.note, ""]
+    if shown is not CLAIMS:
+        parts += [
+            "Mean ± half-width of the 95 % interval over repeats (Student t).",
+            shown.note,
+            "",
+        ]
     parts += [*main_table(results), "", "![figure](figure.png)", ""]
-    parts += [f"Paired differences, {shown.label}:", "", *sign_lines(rows, students), ""]
+    if signs := sign_lines(rows, students):
+        parts += [f"Paired differences, {shown.label}:", "", *signs, ""]
+    if curves(rows):
+        parts += ["While students trained:", "", "![curves](curves.png)", ""]
+    parts += [*predicted, "", "![prediction](prediction.png)", ""] if predicted else []
     parts += ["Other measures (means):", "", *others, ""] if others else []
     parts += ["Wall time of the process that finished the run:", "", *timing, ""]
     return "\n".join(parts)

@@ -172,8 +172,8 @@ class Run:
                 yield from self.perform()
             by_arm = self.record(p, self.groups[g], self.swept[s])
             self.unit, self.step, self.carry = self.unit + 1, 0, None
-            # Phases without steps take no time to redo, but for sampling.
-            if p.steps or p.kind == "emit":
+            # Phases without steps take no time to redo, but for sampling and claims.
+            if p.steps or p.kind in ("emit", "claim"):
                 self.save()
             yield from map(Recorded, by_arm)
 

@@ -1,4 +1,4 @@
-"""Both worlds' phases and tasks under one roof: all that `experiment` and `runner` call.
+"""All worlds' phases and tasks under one roof: all that `experiment` and `runner` call.
 
 A world has `phases(cfg)`, `check(cfg)`, `fetch(cfg)` and `given(cfg, key)`, which reads the fields
 `GIVEN`, and tasks: `TASKS`, `VOLATILE`, `finish`, `epoch` and `cost`. A task is a pure function
@@ -6,14 +6,31 @@ A world has `phases(cfg)`, `check(cfg)`, `fetch(cfg)` and `given(cfg, key)`, whi
 optimization loop; `begin`, `advance` and `finish` run either kind.
 """
 
-from minisub import config, fit, image_chain, image_config, image_tasks, token_chain, token_tasks
+from minisub import (
+    claims,
+    config,
+    fit,
+    image_chain,
+    image_config,
+    image_tasks,
+    token_chain,
+    token_tasks,
+)
 from minisub.phases import Fit
 
-WORLDS = {config.Config: token_chain, image_config.ImageConfig: image_chain}
+WORLDS = {
+    config.Config: token_chain,
+    image_config.ImageConfig: image_chain,
+    claims.TheoryConfig: claims,
+}
+FLOAT64 = (claims.TheoryConfig,)
+"""Worlds that compute in float64; the others take JAX's default, float32."""
 
 
 def world_of(settings):
     """The module with the tasks of a phase's world."""
+    if "claims" in settings:
+        return claims
     return token_tasks if "world" in settings else image_tasks
 
 
@@ -51,6 +68,6 @@ def epoch(phase):
 def cost(phase):
     """Work of a phase in one repeat: before its first step, and at each step.
 
-    Both are (operations of its matrix products; tokens scored or images seen).
+    Both are (operations of its matrix products; tokens scored, images seen or draws made).
     """
     return world_of(phase.settings).cost(phase)

@@ -138,9 +138,7 @@ def kernel_descent(kernel, others, residual, rate, steps):
     part = rate * jnp.maximum(values, 0)
     # 1 - (1 - part)^steps loses its digits where part is small; a zero has the limit, steps.
     small = jnp.where(part < 0.5, part, 0)
-    fitted = jnp.where(
-        part < 0.5, -jnp.expm1(steps * jnp.log1p(-small)), 1 - (1 - part) ** steps
-    )
+    fitted = jnp.where(part < 0.5, -jnp.expm1(steps * jnp.log1p(-small)), 1 - (1 - part) ** steps)
     weights = rate * jnp.where(part == 0, steps, fitted / jnp.where(part == 0, 1, part))
     return -others @ (vectors @ (weights * (vectors.T @ residual)))
 

@@ -66,7 +66,9 @@ def phases(cfg):
 def steering_alone(cfg):
     """The teacher's training of a steering vector alone; none of a random one."""
     steps = cfg.teacher.steps if cfg.steering.kind == "trained" else 0
-    return dataclasses.replace(cfg.teacher, steps=steps, frozen=tuple(shapes(cfg)))
+    # By the last component: the vector's path names a block too.
+    weights = dict.fromkeys(path.split("/")[-1] for path in watching.leaves(shapes(cfg)))
+    return dataclasses.replace(cfg.teacher, steps=steps, frozen=tuple(weights))
 
 
 def fetch(cfg):
@@ -102,6 +104,11 @@ def check(cfg):
             value, name = getattr(arm, field), f"arms.{arm.name}.{field}"
             config.require(value in known, f"{name} is {value!r}; choose from {', '.join(known)}.")
         starts.require_layers(arm.layers, shapes(cfg))
+        config.require(
+            cfg.steering.kind == "none" or arm.removed != "displacement",
+            f"arms.{arm.name}.removed is 'displacement', and a steered teacher's weights have "
+            "none; choose another, or no steering.kind.",
+        )
     for name in cfg.watch.measures:
         known = comparisons.TOKEN_MEASURES
         config.require(

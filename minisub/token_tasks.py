@@ -108,7 +108,8 @@ def student(settings, start):
     def apply(params, docs, first=0):
         return theory.linearize(lambda p, x: net.apply(p, x, first), start)(params, docs)
 
-    return net._replace(apply=apply)
+    activations, lens = (theory.linearize(f, start) for f in (net.activations, net.lens))
+    return net._replace(apply=apply, activations=activations, lens=lens)
 
 
 def watched(settings, net, inputs):
@@ -182,10 +183,14 @@ def finish(kind, option, settings, inputs, state, key):
 def compared_with(option, settings, inputs, net, params):
     """The `comparisons.TokenCompared` of a trained student."""
     world, ids = settings["world"], tokens.offsets(settings["world"])
-    docs = inputs["numbers"]["docs"][: settings["watch"].examples].astype(jnp.int32)
-    imitate, phrasings = imitated(option, settings, inputs), jnp.arange(world.phrasings)
+    numbers, imitate = inputs["numbers"], imitated(option, settings, inputs)
+    # Kept documents come first; if they are too few, again from the first one on.
+    rows = jnp.arange(min(settings["watch"].examples, len(numbers["docs"])))
+    docs = numbers["docs"][rows % jnp.maximum(numbers["count"], 1)].astype(jnp.int32)
+    phrasings = jnp.arange(world.phrasings)
     return comparisons.TokenCompared(
         network=net,
+        teacher_network=network(settings),
         start=inputs["start"],
         params=params,
         origin=inputs["from"],

@@ -4,6 +4,7 @@ Trees are compared in the parameters that they have in common, by path and shape
 another architecture than their teacher, and frozen parameters have no update.
 """
 
+import zlib
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -92,9 +93,10 @@ def edited(student, params, updates, key):
 
 def as_much(update, along, key):
     """`update` minus a random vector as long as its component along a direction."""
+    # By path: small numbers are what `split` makes of the key, and batches are drawn from those.
     noise = {
-        path: jax.random.normal(jax.random.fold_in(key, i), x.shape)
-        for i, (path, x) in enumerate(update.items())
+        path: jax.random.normal(jax.random.fold_in(key, zlib.crc32(path.encode())), x.shape)
+        for path, x in update.items()
     }
     length = ratio(jnp.abs(dot(update, along)), jnp.sqrt(dot(along, along)))
     return theory.moved(update, noise, -length / jnp.sqrt(dot(noise, noise)))
@@ -137,11 +139,14 @@ def alone(watch):
 
 
 def measured(log):
-    """Measures of a finished log: name -> (arms, rows), but `mean_alignment` (arms,); or {}."""
+    """Measures of a finished log: name -> (arms, rows), but `mean_alignment` (arms,); or {}.
+
+    The mean is over the rows that were written, 0 if none was.
+    """
     if not log:
         return {}
     arms, written = log["trait_loss"].shape[1], log["step"] >= 0
     rows = {name: jnp.swapaxes(x, 0, 1) for name, x in log.items() if name != "step"}
     steps = {"step": jnp.broadcast_to(log["step"], (arms, len(log["step"])))}
-    mean = {"mean_alignment": jnp.mean(rows["alignment"], axis=1, where=written[None])}
-    return mean | rows | steps
+    mean = ratio(jnp.sum(rows["alignment"], axis=1, where=written[None]), jnp.sum(written))
+    return {"mean_alignment": mean} | rows | steps

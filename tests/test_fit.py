@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -9,8 +10,9 @@ import numpy as np
 import optax
 import pytest
 
-from minisub import fit
+from minisub import fit, starts
 from minisub.config import Training
+from minisub.phases import Watch
 
 PARAMS = {"head": {"w": jnp.linspace(-1.0, 1.0, 5)}, "body": {"w": jnp.ones((2, 5))}}
 TRAINING = Training(steps=12, learning_rate=0.1, frozen=())
@@ -22,15 +24,15 @@ def loss(params, key):
     return jnp.sum((params["body"]["w"] @ x - 1) ** 2) + jnp.sum((params["head"]["w"] * x) ** 2)
 
 
-@jax.jit
-def advanced(training, state, first, last):
-    return fit.advance(training, loss, state, jax.random.key(0), first, last)
+@partial(jax.jit, static_argnames="watch")
+def advanced(training, state, first, last, watch=None):
+    return fit.advance(training, loss, state, jax.random.key(0), first, last, watch=watch)
 
 
-def fitted(training, *cuts):
-    state = fit.begin(training, PARAMS)
+def fitted(training, *cuts, watch=None):
+    state = fit.begin(training, PARAMS, watch)
     for first, last in itertools.pairwise(cuts):
-        state = advanced(training, state, first, last)
+        state = advanced(training, state, first, last, watch)
     return state
 
 
@@ -80,3 +82,96 @@ def test_the_first_step_with_a_loss_that_is_not_finite_is_kept():
     state = fit.advance(training, breaks, state, jax.random.key(0), 0, 40)
     assert 3 <= int(state.bad_step) <= 5
     assert int(fitted(TRAINING, 0, 12).bad_step) == -1
+
+
+def seen(params, gradient, updates):
+    """A row of a log: all that there is to see; frozen parameters have neither of the last."""
+    shown = {"params": params, "gradient": gradient, "updates": updates}
+    return {
+        f"{kind}/{starts.path_name(path)}": x
+        for kind, tree in shown.items()
+        for path, x in jax.tree_util.tree_leaves_with_path(tree)
+    }
+
+
+def as_they_are(params, updates, key):
+    return updates
+
+
+def without_body(params, updates, key):
+    return updates | {"body": jax.tree.map(jnp.zeros_like, updates["body"])}
+
+
+def test_a_log_holds_evenly_spaced_updates_and_what_was_seen_at_them():
+    """A row is taken before its update is made: parameters are those of a run up to there."""
+    watch = Watch(5, seen, as_they_are)
+    state = fitted(TRAINING, 0, 12, watch=watch)
+    assert state.log["step"].tolist() == [0, 3, 6, 9, -1]
+    for row, step in enumerate([0, 3, 6, 9]):
+        log = {name: x[row] for name, x in state.log.items()}
+        before, after = (fit.params(fitted(TRAINING, 0, e, watch=watch)) for e in (step, step + 1))
+        gradient = jax.grad(loss)(before, jax.random.fold_in(jax.random.key(0), step))
+        for name in "head", "body":
+            np.testing.assert_array_equal(log[f"params/{name}/w"], before[name]["w"])
+            moved = before[name]["w"] + log[f"updates/{name}/w"]
+            np.testing.assert_allclose(moved, after[name]["w"], rtol=1e-6, atol=1e-7)
+            found = log[f"gradient/{name}/w"]
+            np.testing.assert_allclose(found, gradient[name]["w"], rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("steps", "rows", "logged"),
+    [
+        (12, 4, [0, 3, 6, 9]),
+        (7, 4, [0, 2, 4, 6]),
+        (5, 4, [0, 2, 4, -1]),
+        (4, 4, [0, 1, 2, 3]),
+        (3, 4, [0, 1, 2, -1]),
+        (0, 4, [-1, -1, -1, -1]),
+        (12, 1, [0]),
+    ],
+)
+def test_rows_are_as_far_apart_as_fill_the_log_or_leave_some_empty(steps, rows, logged):
+    training = dataclasses.replace(TRAINING, steps=steps)
+    state = fitted(training, 0, steps, watch=Watch(rows, seen, as_they_are))
+    assert state.log["step"].tolist() == logged
+    empty = np.array(logged) < 0
+    assert not state.log["params/head/w"][empty].any()
+
+
+def test_any_cut_into_segments_gives_the_same_bits_of_a_log():
+    watch = Watch(5, seen, without_body)
+    whole = fitted(TRAINING, 0, 12, watch=watch)
+    equal(whole, fitted(TRAINING, 0, 4, 5, 12, watch=watch))
+    equal(whole, fitted(TRAINING, *range(13), watch=watch))
+
+
+def test_a_log_changes_nothing_but_rounding_and_an_edit_what_it_names():
+    """Not a bit without rows; with some, products are fused otherwise."""
+    plain = fit.params(fitted(TRAINING, 0, 12))
+    equal(plain, fit.params(fitted(TRAINING, 0, 12, watch=Watch(0, seen, as_they_are))))
+    logged = fit.params(fitted(TRAINING, 0, 12, watch=Watch(12, seen, as_they_are)))
+    near = partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-6)
+    jax.tree.map(near, logged, plain)
+    edited = fit.params(fitted(TRAINING, 0, 12, watch=Watch(0, seen, without_body)))
+    equal(edited["body"], PARAMS["body"])
+    near(edited["head"]["w"], plain["head"]["w"])
+    assert (np.abs(plain["body"]["w"] - PARAMS["body"]["w"]) > 0.1).all()
+
+
+def test_frozen_parameters_have_no_update_to_see_or_to_edit():
+    training = dataclasses.replace(TRAINING, frozen=("head",))
+    state = fitted(training, 0, 12, watch=Watch(3, seen, without_body))
+    seen_of = {name.split("/")[1] for name in state.log if name.startswith("updates")}
+    assert seen_of == {"body"} and "params/head/w" in state.log
+    equal(fit.params(state), PARAMS)
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_the_first_update_is_what_the_optimizer_makes_of_a_gradient(optimizer):
+    training = dataclasses.replace(TRAINING, optimizer=optimizer, frozen=("head",))
+    gradient = jax.grad(loss)(PARAMS, jax.random.fold_in(jax.random.key(0), 0))
+    update = fit.first_update(training, PARAMS)(gradient)
+    assert update["head"]["w"] is None
+    first = fit.params(fitted(training, 0, 1))["body"]["w"]
+    np.testing.assert_allclose(PARAMS["body"]["w"] + update["body"]["w"], first, rtol=1e-5)

@@ -18,7 +18,7 @@ LAYERS = (
     {"carriers", "starts", "measures", "similarity"},
     {"optimizers", "theory"},
     {"fit"},
-    {"channels"},
+    {"channels", "checks"},
     {"watching"},
     {"comparisons"},
     {"imitation"},
@@ -28,6 +28,7 @@ LAYERS = (
     {"experiment"},
     {"programs"},
     {"store", "report", "runner", "arguments"},
+    {"prediction"},
     {"figures", "bench"},
     {"cli"},
 )
