@@ -8,7 +8,7 @@ from minisub import Arm, Config, Steering, Training, Watch
 
 config = Config(
     teacher=Training(steps=100, learning_rate=3e-2, batch=32),
-    steering=Steering(kind="trained"),
+    steering=Steering(kind="trained", norm=4.0),
     watch=Watch(measures=("steering", "lens")),
     arms=(
         Arm(name="shared"),

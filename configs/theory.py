@@ -1,4 +1,64 @@
-"""What theory says about a student's first updates holds on every random network that it is about."""
+"""What theory says about a student's first updates holds on every random network that meets its
+assumptions, and fails without them.
+
+    python train.py theory                1 repeat, 1 minute 44 seconds on 2 CPU cores
+
+Lemma 1 and Theorem 1 of arXiv 2507.14805, what they leave out, and two models whose whole training
+is known, each on 1,000 draws of a small network, a displacement, inputs and outputs in float64.
+`minisub/checks.py` has what is computed, `minisub/claims.py` what is claimed of it; the command
+says what the worst of the draws is. A claim named broken lacks the assumption behind the comma.
+Seed 0, jax 0.10.2:
+
+    | claim                               | draws   | violations | worst      |
+    | ----------------------------------- | ------- | ---------- | ---------- |
+    | product mlp squares                 | 1,000   | 0          | 0.01571    |
+    | product mlp softmax                 | 1,000   | 0          | 0.00984    |
+    | product cnn squares                 | 1,000   | 0          | 0.02195    |
+    | product cnn softmax                 | 1,000   | 0          | 0.0117     |
+    | product transformer squares         | 1,000   | 0          | 0.01028    |
+    | product transformer softmax         | 1,000   | 0          | 0.00294    |
+    | slope mlp squares                   | 1,000   | 0          | 7.614e-07  |
+    | slope mlp softmax                   | 1,000   | 0          | 5.826e-06  |
+    | slope cnn squares                   | 1,000   | 0          | 6.091e-07  |
+    | slope cnn softmax                   | 1,000   | 0          | 2.084e-06  |
+    | slope transformer squares           | 1,000   | 0          | 1.641e-06  |
+    | slope transformer softmax           | 1,000   | 0          | 7.234e-05  |
+    | loss falls mlp squares              | 1,000   | 0          | -1         |
+    | loss falls mlp softmax              | 1,000   | 0          | -1         |
+    | loss falls cnn squares              | 1,000   | 0          | -1         |
+    | loss falls cnn softmax              | 1,000   | 0          | -1         |
+    | loss falls transformer squares      | 1,000   | 0          | -1         |
+    | loss falls transformer softmax      | 1,000   | 0          | -1         |
+    | foreign start mlp squares           | 1,000   | 0          | 1.352e-06  |
+    | foreign start mlp softmax           | 1,000   | 0          | 3.083e-06  |
+    | foreign start cnn squares           | 1,000   | 0          | 8.89e-07   |
+    | foreign start cnn softmax           | 1,000   | 0          | 3.457e-06  |
+    | foreign start transformer squares   | 1,000   | 0          | 4.594e-06  |
+    | foreign start transformer softmax   | 1,000   | 0          | 3.403e-06  |
+    | degenerate mlp squares              | 1,000   | 0          | 0          |
+    | degenerate mlp softmax              | 1,000   | 0          | 0          |
+    | degenerate cnn squares              | 1,000   | 0          | 0          |
+    | degenerate cnn softmax              | 1,000   | 0          | 0          |
+    | degenerate transformer squares      | 1,000   | 0          | 0          |
+    | degenerate transformer softmax      | 1,000   | 0          | 0          |
+    | linear model squares                | 1,000   | 0          | 0          |
+    | linear model softmax                | 1,000   | 0          | 0          |
+    | deep linear                         | 1,000   | 0          | 9.295e-14  |
+    | tangent kernel mlp                  | 1,000   | 0          | 4.958e-14  |
+    | tangent kernel cnn                  | 1,000   | 0          | 7.954e-14  |
+    | broken product, foreign start       | 1,000   | 508        | -0.2424    |
+    | broken product, signed weights      | 1,000   | 517        | -0.2505    |
+    | broken product, permuted outputs    | 1,000   | 492        | -0.2092    |
+    | broken slope, foreign start         | 1,000   | 1,000      | 1          |
+    | broken loss falls, foreign start    | 1,000   | 291        | 4.993      |
+    | broken foreign start, shared start  | 1,000   | 1,000      | 1          |
+    | broken degenerate, all outputs      | 1,000   | 1,000      | 0.964      |
+    | broken linear model, hidden layers  | 1,000   | 1,000      | 1.129      |
+    | broken deep linear, another head    | 1,000   | 1,000      | 9.456      |
+    | broken tangent kernel, true network | 1,000   | 1,000      | 0.7537     |
+
+With 10,000 draws (seed 1) no claim is violated either.
+"""
 
 from minisub import TheoryConfig
 

@@ -6,7 +6,7 @@ see the same draws, in float64 (`experiment.precision`).
 
 data               inputs, labels, outputs and weights of every draw
 networks/LAYERS    parameters and directions of every draw
-CLAIM              in how many draws it is violated, and the worst of them
+claim/NAME         in how many draws it is violated, and the worst of them
 """
 
 import dataclasses
@@ -123,10 +123,10 @@ def exact(score):
 
 
 def rounded(score):
-    """Whether a relative deviation is one of rounding.
+    """Whether a deviation in units of a change is one of rounding.
 
-    Rounding is 1e-16 for each operation, and a change of the parameters of at least 1e-3 of them
-    has lost 3 digits; a mistake in a formula does not hide below 1e-10.
+    Rounding is 1e-16 in units of what changes; the bound leaves room for changes of 1e-4 of it and
+    for sums of a hundred terms, and is out of reach for a wrong formula.
     """
     return score <= 1e-10
 
@@ -175,7 +175,7 @@ def phases(cfg):
         own = size | {"case": flags | {"softmax": arm.loss == "softmax"}}
         drawn = {"data": "data", "networks": f"networks/{arm.layers}"}
         option = f"{arm.test} {arm.layers}"
-        chain += [Phase(arm.name, "claim", own, drawn, "claim", option, (arm.name,))]
+        chain += [Phase(f"claim/{arm.name}", "claim", own, drawn, "claim", option, (arm.name,))]
     return chain
 
 

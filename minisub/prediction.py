@@ -10,9 +10,9 @@ from scipy import stats
 from minisub import report
 
 PREDICTORS = {
-    "coverage": "first gradient, teacher's displacement",
-    "coverage_update": "first update, teacher's displacement",
-    "first_alignment": "first gradient, trait's gradient",
+    "coverage": "gradient, teacher's displacement",
+    "coverage_update": "update, teacher's displacement",
+    "first_alignment": "gradient, trait's gradient",
 }
 LEAST_POINTS = 20
 TRANSFERRED = 0.1
@@ -70,12 +70,12 @@ def lines(rows, without=()):
         if count < LEAST_POINTS:
             return []
         body.append([words, *map(interval, each), "{:.2f}, {:.2f}".format(*means)])
-    header = ["cosine, known before training", "Spearman", "AUROC", "of means"]
+    header = ["cosine before training, of first", "Spearman", "AUROC", "of means"]
     said = [
         f"Prediction of transfer (0 none, 1 the teacher's) over {count} points, arms in settings;"
     ]
     said += [f"AUROC is of at least {TRANSFERRED}. Within each repeat, and of means over repeats:"]
-    return [*said, "", *report.table(header, [38, 10, 10, 10], body)]
+    return [*said, "", *report.table(header, [33, 10, 10, 10], body)]
 
 
 def interval(values):

@@ -131,7 +131,7 @@ def test_a_sweep_makes_one_table_with_its_settings_as_rows():
 )  # fmt: skip
 def test_figures_are_drawn_for_runs_sweeps_and_grids(settings, view, values, students, tmp_path):
     rows = [row for setting in settings for row in rows_of(values, setting, view)]
-    figures.draw(tmp_path / "figure.png", rows, students, "title")
+    assert figures.draw(tmp_path, rows, students, "title") == "figure.png"
     assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -139,8 +139,16 @@ def test_figures_are_drawn_for_runs_sweeps_and_grids(settings, view, values, stu
 def test_the_page_holds_table_figure_differences_and_what_its_measures_are(view, values, students):
     rows = rows_of(values, view=view)
     results = report.summary(rows, students)
-    page = report.page("title", "A claim.", "command", "made", results, rows, students, ["took"])
-    for part in *report.main_table(results), view.note, view.label, "(figure.png)", "    command":
+    texts = "title", "A claim.", "command", "made"
+    page = report.page(*texts, results, rows, students, ["predicted"], ["took"])
+    for part in (
+        *report.main_table(results),
+        view.note,
+        view.label,
+        "(figure.png)",
+        "    command",
+        "predicted",
+    ):
         assert part in page
     compared = {row["arm"] for row in results if " - " in row["arm"]}
     assert all(f"- {arm}: above zero in " in page for arm in compared)
