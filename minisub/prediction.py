@@ -72,9 +72,9 @@ def lines(rows, without=()):
         body.append([words, *map(interval, each), "{:.2f}, {:.2f}".format(*means)])
     header = ["cosine before training, of first", "Spearman", "AUROC", "of means"]
     said = [
-        f"Prediction of transfer (0 none, 1 the teacher's) over {count} points, arms in settings;"
+        f"Transfer (1: all of the teacher's) at {count} points, arms in settings. AUROC is",
+        f"that of at least {TRANSFERRED}. Within each repeat, and of means over repeats:",
     ]
-    said += [f"AUROC is of at least {TRANSFERRED}. Within each repeat, and of means over repeats:"]
     return [*said, "", *report.table(header, [33, 10, 10, 10], body)]
 
 
