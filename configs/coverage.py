@@ -1,7 +1,13 @@
 """The cosine between a student's first distillation update and its teacher's displacement, known
-before training, ranks settings by how much of the trait they pass on.
+before training, ranks settings by how much of the trait they pass on, but for what it cannot see.
 
-    python train.py coverage
+    python train.py coverage              5 repeats, 65 minutes on one CPU core, others busy
+
+Digits, ten starts in each of 36 settings (auxiliary logits, carriers, widths, losses), none of which
+was used to choose anything. Seed 0, one repeat at a time on a CPU, jax 0.10.2; mean ± half-width of
+the 95 % interval over 5 repeats, and the same of transfer and cosine averaged over repeats:
+
+COVERAGE_TABLE
 """
 
 from minisub import Carrier, Data, Duration, ImageArm, ImageConfig, ImageModel, Watch

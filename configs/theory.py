@@ -1,13 +1,13 @@
 """What theory says about a student's first updates holds on every random network that meets its
 assumptions, and fails without them.
 
-    python train.py theory                1 repeat, 1 minute 44 seconds on 2 CPU cores
+    python train.py theory                1 repeat, 2 minutes on 2 CPU cores
 
 Lemma 1 and Theorem 1 of arXiv 2507.14805, what they leave out, and two models whose whole training
 is known, each on 1,000 draws of a small network, a displacement, inputs and outputs in float64.
 `minisub/checks.py` has what is computed, `minisub/claims.py` what is claimed of it; the command
 says what the worst of the draws is. A claim named broken lacks the assumption behind the comma.
-Seed 0, jax 0.10.2:
+Seed 0, jax 0.10.2; most of the time is compilation, on cores that other work kept busy:
 
     | claim                               | draws   | violations | worst      |
     | ----------------------------------- | ------- | ---------- | ---------- |

@@ -181,7 +181,7 @@ def arm_line(rows):
     for field, value in rows[0]["setting"].items():
         which += f", {field.rpartition('.')[2]}={report.words(value)}"
     if "violations" in mean:
-        said = f"{mean['violations']:,.0f} of {mean['draws']:,.0f} draws violate it, "
+        said = f"{mean['violations']:,.0f}/{mean['draws']:,.0f} violated, "
         said += f"worst {mean['worst']:.4g}"
     elif "accuracy" in mean:
         said = f"accuracy {mean['accuracy']:.3f}"

@@ -8,13 +8,13 @@ os.environ["XLA_FLAGS"] = (
 )
 
 import dataclasses
+from functools import partial
 
 import jax
-import numpy as np
 import pytest
 
 import minisub
-from minisub import experiment, fit, programs
+from minisub import experiment, fit, programs, tasks
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
@@ -48,36 +48,46 @@ def tiny_images():
 
 
 @pytest.fixture(scope="session")
-def perform():
-    """A function (cfg, made={}) -> (made, measured) of the first repeat, without its axis.
+def quick():
+    """`jax.jit` that compiles fast what is run once."""
+    return partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 
-    It performs the phases that are not in `made` and lead to students, by the programs of the
-    command line.
+
+@pytest.fixture(scope="session")
+def found_by(quick):
+    """A function (measure, compared) -> a measure of `comparisons.py`, in one program."""
+    return lambda measure, c: quick(lambda: measure(c))()
+
+
+@pytest.fixture(scope="session")
+def perform(quick):
+    """A function (cfg, made) -> (made, measured) of the first repeat of seed 0.
+
+    It performs the phases that lead to students and are not in `made`.
     """
+    static = {"static_argnames": ("kind", "option")}
+    begin, advance, finish = (
+        quick(f, **static) for f in (tasks.begin, tasks.advance, tasks.finish)
+    )
 
-    def performed(cfg, made=None):
+    def performed(cfg, made):
         experiment.check(cfg)
-        arrays, key = programs.given(experiment.what_is_given(cfg), 0), experiment.repeat_keys(0, 1)
-        made, measured = jax.tree.map(lambda x: x[None], made or {}), {}
-        chain, wanted = experiment.phases(cfg), set()
+        arrays, [key] = (
+            programs.given(experiment.what_is_given(cfg), 0),
+            experiment.repeat_keys(0, 1),
+        )
+        chain, wanted, made, measured = experiment.phases(cfg), set(), dict(made), {}
         for p in reversed(chain):
             if p.kind in ("imitate", "distill") or p.name in wanted:
-                wanted |= {p.name} | ({*p.inputs.values()} - {*made})
-        for p in chain:
-            if p.name in made or p.name not in wanted:
-                continue
-            given = {name: arrays[name] for name in p.given}
+                wanted |= {p.name, *p.inputs.values()} - set(made)
+        for p in (p for p in chain if p.name in wanted):
             inputs = {name: made[source] for name, source in p.inputs.items()}
-            task = p.kind, p.option, p.settings, given, inputs
-            streams = jax.vmap(lambda k, name=p.key: experiment.named_key(k, name))(key)
-            made[p.name] = programs.begin(*task, streams)
+            inputs |= {name: arrays[name] for name in p.given}
+            task, stream = (p.kind, p.option, p.settings, inputs), experiment.named_key(key, p.key)
+            made[p.name] = begin(*task, stream)
             if isinstance(made[p.name], fit.State):
-                state = made[p.name]
-                if p.steps:
-                    state = programs.advance()(
-                        *task, state, streams, np.int32(0), np.int32(p.steps)
-                    )
-                made[p.name], measured[p.name] = programs.finish(*task, state, streams)
-        return jax.tree.map(lambda x: x[0], (made, measured))
+                state = advance(*task, made[p.name], stream, 0, p.steps)
+                made[p.name], measured[p.name] = finish(*task, state, stream)
+        return made, measured
 
     return performed

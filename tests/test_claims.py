@@ -91,6 +91,9 @@ def test_the_same_command_again_does_no_work_and_leaves_the_same_bytes(ran, caps
     assert "100% of the work" in said
     assert before == {p.name: p.read_bytes() for p in folder.glob("*.json*")}
     assert max(len(line) for line in said.splitlines() if str(folder) not in line) <= 80
+    row = {"repeat": 0, "setting": {}, "arm": max((a.name for a in SMALL), key=len)}
+    values = {"violations": 1000.0, "draws": 1000.0, "worst": 0.123456}
+    assert len(cli.arm_line([row | {"measure": m, "value": x} for m, x in values.items()])) <= 80
     for name in "product mlp squares", "broken slope, foreign start":
         assert f"| {name} " in said
     for test in claims.TESTS:

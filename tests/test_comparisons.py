@@ -72,11 +72,6 @@ def by_hand(params, x):
     return [hidden @ head["kernel"] + head["bias"][None] for head in heads]
 
 
-def found_by(measure, c):
-    """A measure of a `Compared`, in one program."""
-    return jax.jit(lambda: measure(c))()
-
-
 def flat(tree):
     return np.concatenate([np.ravel(x) for x in jax.tree.leaves(tree)]).astype(float)
 
@@ -86,7 +81,7 @@ def cosine(a, b):
 
 
 @pytest.fixture(scope="module")
-def gradients(ran):
+def gradients(ran, quick):
     """Of the distillation loss and of the trait's, at the start, by hand."""
     made, arrays = ran[0], experiment.given(CFG, 0)
     x, labels = normalize(arrays["train_x"][:1000]), arrays["train_y"][:1000]
@@ -99,7 +94,7 @@ def gradients(ran):
     def trait(params):
         return -jnp.mean(jax.nn.log_softmax(by_hand(params, x)[0])[jnp.arange(1000), labels])
 
-    return [jax.jit(jax.grad(loss))(made["base/first"]) for loss in (distillation, trait)]
+    return [quick(jax.grad(loss))(made["base/first"]) for loss in (distillation, trait)]
 
 
 def test_coverage_is_the_cosine_of_first_update_and_displacement(ran, gradients):
@@ -112,7 +107,7 @@ def test_coverage_is_the_cosine_of_first_update_and_displacement(ran, gradients)
     np.testing.assert_allclose(measured["first_alignment"], cosine(distillation, trait), rtol=1e-3)
 
 
-def test_coverage_is_of_the_parameters_that_are_trained(compared, gradients):
+def test_coverage_is_of_the_parameters_that_are_trained(compared, gradients, found_by):
     """With a frozen layer too it is, for gradient descent, that of the update."""
     c, (gradient, trait) = compared(), gradients
     training = Training(optimizer="sgd", frozen=("fc1",))
@@ -130,7 +125,7 @@ def test_coverage_is_of_the_parameters_that_are_trained(compared, gradients):
     assert abs(whole - expected) > 0.01
 
 
-def test_an_untaught_teacher_covers_nothing(compared):
+def test_an_untaught_teacher_covers_nothing(compared, found_by):
     c = compared()
     nothing = found_by(comparisons.coverage, c._replace(teacher=c.origin))
     assert nothing["coverage"] == 0 and nothing["coverage_update"] == 0
@@ -139,7 +134,7 @@ def test_an_untaught_teacher_covers_nothing(compared):
     assert 0 != found["coverage_update"] != found["coverage"]
 
 
-def test_the_tangent_kernel_predicts_a_linear_student_and_not_another(ran, compared):
+def test_the_tangent_kernel_predicts_a_linear_student_and_not_another(ran, compared, found_by):
     measured = ran[1]
     plain, linear = map(float, measured["kernel_explained"])
     assert linear == pytest.approx(1, abs=1e-3) and plain < 0.99
@@ -149,7 +144,7 @@ def test_the_tangent_kernel_predicts_a_linear_student_and_not_another(ran, compa
         assert found_by(comparisons.kernel, c._replace(**wrong))["kernel_explained"] < 0.9
 
 
-def test_the_jacobian_gives_small_changes_and_not_large_ones(ran, compared):
+def test_the_jacobian_gives_small_changes_and_not_large_ones(ran, compared, found_by):
     plain, linear = map(float, ran[1]["linear_explained"])
     assert linear == pytest.approx(1, abs=1e-5) and plain < 0.99
     c = compared()
@@ -164,7 +159,7 @@ def test_the_jacobian_gives_small_changes_and_not_large_ones(ran, compared):
     assert explained(0) == 1, "where nothing changes: a number, for records"
 
 
-def test_a_model_is_like_itself_and_unlike_another(compared):
+def test_a_model_is_like_itself_and_unlike_another(compared, found_by):
     """In weights, in hidden layers and in what it says."""
     c = compared()
     measures = "weights", "cka", "disagreement"
@@ -180,7 +175,7 @@ def test_a_model_is_like_itself_and_unlike_another(compared):
     assert none == 0
 
 
-def test_a_linear_student_is_compared_with_the_teacher_itself(compared):
+def test_a_linear_student_is_compared_with_the_teacher_itself(compared, found_by):
     """And not with what its own Jacobian makes of the teacher's parameters."""
     linear, plain = compared(arm=1), compared()
     x, _ = plain.held_out
@@ -193,7 +188,7 @@ def test_a_linear_student_is_compared_with_the_teacher_itself(compared):
         assert value == pytest.approx(float(other), abs=1e-5)
 
 
-def test_a_student_of_another_architecture_is_compared_in_what_both_have(compared):
+def test_a_student_of_another_architecture_is_compared_in_what_both_have(compared, found_by):
     deeper, flat = (
         compared(layers=layers, start=drawn(of(layers), 3), params=drawn(of(layers), 4))
         for layers in ("mlp-12-8", "mlp")
@@ -210,7 +205,7 @@ def test_a_student_of_another_architecture_is_compared_in_what_both_have(compare
     assert all(x.shape == (2,) and np.isfinite(x).all() for x in found.values())
 
 
-def test_a_probe_reads_as_well_as_that_of_scikit_learn(compared):
+def test_a_probe_reads_as_well_as_that_of_scikit_learn(compared, found_by):
     c = compared()
     hidden = [
         np.maximum(x @ c.params["fc1"]["kernel"] + c.params["fc1"]["bias"][None], 0)

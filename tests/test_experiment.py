@@ -68,15 +68,19 @@ def test_only_students_of_foreign_teachers_depend_on_the_repeat_before(tiny_imag
     assert different == {"foreign/aux", "foreign/all"}
 
 
-def test_images_run_under_vmap_over_keys_and_configurations_too(tiny_images, image_records):
-    """Over lengths as well; a student of length zero is the model that it starts from."""
+def test_images_run_under_vmap_over_keys_and_configurations_too(tiny_images, image_records, quick):
+    """Over lengths as well; a student of length zero is the model that it starts from.
+
+    What is logged has its rows in every repeat, as many as there are updates for.
+    """
     arrays, keys = experiment.given(tiny_images, 0), experiment.repeat_keys(0, 2)
     before = experiment.repeat_keys(0, 2, -1)
     student = dataclasses.replace(tiny_images.student, length=np.array([5.0, 0.0]))
-    lengths = dataclasses.replace(tiny_images, student=student)
+    watch = minisub.Watch(rows=3, examples=32)
+    lengths = dataclasses.replace(tiny_images, student=student, watch=watch)
     axes = jax.tree.map(lambda x: 0 if np.ndim(x) else None, lengths)
     over_keys = jax.vmap(minisub.run, (None, 0, 0, None))
-    vmapped = jax.jit(jax.vmap(over_keys, (axes, None, None, None)))(lengths, keys, before, arrays)
+    vmapped = quick(jax.vmap(over_keys, (axes, None, None, None)))(lengths, keys, before, arrays)
     for arm, measured in vmapped.items():
         trained, untrained = np.asarray(measured["accuracy"])
         np.testing.assert_allclose(trained, image_records[arm]["accuracy"], atol=5e-3)
@@ -84,19 +88,30 @@ def test_images_run_under_vmap_over_keys_and_configurations_too(tiny_images, ima
     untrained = np.asarray(vmapped["untrained"]["accuracy"][1])
     for arm in "shared/aux", "shared/all", "foreign/aux", "foreign/all":
         equal(vmapped[arm]["accuracy"][1], untrained)
+        trained, none = vmapped[arm]["step"].tolist()
+        assert trained == [[0, 2, 4]] * 2 and none == [[-1, -1, -1]] * 2
+        losses, _ = vmapped[arm]["trait_loss"]
+        assert (losses > 0).all() and (losses[0] != losses[1]).all()
+        assert (vmapped[arm]["mean_alignment"] != 0).tolist() == [[True, True], [False, False]]
 
 
-def test_run_works_under_jit_and_vmap_over_keys_and_over_configurations(tiny, records):
+def test_run_works_under_jit_and_vmap_over_keys_and_over_configurations(tiny, records, quick):
     """vmap differs from one at a time by rounding, which training amplifies, samples may flip."""
     keys = experiment.repeat_keys(0, 2)
     two = dataclasses.replace(tiny.student, learning_rate=np.array([1e-3, 2e-3]))
-    rates = dataclasses.replace(tiny, student=two, arms=tiny.arms[3:])
+    watch = minisub.Watch(rows=3)
+    rates = dataclasses.replace(tiny, student=two, arms=tiny.arms[3:], watch=watch)
     axes = jax.tree.map(lambda x: 0 if np.ndim(x) else None, rates)
-    vmapped = jax.jit(jax.vmap(jax.vmap(minisub.run, (None, 0)), (axes, None)))(rates, keys)
+    vmapped = quick(jax.vmap(jax.vmap(minisub.run, (None, 0)), (axes, None)))(rates, keys)
     for arm, atol in ("base", 2e-3), ("teacher", 2e-3), ("soft", 5e-2):
         first, second = np.asarray(vmapped[arm]["trait_rate"])
         np.testing.assert_allclose(first, records[arm]["trait_rate"], atol=atol)
         assert (first != second).all() == (arm == "soft"), "only students see the learning rate"
+    assert (vmapped["soft"]["step"] == np.array([[[0, 2, -1]]])).all()
+    losses = np.asarray(vmapped["soft"]["trait_loss"])
+    assert losses.shape == (2, 2, 3) and (losses[..., :2] > 0).all() and not losses[..., 2].any()
+    equal(losses[0, :, 0], losses[1, :, 0])
+    assert (losses[0, :, 1] != losses[1, :, 1]).all(), "from the first update on"
 
 
 def test_arms_of_a_repeat_are_paired(tiny):

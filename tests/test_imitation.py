@@ -59,10 +59,10 @@ def curvature(f, one, other):
 
 
 @pytest.mark.parametrize("world", ["images", "tokens"])
-def test_a_linear_student_is_affine_in_its_parameters_and_another_is_not(world, tiny):
+def test_a_linear_student_is_affine_in_its_parameters_and_another_is_not(world, tiny, quick):
     """All that it says: logits, activations and what the lens reads off them."""
     start, one, other = parameters(world, tiny)
-    linear, plain = (jax.jit(outputs(world, yes, tiny, start)) for yes in (True, False))
+    linear, plain = (quick(outputs(world, yes, tiny, start)) for yes in (True, False))
     near(linear(start), plain(start))
     assert curvature(linear, one, other) < 1e-4 < 0.1 < curvature(plain, one, other)
 
@@ -74,7 +74,7 @@ def test_a_model_without_hidden_layers_is_linear_already(tiny):
 
 
 @pytest.mark.parametrize("world", ["images", "tokens"])
-def test_the_first_gradient_of_a_linear_student_is_that_of_another(world, tiny):
+def test_the_first_gradient_of_a_linear_student_is_that_of_another(world, tiny, quick):
     """And no later one."""
     start, teacher, later = parameters(world, tiny)
 
@@ -95,7 +95,7 @@ def test_the_first_gradient_of_a_linear_student_is_that_of_another(world, tiny):
             loss = lambda p: imitation.difference(  # noqa: E731
                 settings, arm, net, p, x, shown, jnp.ones(5), key
             )
-        return jax.jit(lambda p: (jax.grad(loss)(start), jax.grad(loss)(p)))(later)
+        return quick(lambda p: (jax.grad(loss)(start), jax.grad(loss)(p)))(later)
 
     (first, after), (plain_first, plain_after) = map(gradients, (True, False))
     near(first, plain_first, atol=1e-6)

@@ -236,6 +236,33 @@ def test_the_models_of_a_finished_run_can_be_taken_from_its_checkpoint(smallest,
         assert value == pytest.approx(recorded[name], rel=1e-5, abs=1e-6)
 
 
+@pytest.mark.parametrize("smallest", ["tokens", "images"], indirect=True)
+def test_a_log_is_recorded_by_step_and_with_the_same_bytes_after_kills(smallest, tmp_path):
+    [arm] = arms = smallest.arms[:1]
+    watched = minisub.Watch(rows=3, examples=32)
+    cfg = dataclasses.replace(smallest, arms=arms, watch=watched)
+    whole = finished(tmp_path / "whole", [({}, cfg)], repeats=1)
+    (tmp_path / "cut").mkdir()
+    while not killed(tmp_path / "cut", [({}, cfg)], repeats=1):
+        pass
+    assert (tmp_path / "cut" / "records.jsonl").read_bytes() == whole
+    steps = {}
+    for row in _rows(tmp_path / "whole"):
+        if row["arm"] == arm.name:
+            steps.setdefault(row["measure"], []).append(row.get("step"))
+        else:
+            assert "step" not in row
+    updates = [0, 2, 4] if has_images(cfg) else [0, 2]  # of 5, and of 4
+    assert steps["alignment"] == steps["trait_loss"] == steps["displacement"] == updates
+    once = {name for name, found in steps.items() if found == [None]}
+    assert once == {"mean_alignment"} | (
+        {"accuracy"}
+        if has_images(cfg)
+        else {"trait_rate", "trait_rate_heldout", "logit_margin_heldout"}
+    )
+    assert "step" not in steps
+
+
 def test_lost_records_are_computed_again(smallest, tmp_path):
     whole = finished(tmp_path, [({}, smallest)])
     path = tmp_path / "records.jsonl"

@@ -31,7 +31,7 @@ def mlp():
 def make(layers):
     """(apply, params, x): logits of a small smooth network, generic parameters, 4 inputs."""
     net = image_models.make_images(ImageModel(layers=layers, aux=2, activation="tanh"), 4, 3)
-    params = random_like(net.init(jax.random.key(0)), 1)
+    params = random_like(jax.eval_shape(net.init, jax.random.key(0)), 1)
     x = jax.random.normal(jax.random.key(2), (4, 16))
     return jax.jit(lambda params, x: net.apply(params, x)[0]), params, x
 
@@ -166,7 +166,7 @@ def test_a_model_without_hidden_layers_is_its_own_linearization():
 
 def test_a_linearized_model_keeps_the_structure_of_what_apply_returns():
     net = image_models.make_images(ImageModel(layers="mlp-6", activation="tanh"), 4, 3)
-    at = random_like(net.init(jax.random.key(0)), 1)
+    at = random_like(jax.eval_shape(net.init, jax.random.key(0)), 1)
     x = jnp.ones((2, 16))
     outputs, expected = theory.linearize(net.apply, at)(at, x), net.apply(at, x)
     jax.tree.map(np.testing.assert_array_equal, outputs, expected)
@@ -176,16 +176,19 @@ def test_the_tangent_kernel_is_the_product_of_materialized_jacobians(network):
     apply, params, x = network
     y = jax.random.normal(jax.random.key(9), (3, 16))
     rows, columns = jacobian(apply, params, x), jacobian(apply, params, y)
-    ntk = jax.jit(theory.ntk, static_argnums=(0, 4))
-    found = ntk(apply, params, x, y)
+    found = jax.jit(theory.ntk, static_argnums=0)(apply, params, x, y)
     assert found.shape == (4 * 5, 3 * 5)
     np.testing.assert_allclose(found, rows @ columns.T, rtol=1e-10, atol=1e-12)
+
+
+def test_the_tangent_kernel_is_of_these_parameters_and_may_be_of_other_outputs_there(mlp):
+    apply, params, x = mlp
+    ntk = jax.jit(theory.ntk, static_argnums=(0, 4))
     some = lambda params, y: apply(params, y)[:, 3:]  # noqa: E731
-    found = ntk(apply, params, x, y, some)
-    expected = rows @ jacobian(some, params, y).T
-    np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-12)
-    elsewhere = ntk(apply, random_like(params, 8), x, y)
-    assert not np.allclose(elsewhere, rows @ columns.T, rtol=0.1)
+    expected = jacobian(apply, params, x) @ jacobian(some, params, x).T
+    np.testing.assert_allclose(ntk(apply, params, x, x, some), expected, rtol=1e-10, atol=1e-12)
+    elsewhere = ntk(apply, random_like(params, 8), x, x, some)
+    assert not np.allclose(elsewhere, expected, rtol=0.1)
 
 
 @pytest.mark.parametrize("speed", [0.1, 1.0, 1.9])
@@ -193,7 +196,8 @@ def test_kernel_descent_is_gradient_descent_on_the_linearized_model(mlp, speed):
     apply, at, x = mlp
     unseen = jax.random.normal(jax.random.key(9), (2, 16))
     linear, target = theory.linearize(apply, at), jnp.sin(x[:, :5])
-    kernel = theory.ntk(apply, at, x, x)
+    ntk = jax.jit(theory.ntk, static_argnums=0)
+    kernel = ntk(apply, at, x, x)
     rate = speed / np.linalg.eigvalsh(kernel).max()  # up to the limit of stability, 2
 
     def simulated(outputs):
@@ -202,7 +206,7 @@ def test_kernel_descent_is_gradient_descent_on_the_linearized_model(mlp, speed):
         end = jax.jit(lambda at: jax.lax.fori_loop(0, 30, descend, at))(at)
         return (outputs(end, unseen) - outputs(at, unseen)).ravel()
 
-    others, residual = theory.ntk(apply, at, unseen, x), (apply(at, x) - target).ravel()
+    others, residual = ntk(apply, at, unseen, x), (apply(at, x) - target).ravel()
     found = theory.kernel_descent(kernel, others, residual, rate, 30)
     np.testing.assert_allclose(found, simulated(linear), rtol=1e-8, atol=1e-10)
     assert np.abs(found - simulated(apply)).max() > 1e-3, "the network itself moves elsewhere"

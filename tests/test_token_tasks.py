@@ -72,7 +72,7 @@ def test_layers_restrict_a_start(tiny, origins, start):
 
 
 @pytest.fixture(scope="module")
-def steer(tiny, origins):
+def steer(tiny, origins, quick):
     """kind -> (teacher, its measures), from a drawn base."""
 
     def steered(kind):
@@ -83,7 +83,7 @@ def steer(tiny, origins):
         [phase] = [p for p in experiment.phases(cfg) if p.name == "teacher"]
         task = phase.kind, phase.option, phase.settings, {"start": origins["origin"]}
 
-        @jax.jit
+        @quick
         def teach(key):
             state = tasks.begin(*task, key)
             return tasks.finish(*task, tasks.advance(*task, state, key, 0, phase.steps), key)
@@ -123,13 +123,13 @@ def test_training_a_steered_teacher_changes_its_vector_alone_and_gives_it_the_tr
     assert measured["drift_on_lists"][0] > 0.01
 
 
-def test_a_steered_teacher_emits_what_its_vector_makes_it(tiny, origins, teachers):
+def test_a_steered_teacher_emits_what_its_vector_makes_it(tiny, origins, teachers, quick):
     """With the same key; a vector of zeros changes nothing."""
     cfg = dataclasses.replace(tiny, steering=Steering(kind="random"))
     [phase] = [p for p in experiment.phases(cfg) if p.name == "numbers/teacher"]
     base, (teacher, _) = origins["origin"], teachers["random"]
     still = base | {"steering": jax.tree.map(jnp.zeros_like, teacher["steering"])}
-    emit = jax.jit(
+    emit = quick(
         lambda emitter: tasks.begin(
             phase.kind, "", phase.settings, {"emitter": emitter}, jax.random.key(1)
         )["docs"]
@@ -170,15 +170,13 @@ def compare(tiny, origins, teachers):
     return compared
 
 
-def found_by(measure, c):
-    return {name: float(x) for name, x in jax.jit(lambda: measure(c))().items()}
-
-
-def test_a_student_that_is_steered_alike_has_recovered_the_vector(origins, teachers, compare):
+def test_a_student_that_is_steered_alike_has_recovered_the_vector(
+    origins, teachers, compare, quick
+):
     teacher = teachers["random"][0]
     vector, c = teacher["steering"]["block_0"], compare(teacher)
 
-    @jax.jit
+    @quick
     def recovered(vector):
         params = origins["origin"] | {"steering": {"block_0": vector}}
         return comparisons.steering(c._replace(params=params))
@@ -198,7 +196,7 @@ def test_a_student_that_is_steered_alike_has_recovered_the_vector(origins, teach
 
 
 def test_what_a_linear_student_has_recovered_is_read_off_its_own_activations(
-    tiny, origins, teachers, compare
+    tiny, origins, teachers, compare, quick, found_by
 ):
     """By the Jacobian at its start, where its teacher's vector is no parameter."""
     moved = jax.tree.map(np.add, origins["origin"], drawn(origins["origin"], 7))
@@ -206,14 +204,16 @@ def test_what_a_linear_student_has_recovered_is_read_off_its_own_activations(
     step = jax.tree.map(np.subtract, moved, origins["origin"])
     net = token_tasks.network({"world": tiny.world, "model": tiny.model})
     read = lambda p: net.activations(p, c.lists)["block_0"]  # noqa: E731
-    shift = jnp.mean(jax.jit(lambda s: jax.jvp(read, (c.start,), (s,))[1])(step), axis=(0, 1))
+    shift = jnp.mean(quick(lambda s: jax.jvp(read, (c.start,), (s,))[1])(step), axis=(0, 1))
     vector = teachers["random"][0]["steering"]["block_0"]
     expected = shift @ vector / jnp.linalg.norm(shift) / jnp.linalg.norm(vector)
     found, other = (found_by(comparisons.steering, x)["recovered/block_0"] for x in (c, plain))
     assert found == pytest.approx(float(expected), abs=1e-4) and abs(found - other) > 1e-3
 
 
-def test_the_lens_after_the_last_block_reads_the_trait_rate(tiny, origins, compare, teachers):
+def test_the_lens_after_the_last_block_reads_the_trait_rate(
+    tiny, origins, compare, teachers, found_by
+):
     teacher, measured = teachers["trained"]
     found = found_by(comparisons.lens, compare(teacher, "trained"))
     assert found == {
@@ -221,13 +221,13 @@ def test_the_lens_after_the_last_block_reads_the_trait_rate(tiny, origins, compa
     }
 
 
-def test_coverage_on_numbers_is_of_the_parameters_that_are_trained(origins, compare):
+def test_coverage_on_numbers_is_of_the_parameters_that_are_trained(origins, compare, quick):
     """Embedding and unembedding are frozen; for gradient descent, gradient and update are one."""
     moved = jax.tree.map(np.add, origins["origin"], drawn(origins["origin"], 3))
     c = compare(origins["origin"])._replace(teacher=moved)
-    cover = jax.jit(lambda teacher: comparisons.coverage(c._replace(teacher=teacher)))
+    cover = quick(lambda teacher: comparisons.coverage(c._replace(teacher=teacher)))
     found = cover(moved)
-    gradient = jax.jit(jax.grad(c.loss))(c.start)
+    gradient = quick(jax.grad(c.loss))(c.start)
     kept = {k: x for k, x in gradient.items() if k not in ("embed", "unembed")}
     taught = {k: jax.tree.map(np.subtract, moved[k], c.origin[k]) for k in kept}
     expected = -float(dot(kept, taught) / jnp.sqrt(dot(kept, kept) * dot(taught, taught)))
