@@ -139,14 +139,18 @@ def alone(watch):
 
 
 def measured(log):
-    """Measures of a finished log: name -> (arms, rows), but `mean_alignment` (arms,); or {}.
+    """Measures of a finished log: name -> (arms, rows), and means of alignments (arms,); or {}.
 
-    The mean is over the rows that were written, 0 if none was.
+    Means are over the rows that were written, 0 if none was.
     """
     if not log:
         return {}
     arms, written = log["trait_loss"].shape[1], log["step"] >= 0
     rows = {name: jnp.swapaxes(x, 0, 1) for name, x in log.items() if name != "step"}
     steps = {"step": jnp.broadcast_to(log["step"], (arms, len(log["step"])))}
-    mean = ratio(jnp.sum(rows["alignment"], axis=1, where=written[None]), jnp.sum(written))
-    return {"mean_alignment": mean} | rows | steps
+
+    def mean(x):
+        return ratio(jnp.sum(x, axis=1, where=written[None]), jnp.sum(written))
+
+    means = {f"mean_{name}": mean(rows[name]) for name in ("alignment", "alignment_update")}
+    return means | rows | steps
