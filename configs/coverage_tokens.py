@@ -36,5 +36,5 @@ config = Config(
         Arm(name="fresh block_1", start="fresh", layers=("block_1",)),
     ),
 )
-repeats = 4
+repeats = 3
 sweep = ("model.d_model=32,64", "world.jitter=0,2", "sampling.temperature=0.7,1.2")
