@@ -1,7 +1,24 @@
-"""What a student learns from noise with its Jacobian frozen at the start, against what it learns
-really: the wider the model, the more of the change the start explains.
+"""Lazy training explains little of what a narrow student learns from noise and most of what a wide
+one does: with its Jacobian frozen at the start it learns less, the more so the narrower it is.
 
-    python train.py lazy
+    python train.py lazy                  5 repeats, 5 minutes on one CPU core, others busy
+
+Test accuracy on digits, mean ± half-width of the 95 % interval over 5 repeats (seed 0, one at a
+time on a CPU, jax 0.10.2). "linear" is trained with the Jacobian of its start, on the same batches;
+"explained" is the share of the shared student's squared change of class logits that this Jacobian
+gives for the displacement at which training arrived:
+
+    model.layers  shared        linear        fresh         fresh linear  explained
+    mlp-16-16     0.326 ±0.158  0.168 ±0.127  0.088 ±0.046  0.097 ±0.036  0.38 ±0.12
+    mlp-32-32     0.469 ±0.108  0.222 ±0.047  0.124 ±0.059  0.093 ±0.021  0.42 ±0.06
+    mlp-64-64     0.569 ±0.146  0.229 ±0.091  0.121 ±0.065  0.123 ±0.018  0.48 ±0.11
+    mlp-128-128   0.546 ±0.173  0.279 ±0.080  0.106 ±0.079  0.113 ±0.069  0.67 ±0.05
+    mlp-256-256   0.419 ±0.162  0.279 ±0.180  0.119 ±0.061  0.119 ±0.073  0.78 ±0.08
+    mlp-512-512   0.322 ±0.111  0.273 ±0.109  0.113 ±0.072  0.091 ±0.064  0.49 ±0.16
+
+The width at which transfer is best (64 to 128) is one at which half of it is beyond the linear
+model; where both agree, at 512, there is less of it. Adam at a fixed rate moves wide networks
+further, hence the fall of the last column at 512.
 """
 
 from minisub import Carrier, Data, Duration, ImageArm, ImageConfig, ImageModel, Watch
