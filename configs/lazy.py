@@ -18,7 +18,7 @@ gives for the displacement at which training arrived:
 
 The width at which transfer is best (64 to 128) is one at which half of it is beyond the linear
 model; where both agree, at 512, there is less of it. Adam at a fixed rate moves wide networks
-further, hence the fall of the last column at 512.
+further, which may be why the last column falls at 512.
 """
 
 from minisub import Carrier, Data, Duration, ImageArm, ImageConfig, ImageModel, Watch

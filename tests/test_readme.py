@@ -1,8 +1,10 @@
 """What the README tells a reader to type works as it stands."""
 
+import itertools
 import re
 from pathlib import Path
 
+import jax
 import pytest
 
 from minisub import arguments, cli, config, experiment
@@ -26,6 +28,19 @@ def test_the_python_example_compiles_and_names_what_exists():
     exec(text.split("record =")[0], names)  # the rest trains a full-sized repeat
     experiment.check(names["config"])
     compile(text, "README", "exec")
+
+
+def test_the_example_of_theory_runs_and_shows_what_it_says(capsys):
+    [text] = [text for kind, text in BLOCKS if "theory.coverage" in text]
+    with jax.numpy_rank_promotion("allow"):  # as a reader has it
+        exec(text, {})
+    said = capsys.readouterr().out.splitlines()
+    products = [[float(x) for x in said[i].strip("[]").split()] for i in (2, 5)]
+    shared, foreign = ([a / b for a, b in itertools.pairwise(p)] for p in products)
+    assert shared == pytest.approx([10, 10], rel=0.02)
+    assert foreign == pytest.approx([1, 1], rel=0.02)
+    after, without = map(float, said[6].split())
+    assert after < without
 
 
 @pytest.mark.parametrize(
