@@ -24,7 +24,7 @@ class Student(NamedTuple):
     start: Any
     """Its own first parameters."""
     origin: Any
-    """The first parameters of the teacher it imitates."""
+    """The first parameters of the teacher it imitates, or, if it imitates none, would imitate."""
     teacher: Any
     """The last ones."""
     removed: str = "nothing"
