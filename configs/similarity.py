@@ -1,7 +1,25 @@
-"""A student that has learned from noise has hardly better features than an untrained model: what
-has changed is how they line up with the class head that was never trained.
+"""A student that has learned from noise has little better features than an untrained model: what
+has changed is how they line up with the class head, which was never trained.
 
-    python train.py similarity
+    python train.py similarity            10 repeats, 6 minutes on one CPU core, others busy
+
+Mean ± half-width of the 95 % interval over 10 repeats (seed 0, one at a time on a CPU, jax 0.10.2).
+"probe" is the accuracy of a linear read-out of the last hidden layer, trained on 10,000 labels; CKA
+is that of the last hidden layer with the teacher's, unbiased, and within what the class heads read;
+"weights" is the cosine of fc1 with the teacher's; "differs" the share of other answers:
+
+    arm          accuracy      probe         CKA           CKA, class    weights       differs
+    untrained    0.105 ±0.017  0.819 ±0.003
+    teacher      0.945 ±0.001  0.925 ±0.002
+    shared       0.497 ±0.037  0.875 ±0.003  0.896 ±0.015  0.837 ±0.020  0.976 ±0.001  0.494 ±0.039
+    shared/all   0.913 ±0.008  0.907 ±0.001  0.991 ±0.002  0.990 ±0.001  0.990 ±0.001  0.050 ±0.009
+    foreign      0.103 ±0.018  0.825 ±0.003  0.691 ±0.033  0.403 ±0.050  0.002 ±0.002  0.896 ±0.017
+    fresh        0.111 ±0.017  0.824 ±0.004  0.698 ±0.029  0.412 ±0.063  0.002 ±0.002  0.889 ±0.016
+    rotated .25  0.267 ±0.046  0.853 ±0.003  0.818 ±0.016  0.616 ±0.016  0.910 ±0.001  0.730 ±0.047
+    rotated .5   0.125 ±0.027  0.833 ±0.004  0.726 ±0.025  0.430 ±0.069  0.698 ±0.001  0.875 ±0.028
+
+Published: probe .874 -> .909 while the read-out goes .106 -> .391. Here .819 -> .875 and .105 ->
+.497. Whole CKA stays high without any transfer (.69); within the class head's reading it does not.
 """
 
 from minisub import ImageArm, ImageConfig, Watch
