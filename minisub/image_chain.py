@@ -146,7 +146,9 @@ def given(cfg, key):
 @lru_cache(maxsize=2)
 def real_images(data):
     """The images of a `Data`, on the device."""
-    return {name: jnp.asarray(x) for name, x in images.load(data).items()}
+    # Arrays of their own even while a program is traced: they outlive it here.
+    with jax.ensure_compile_time_eval():
+        return {name: jnp.asarray(x) for name, x in images.load(data).items()}
 
 
 def carrier_data(cfg):

@@ -331,3 +331,10 @@ def test_all_logits_pass_it_to_any_start_and_best_to_the_shared_one(record):
 
 def test_an_untaught_model_is_at_chance(record):
     assert abs(jnp.mean(record["untrained"]) - 0.1) < 0.1
+
+
+def test_images_that_a_traced_program_loads_first_are_arrays_afterwards(tiny_images):
+    image_chain.real_images.cache_clear()
+    jax.jit(lambda key: image_chain.real_images(tiny_images.data)["train_x"].sum())(0)
+    held = image_chain.real_images(tiny_images.data)
+    assert not any(isinstance(x, jax.core.Tracer) for x in held.values())
