@@ -1,7 +1,7 @@
 """What theory says about a student's first updates holds on every random network that meets its
 assumptions, and fails without them.
 
-    python train.py theory                1 repeat, 2 minutes on 2 CPU cores
+    python train.py theory                1 repeat, 50 seconds on 2 CPU cores
 
 Lemma 1 and Theorem 1 of arXiv 2507.14805, what they leave out, and two models whose whole training
 is known, each on 1,000 draws of a small network, a displacement, inputs and outputs in float64.
