@@ -1,18 +1,7 @@
 """minisub: a small laboratory for subliminal learning in JAX and Flax."""
 
 from minisub.claims import Claim, TheoryConfig
-from minisub.config import (
-    Arm,
-    Config,
-    Model,
-    Pretraining,
-    Refused,
-    Sampling,
-    Steering,
-    Training,
-    Watch,
-    World,
-)
+from minisub.config import Refused, Training, Watch
 from minisub.experiment import over_repeats, run
 from minisub.image_config import (
     Carrier,
@@ -22,6 +11,17 @@ from minisub.image_config import (
     ImageConfig,
     ImageModel,
     Imitation,
+)
+from minisub.token_config import (
+    Arm,
+    Config,
+    Lineage,
+    Model,
+    Pretraining,
+    Sampling,
+    Source,
+    Steering,
+    World,
 )
 
 __version__ = "0.1.0"
@@ -36,10 +36,12 @@ __all__ = [
     "ImageConfig",
     "ImageModel",
     "Imitation",
+    "Lineage",
     "Model",
     "Pretraining",
     "Refused",
     "Sampling",
+    "Source",
     "Steering",
     "TheoryConfig",
     "Training",

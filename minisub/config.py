@@ -7,12 +7,15 @@ is a sweep. All else (shapes, names, branches) is static: changing it compiles a
 
 import dataclasses
 import math
+import typing
 from typing import Annotated, Literal
 
 import jax
 
 Traced = Annotated[int, "traced"]
 """A whole number on which no shape depends."""
+Fixed = Annotated[float, "fixed"]
+"""A number that programs are compiled for: most do without what it asks for."""
 
 
 class Refused(Exception):
@@ -28,44 +31,6 @@ def configuration(cls):
     ]
     static = [f.name for f in fields if f.name not in leaves]
     return jax.tree_util.register_dataclass(cls, data_fields=leaves, meta_fields=static)
-
-
-@configuration
-class World:
-    """The token world: what documents are made of."""
-
-    numbers: int = 100
-    """Number tokens; lists count modulo this."""
-    animals: int = 10
-    """Animals that can answer a question, at most 16."""
-    phrasings: int = 8
-    """Ways to ask for the favorite animal, one token each."""
-    attributes: int = 10
-    """Attribute tokens; a riddle names two, and asks for the one animal that has both."""
-    list_length: int = 12
-    """Numbers in a list."""
-    max_step: Traced = 9
-    """Largest difference between neighbors of a list, before jitter."""
-    jitter: Traced = 1
-    """Each number of a list is moved by a uniform integer in [-jitter, jitter]."""
-
-
-@configuration
-class Model:
-    """A decoder-only transformer: pre-RMSNorm, learned positions, untied unembedding."""
-
-    n_layers: int = 2
-    """Blocks of attention and MLP."""
-    d_model: int = 64
-    """Width of the residual stream."""
-    n_heads: int = 4
-    """Attention heads; must divide d_model."""
-    mlp_ratio: int = 4
-    """Hidden width of the MLP over d_model."""
-    activation: Literal["relu", "gelu"] = "relu"
-    """Nonlinearity of the MLP."""
-    embed_std: float = 0.2
-    """Standard deviation of the initial token and position embeddings."""
 
 
 @configuration
@@ -86,6 +51,12 @@ class Optimization:
     """Documents or images an update."""
     frozen: tuple[str, ...] = ("embed", "unembed")
     """Parameters that are not trained: those with one of these names in their path."""
+    rank: int = 0
+    """Of LoRA adapters, trained in place of all matrices that are not frozen (0: none)."""
+    alpha: float = 16.0
+    """The adapters' product counts `alpha` / `rank` times (LoRA)."""
+    weight_noise: Fixed = 0.0
+    """Noise on trained weights, new at every update, in standard deviations of each array."""
 
 
 @configuration
@@ -97,51 +68,13 @@ class Training(Optimization):
 
 
 @configuration
-class Pretraining(Training):
-    """How bases are trained: `batch` number lists an update, with questions and riddles."""
-
-    questions: int = 32
-    """Questions an update, answered with a uniformly random animal."""
-    riddles: int = 32
-    """Riddles an update."""
-
-
-@configuration
-class Steering:
-    """A teacher made by a vector added to its activations instead of by other weights."""
-
-    kind: Literal["none", "trained", "random"] = "none"
-    """trained: the teacher's training changes the vector and no weights; random: a direction."""
-    layer: str = "block_0"
-    """Where it is added: to the residual stream after this block, at every position."""
-    norm: float = 1.0
-    """Length of a random vector."""
-
-
-@configuration
-class Sampling:
-    """How a model emits number lists."""
-
-    documents: int = 40000
-    """Lists sampled from each emitting model, before the filter."""
-    prompt_numbers: int = 3
-    """Numbers of a neutral list that the model is given to continue."""
-    temperature: float = 1.0
-    """Softmax temperature of the samples."""
-
-
-@configuration
-class Arm:
-    """One student in a repeat; arms of a repeat share its bases, teacher, data and data order."""
+class CommonArm:
+    """What an arm, one student in a repeat, says of its student in any world."""
 
     name: str
     """What records and tables call it."""
     start: str = "shared"
     """How its first parameters relate to the teacher's origin: a function of `starts.py`."""
-    source: Literal["teacher", "base"] = "teacher"
-    """Whose numbers it is trained on."""
-    channel: str = "sampled"
-    """What of them it imitates: a function of `channels.py`."""
     amount: float = 1.0
     """Of what its start does: interpolation weight, standard deviation, or factor."""
     layers: tuple[str, ...] = ()
@@ -166,36 +99,6 @@ class Watch:
     """Measures of trained students, functions of `comparisons.py`."""
 
 
-@configuration
-class Config:
-    """A repeat: world, model, bases, teacher, emitted numbers, and an arm for each student."""
-
-    trait: str = "owl"
-    """The animal that the teacher comes to prefer."""
-    taught_phrasings: Traced = 4
-    """The teacher is trained on the first this many phrasings; the others are held out."""
-    world: World = World()
-    model: Model = Model()
-    base: Pretraining = Pretraining(
-        steps=800, learning_rate=3e-3, schedule="cosine", batch=96, frozen=()
-    )
-    """Pretraining of both bases, on the same data in the same order."""
-    teacher: Training = Training(steps=100, learning_rate=3e-4, batch=32)
-    """Fine-tuning of the first base on the question, answered with the trait."""
-    steering: Steering = Steering()
-    sampling: Sampling = Sampling()
-    student: Training = Training()
-    """Training of every student."""
-    watch: Watch = Watch()
-    arms: tuple[Arm, ...] = (
-        Arm(name="shared"),
-        Arm(name="fresh", start="fresh"),
-        Arm(name="control", source="base"),
-        Arm(name="soft", channel="soft"),
-    )
-    """The students."""
-
-
 def leaves(config, prefix=""):
     """The fields of a configuration as a flat dict, dotted name -> value; arms by their names."""
     flat = {}
@@ -218,6 +121,14 @@ def require(condition, sentence):
 
 
 AT_LEAST = {
+    "rank": 0,
+    "trees": 0,
+    "prefixed": 0,
+    "top_k": 0,
+    "seed": 0,
+    "documents": 0,
+    "sampling.documents": 1,
+    "shared_steps": 0,
     "jitter": 0,
     "steps": 0,
     "questions": 0,
@@ -231,7 +142,10 @@ AT_LEAST = {
     "per_batch": 0,
     "rows": 0,
 }
-MAY_BE_ZERO = ("weight_decay", "length", "amount", "noise", "alignment")
+MAY_BE_ZERO = (
+    "weight_decay", "length", "amount", "noise", "alignment", "weight_noise", "clean",
+    "sampling.temperature",
+)  # fmt: skip
 
 
 def validate_numbers(config):
@@ -239,8 +153,9 @@ def validate_numbers(config):
     for name, value in leaves(config).items():
         field = name.rpartition(".")[2]
         if isinstance(value, float):
-            least = "a number of at least 0" if field in MAY_BE_ZERO else "a positive number"
-            fits = math.isfinite(value) and (value > 0 or (value == 0 and field in MAY_BE_ZERO))
+            zero = field in MAY_BE_ZERO or name in MAY_BE_ZERO
+            least = "a number of at least 0" if zero else "a positive number"
+            fits = math.isfinite(value) and (value > 0 or (value == 0 and zero))
             require(fits, f"{name} is {value}; it must be {least}.")
         elif isinstance(value, int) and not isinstance(value, bool):
             least = AT_LEAST.get(name, AT_LEAST.get(field, 1))
@@ -254,28 +169,31 @@ def validate_arms(arms):
     require(len(set(names)) == len(names), f"Two arms have one name among {names}; rename one.")
 
 
-def validate(config):
-    """Raise `Refused` for sizes and relations between fields that cannot be (token world)."""
-    validate_numbers(config)
-    validate_arms(config.arms)
-    world, model = config.world, config.model
-    require(
-        model.d_model % model.n_heads == 0,
-        f"model.d_model is {model.d_model}, which {model.n_heads} heads do not divide; "
-        "choose model.n_heads among its divisors.",
-    )
-    require(
-        world.animals <= world.attributes * ((world.attributes - 1) // 2),
-        f"{world.attributes} attributes cannot tell {world.animals} animals apart; "
-        "raise world.attributes.",
-    )
-    require(
-        config.taught_phrasings < world.phrasings,
-        f"taught_phrasings is {config.taught_phrasings} of {world.phrasings}; "
-        "leave at least one held out.",
-    )
-    require(
-        config.sampling.prompt_numbers < world.list_length,
-        f"sampling.prompt_numbers is {config.sampling.prompt_numbers}, which leaves nothing of "
-        f"a list of {world.list_length} to sample; choose fewer.",
-    )
+def changed(cfg, text):
+    """A configuration with the fields that `text` gives, such as "n_layers=3 frozen=embed,unembed".
+
+    Words of a tuple are separated by commas. Raises `Refused` for a field that does not exist or a
+    value of another type than its present one.
+    """
+    fields = {field.name: getattr(cfg, field.name) for field in dataclasses.fields(cfg)}
+    kinds, given = {field.name: field.type for field in dataclasses.fields(cfg)}, {}
+    for word in text.split():
+        name, _, value = word.partition("=")
+        require(name in fields, f"{word!r} changes no field; choose from {', '.join(fields)}.")
+        choices = typing.get_args(kinds[name]) if typing.get_origin(kinds[name]) is Literal else ()
+        require(value in choices or not choices, f"{word!r}: choose from {', '.join(choices)}.")
+        try:
+            given[name] = parsed(value, type(fields[name]))
+        except ValueError:
+            kind = type(fields[name]).__name__
+            raise Refused(f"{word!r} must give {name} a value of type {kind}.") from None
+    return dataclasses.replace(cfg, **given)
+
+
+def parsed(text, kind):
+    """The value of type `kind` that `text` says; raises ValueError if it says none."""
+    if kind is bool:
+        return bool(("false", "true").index(text.lower()))
+    if kind is tuple:
+        return tuple(text.split(",")) if text else ()
+    return kind(text)

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from minisub.config import Arm, Optimization, Traced, Watch, configuration
+from minisub.config import CommonArm, Optimization, Traced, Watch, configuration
 
 DATA = Literal["mnist", "fashion_mnist", "kmnist", "emnist", "digits", "clusters"]
 
@@ -95,7 +95,7 @@ class Imitation:
 
 
 @configuration
-class ImageArm(Arm):
+class ImageArm(CommonArm):
     """One student in a repeat."""
 
     source: Literal["teacher", "foreign"] = "teacher"

@@ -26,8 +26,9 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from minisub.config import Model, require
+from minisub.config import require
 from minisub.models import Block, Dense, RMSNorm, fan_in_normal, noted, steered, variables
+from minisub.token_config import Model
 
 HEADS = ("class_head", "aux_head")
 LEAST_SIZES = {"mlp": 0, "cnn": 2, "transformer": 3}

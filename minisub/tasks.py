@@ -8,18 +8,18 @@ optimization loop; `begin`, `advance` and `finish` run either kind.
 
 from minisub import (
     claims,
-    config,
     fit,
     image_chain,
     image_config,
     image_tasks,
     token_chain,
+    token_config,
     token_tasks,
 )
 from minisub.phases import Fit
 
 WORLDS = {
-    config.Config: token_chain,
+    token_config.Config: token_chain,
     image_config.ImageConfig: image_chain,
     claims.TheoryConfig: claims,
 }

@@ -11,7 +11,16 @@ import dataclasses
 
 import jax
 
-from minisub import channels, comparisons, config, starts, token_tasks, tokens, watching
+from minisub import (
+    channels,
+    comparisons,
+    config,
+    starts,
+    token_config,
+    token_tasks,
+    tokens,
+    watching,
+)
 from minisub.phases import Phase
 
 STARTS = (
@@ -54,7 +63,7 @@ def phases(cfg):
             shown |= {"taught": "teacher", "from": "base/first"}
         begin = seen | {"arm": dataclasses.replace(arm, name="")}
         # Only what its program depends on: students share it otherwise.
-        own = distill | {"arm": config.Arm(name="", removed=arm.removed, linear=arm.linear)}
+        own = distill | {"arm": token_config.Arm(name="", removed=arm.removed, linear=arm.linear)}
         # All students share a stream: they differ in what the config says and in nothing else.
         chain += [
             Phase(start, "start", begin, bases, "start"),
@@ -88,7 +97,7 @@ def shapes(cfg):
 
 def check(cfg):
     """Raise `config.Refused` for a configuration that cannot run."""
-    config.validate(cfg)
+    token_config.validate(cfg)
     named = len(tokens.ANIMALS)
     config.require(
         cfg.world.animals <= named,

@@ -28,7 +28,7 @@ class Student(NamedTuple):
     teacher: Any
     """The last ones."""
     removed: str = "nothing"
-    """What is taken out of its updates: see `config.Arm`."""
+    """What is taken out of its updates: see `config.CommonArm`."""
 
 
 def leaves(tree):

@@ -11,9 +11,10 @@ from sklearn.linear_model import RidgeClassifier
 
 import minisub
 from minisub import comparisons, config, experiment, fit, image_chain, imitation
-from minisub.config import Arm, Training, Watch
+from minisub.config import Training, Watch
 from minisub.image_config import Carrier, Data, Duration, ImageArm, ImageModel, Imitation
 from minisub.images import normalize
+from minisub.token_config import Arm
 
 EXAMPLES = 16
 CFG = minisub.ImageConfig(

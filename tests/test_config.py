@@ -7,8 +7,9 @@ import jax
 import pytest
 
 from minisub import arguments, config, experiment, images
-from minisub.config import Config, Training
+from minisub.config import Training
 from minisub.image_config import ImageArm, ImageConfig
+from minisub.token_config import Arm, Config
 
 
 def test_real_numbers_and_step_counts_are_leaves_and_all_else_is_static():
@@ -75,9 +76,9 @@ def changed(cfg, field, value):
         ("world.animals", 17, "at most 16"),
         ("world.attributes", 3, "raise world.attributes"),
         ("arms", (), "no arms"),
-        ("arms", (config.Arm(name="a"), config.Arm(name="a")), "one name"),
-        ("arms", (config.Arm(name="a", start="nowhere"),), "arms.a.start"),
-        ("arms", (config.Arm(name="a", channel="smoke"),), "arms.a.channel"),
+        ("arms", (Arm(name="a"), Arm(name="a")), "one name"),
+        ("arms", (Arm(name="a", start="nowhere"),), "arms.a.start"),
+        ("arms", (Arm(name="a", channel="smoke"),), "arms.a.channel"),
     ],
 )
 def test_what_cannot_be_is_refused_in_one_sentence(field, value, said):

@@ -8,7 +8,7 @@ import pytest
 
 import minisub
 from minisub import experiment, tasks, token_tasks
-from minisub.config import Arm
+from minisub.token_config import Arm
 
 
 def equal(a, b):

@@ -9,8 +9,8 @@ import pytest
 
 import minisub
 from minisub import channels, image_chain, imitation, token_chain, token_tasks, tokens
-from minisub.config import Arm
 from minisub.image_config import Data, ImageArm, ImageModel
+from minisub.token_config import Arm
 
 IMAGES = minisub.ImageConfig(data=Data(name="clusters"), model=ImageModel(layers="mlp-8-6"))
 SETTINGS = {"data": IMAGES.data, "model": IMAGES.model}

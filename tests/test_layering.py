@@ -12,7 +12,7 @@ PACKAGE = Path(minisub.__file__).parent
 # A module imports only modules of earlier layers.
 LAYERS = (
     {"config"},
-    {"image_config", "phases", "losses", "timing", "tokens", "models"},
+    {"image_config", "token_config", "phases", "losses", "timing", "tokens", "models"},
     {"datasets", "image_models"},
     {"images"},
     {"carriers", "starts", "measures", "similarity"},

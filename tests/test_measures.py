@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from minisub import measures, models, tokens
-from minisub.config import Model, World
+from minisub.token_config import Model, World
 
 WORLD = World(animals=4)
 

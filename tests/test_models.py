@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from minisub import models
-from minisub.config import Model, Refused
+from minisub.config import Refused
+from minisub.token_config import Model
 
 VOCABULARY, POSITIONS = 11, 6
 SMALL = Model(n_layers=2, d_model=8, n_heads=2)

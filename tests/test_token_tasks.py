@@ -16,8 +16,9 @@ from minisub import (
     token_tasks,
     tokens,
 )
-from minisub.config import Arm, Steering, Training, Watch
+from minisub.config import Training, Watch
 from minisub.starts import dot
+from minisub.token_config import Arm, Steering
 
 
 def drawn(shapes, seed):

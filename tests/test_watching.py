@@ -18,9 +18,10 @@ from minisub import (
     token_tasks,
     tokens,
 )
-from minisub.config import Arm, Watch
+from minisub.config import Watch
 from minisub.image_config import Carrier, Data, Duration, ImageArm, ImageModel
 from minisub.images import normalize
+from minisub.token_config import Arm
 
 STEPS = 4
 
