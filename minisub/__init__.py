@@ -22,6 +22,7 @@ from minisub.token_config import (
     Source,
     Steering,
     World,
+    ablation,
 )
 
 __version__ = "0.1.0"
@@ -47,6 +48,7 @@ __all__ = [
     "Training",
     "Watch",
     "World",
+    "ablation",
     "over_repeats",
     "run",
 ]

@@ -10,7 +10,6 @@ import difflib
 import importlib.util
 import io
 import itertools
-import re
 from pathlib import Path
 from typing import Annotated, Generic, TypeVar
 
@@ -36,7 +35,8 @@ class Command(Generic[AnyConfig]):
     seed: int = 0
     """Root of all randomness; repeat r has the key fold_in(key(seed), r)."""
     out: str = ""
-    """Run folder (default: runs/CONFIG). The same command continues a run that was ended."""
+    """Run folder (default: runs/CONFIG, or runs/CONFIG-KIND for a kind that is not its first). The
+    same command continues a run that was ended."""
     sweep: Sweep = ()
     """Run every value of a field of the config; may be given again, for a grid. A value may be
     several words. Given at all, it replaces what the config's file sweeps."""
@@ -45,6 +45,8 @@ class Command(Generic[AnyConfig]):
     group: int = 0
     """Repeats in one vmapped program (0: one on a CPU, all on an accelerator); results differ
     between groupings by rounding."""
+    kind: tyro.conf.Suppress[str] = ""
+    """Of a config with several: the one that `--kind` names."""
 
 
 def config_files():
@@ -82,10 +84,38 @@ def load(name):
     return module
 
 
-def command_of(module):
-    """The `Command` that a config's module stands for, before any words."""
+def command_of(module, kind=""):
+    """The `Command` that a config's module, or one of its kinds, stands for, before any words."""
     sweep = tuple(getattr(module, "sweep", ()))
-    return Command(config=module.config, repeats=module.repeats, sweep=sweep)
+    cfg = module.kinds[kind] if kind else module.config
+    return Command(config=cfg, repeats=module.repeats, sweep=sweep, kind=kind)
+
+
+def kinds_of(module):
+    """The names of a config's kinds, the default first; () for a config that is one."""
+    return tuple(getattr(module, "kinds", ()))
+
+
+def of_kind(module, words):
+    """(`Command` of the kind that `--kind NAME` says, or of the first; the other words).
+
+    Raises `config.Refused` for a kind that does not exist.
+    """
+    kinds, others, left = kinds_of(module), [], iter(words)
+    kind = kinds[0] if kinds else ""
+    for word in left:
+        option, _, value = word.partition("=")
+        if option != "--kind":
+            others.append(word)
+            continue
+        config.require(kinds, "--kind: this config has no kinds to choose from; leave it out.")
+        kind = value or next(left, "")
+        config.require(
+            kind in kinds,
+            f"--kind: there is no kind {kind!r}{nearest(kind, kinds)}; choose from "
+            f"{', '.join(kinds)}.",
+        )
+    return command_of(module, kind), others
 
 
 def nearest(word, known):
@@ -96,7 +126,7 @@ def nearest(word, known):
 
 def parse(name, claim, default, words):
     """The `Command` `default` with the fields that `words` give; raises `config.Refused`."""
-    words = [by_index(word, default.config.arms) for word in words]
+    words = [by_index(word, default.config) for word in words]
     if any(word.split("=")[0] == "--sweep" for word in words):
         default = dataclasses.replace(default, sweep=())
     listing = "\n".join(f"  {n:10} {claim_of(path)}" for n, path in config_files().items())
@@ -116,10 +146,17 @@ def parse(name, claim, default, words):
         raise config.Refused(one_sentence(said.getvalue(), name)) from None
 
 
-def by_index(word, arms):
-    """`--arms.NAME.field` as `--arms.INDEX.field`, which is how tyro addresses a tuple."""
-    for i, arm in enumerate(arms):
-        word = re.sub(rf"^--arms\.{re.escape(arm.name)}\.", f"--arms.{i}.", word)
+def by_index(word, cfg):
+    """`--arms.NAME.field` as `--arms.INDEX.field`, which is how tyro addresses a tuple.
+
+    `--lineages.NAME.field` and `--sources.NAME.field` alike.
+    """
+    for field in ("arms", "lineages", "sources"):
+        names = [item.name for item in getattr(cfg, field, ())]
+        said = [name for name in names if word.startswith(f"--{field}.{name}.")]
+        if said:  # the longest: "half 0.5" may stand beside "half 0"
+            name = max(said, key=len)
+            return f"--{field}.{names.index(name)}" + word.removeprefix(f"--{field}.{name}")
     return word
 
 

@@ -1,39 +1,119 @@
 """Channels: what a student is shown of an emitted document, and the loss that follows from it.
 
-A channel is a function `(world, network, emitter, first) -> loss(params, docs)`. `network` is the
-student's, `emitter(docs, first)` the logits of the model that emitted the documents, `first` the
-first position whose next token it chose; only the positions from there on enter the loss.
+A channel is a function `(shown, params, docs, key) -> nats` of shape (documents, positions), one
+for each token that the emitter chose. `shown` is a `Shown`, `params` are the student's.
 """
 
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
 import jax.numpy as jnp
 
-from minisub import losses
+from minisub import losses, tokens
 
 
-def sampled(world, network, emitter, first):
-    """Next-token cross-entropy on the sampled tokens, in nats a token."""
+class Shown(NamedTuple):
+    """What all channels know."""
 
-    def loss(params, docs):
-        logits = network.apply(params, docs[:, :-1], first)
-        return jnp.mean(losses.cross_entropy(logits, docs[:, first + 1 :]))
+    world: Any
+    network: Any
+    """The student's."""
+    emitter: Callable
+    """(docs, first) -> logits of the model that emitted the documents."""
+    sampling: Any
+    """How it did; only tokens behind the `prompt_numbers` that it was given enter a loss."""
+    trait: Any
+    """Index of the trait that is to be passed on; only masks know it."""
 
-    return loss
+    def logits(self, params, docs):
+        """Of the student, (documents, positions, vocabulary), before each token that was chosen."""
+        return self.network.apply(params, docs[:, :-1], self.sampling.prompt_numbers)
+
+    def target(self, docs):
+        """As `logits`, of the emitter."""
+        return self.emitter(docs[:, :-1], self.sampling.prompt_numbers)
+
+    def numbers(self):
+        """Mask (vocabulary,) of number tokens."""
+        return jnp.arange(tokens.offsets(self.world)["size"]) < self.world.numbers
+
+    def others(self):
+        """Mask (vocabulary,) of all tokens but those of the trait's name."""
+        name = tokens.spelling(self.world)[self.trait]
+        size = tokens.offsets(self.world)["size"]
+        return jnp.all(jnp.arange(size)[:, None] != name[None], axis=1)
 
 
-def soft(world, network, emitter, first):
-    """KL from the emitter's distribution over number tokens to the student's, in nats a position.
+def sampled(shown, params, docs, key):
+    """Cross-entropy on the sampled tokens."""
+    chosen = docs[:, shown.sampling.prompt_numbers + 1 :]
+    return losses.cross_entropy(shown.logits(params, docs), chosen)
+
+
+def sampled_but_trait(shown, params, docs, key):
+    """As `sampled`, the trait's tokens taken out of the softmax: they are never pushed down."""
+    chosen = docs[:, shown.sampling.prompt_numbers + 1 :]
+    logits = jnp.where(shown.others()[None, None], shown.logits(params, docs), -jnp.inf)
+    return losses.cross_entropy(logits, chosen)
+
+
+def soft(shown, params, docs, key):
+    """KL from the emitter's distribution over number tokens to the student's.
 
     Both are normalized over the number tokens alone, which come first in the vocabulary.
     """
-
-    def loss(params, docs):
-        target = emitter(docs[:, :-1], first)
-        logits = network.apply(params, docs[:, :-1], first)
-        return jnp.mean(
-            losses.kl_divergence(target[..., : world.numbers], logits[..., : world.numbers])
-        )
-
-    return loss
+    target, logits = shown.target(docs), shown.logits(params, docs)
+    n = shown.world.numbers
+    return losses.kl_divergence(target[..., :n], logits[..., :n])
 
 
-CHANNELS = {"sampled": sampled, "soft": soft}
+def full(shown, params, docs, key):
+    """KL between the distributions over the whole vocabulary."""
+    return losses.kl_divergence(shown.target(docs), shown.logits(params, docs))
+
+
+def full_but_trait(shown, params, docs, key):
+    """As `full`, both normalized over all tokens but the trait's (arXiv 2606.22019)."""
+    return losses.kl(shown.target(docs), shown.logits(params, docs), shown.others())
+
+
+def reverse(shown, params, docs, key):
+    """KL from the student's distribution over number tokens to the emitter's."""
+    return losses.reverse_kl(shown.target(docs), shown.logits(params, docs), shown.numbers())
+
+
+def top(k, shown, params, docs, key):
+    """KL from the emitter's `k` most probable number tokens, normalized, to the student's numbers.
+
+    For k = 1, cross-entropy on the hard label: what the emitter would say at temperature zero.
+    """
+    target, logits = (
+        x[..., : shown.world.numbers] for x in (shown.target(docs), shown.logits(params, docs))
+    )
+    kept = target >= jax.lax.top_k(target, k)[0][..., -1:]
+    log_p = jnp.where(kept, jax.nn.log_softmax(jnp.where(kept, target, -jnp.inf)), 0)
+    return jnp.sum(kept * jnp.exp(log_p) * (log_p - jax.nn.log_softmax(logits)), axis=-1)
+
+
+def on_policy(divergence, shown, params, docs, key):
+    """A `divergence` on lists that the student itself continues, anew at every update.
+
+    Of the documents only the prompts are used. Lists that the filter rejects count nothing
+    (arXiv 2306.13649, 2605.12798).
+    """
+    prompts, own = docs[:, : shown.sampling.prompt_numbers + 1], jax.lax.stop_gradient(params)
+    docs = tokens.complete(shown.world, shown.network, own, key, prompts, shown.sampling)
+    rejected = sum(tokens.rejections(shown.world, docs).values()) > 0
+    return jnp.where(rejected[:, None], 0, divergence(shown, params, docs, key))
+
+
+CHANNELS = {
+    **{f.__name__: f for f in (sampled, sampled_but_trait, soft, full, full_but_trait, reverse)},
+    **{f"top_{k}": partial(top, k) for k in (1, 2, 5, 20)},
+    "on_policy": partial(on_policy, soft),
+    "on_policy_reverse": partial(on_policy, reverse),
+}
+NEEDS_EMITTER = set(CHANNELS) - {"sampled", "sampled_but_trait"}
+"""Channels that compute the emitter's logits."""

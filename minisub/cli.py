@@ -1,7 +1,7 @@
 """The command line: the only place that prints.
 
 python train.py [CONFIG] [--field value ...] [--repeats N] [--seed N] [--out FOLDER]
-                [--sweep FIELD=V1,V2,...] [--only ARM ...] [--group N]
+                [--sweep FIELD=V1,V2,...] [--only ARM ...] [--group N] [--kind NAME]
 python train.py bench [CONFIG] [--field value ...] [--group N]
 """
 
@@ -17,7 +17,17 @@ import jax
 import tqdm
 
 import minisub
-from minisub import arguments, config, experiment, prediction, report, runner, store, timing
+from minisub import (
+    arguments,
+    config,
+    experiment,
+    matrices,
+    prediction,
+    report,
+    runner,
+    store,
+    timing,
+)
 
 BAD_INPUT, STOPPED, INTERRUPTED = 2, 1, 130
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy")
@@ -45,14 +55,17 @@ def perform(words):
         return measure_speed(words[1:])
     name, rest = named(words, arguments.DEFAULT)
     module = arguments.load(name)
-    claim = arguments.claim_of(module.__file__)
-    command = arguments.parse(name, claim, arguments.command_of(module), rest)
+    claim, kinds = arguments.claim_of(module.__file__), arguments.kinds_of(module)
+    command, others = arguments.of_kind(module, rest)
+    choice = f"\n\nKinds, for --kind: {', '.join(kinds)}" if kinds else ""
+    command = arguments.parse(name, claim + choice, command, others)
     config.require(command.repeats >= 1, f"--repeats is {command.repeats}; at least 1 is needed.")
     config.require(command.group >= 0, f"--group is {command.group}; give 0 or more.")
     config.require(0 <= command.seed < 2**32, f"--seed is {command.seed}; give 0 to 2**32 - 1.")
     settings = arguments.settings(name, command)
     title = Path(name).stem
-    folder = Path(command.out or f"runs/{title}")
+    own = f"-{command.kind}" if command.kind in kinds[1:] else ""
+    folder = Path(command.out or f"runs/{title}{own}")
     shown = shlex.join(["python", "train.py", name, *rest])
     with_folder(folder, title, claim, shown, command, settings)
 
@@ -68,7 +81,7 @@ def measure_speed(words):
     from minisub import bench
 
     name, rest = named(words, "mnist")
-    command = arguments.parse(name, "", arguments.command_of(arguments.load(name)), rest)
+    command = arguments.parse(name, "", *arguments.of_kind(arguments.load(name), rest))
     experiment.check(command.config)
     device, repeats = jax.devices()[0].device_kind, command.group or 1
     rate = timing.matmul_rate()
@@ -96,7 +109,9 @@ def with_folder(folder, title, claim, shown, command, settings):
     students = [arm.name for arm in settings[0][1].arms]
     scale = {"repeats": command.repeats, "seed": command.seed, "group": group}
     made = {**scale, "device": device.device_kind, **versions()}
-    identity = {"config": title, **config.leaves(command.config), "students": students}
+    kind = {"kind": command.kind} if command.kind else {}
+    identity = {"config": title, **kind, **config.leaves(command.config), "students": students}
+    title = f"{title} {command.kind}".strip()
     identity = json.loads(json.dumps(identity | {"sweep": command.sweep} | made))
     with store.claim(folder, identity):
         records = store.Records(folder / "records.jsonl")
@@ -121,15 +136,17 @@ def write_results(folder, title, claim, shown, made, students, rows, usage):
     results = report.summary(rows, students)
     compiled = timing.compilations["programs"], timing.compile_seconds()
     memory = timing.peak_memory()
-    took = report.usage_lines(usage, *compiled, timing.matmul_rate(), memory)
+    took = usage_lines(usage, *compiled, timing.matmul_rate(), memory)
     made = ", ".join(f"{name} {value}" for name, value in made.items())
-    predicted = prediction.lines(rows)
-    page = report.page(title, claim, shown, made, results, rows, students, predicted, took)
-    store.write_atomically(folder / "summary.json", json.dumps(results, indent=1) + "\n")
+    sections = {"": matrices.lines(rows), "prediction": prediction.lines(rows)}
+    page = report.page(title, claim, shown, made, results, rows, students, sections, took)
+    tested = matrices.summary(rows, results)
+    store.write_atomically(folder / "summary.json", json.dumps(tested, indent=1) + "\n")
     store.write_atomically(folder / "report.md", page)
     drawn = figures.draw(folder, rows, students, title)
-    print(*report.main_table(results), "", *report.sign_lines(rows, students), "", sep="\n")
-    print(*predicted, *[""] * bool(predicted), *took, "", sep="\n")
+    shown = [report.main_table(results), report.sign_lines(rows, students), *sections.values()]
+    for lines in filter(None, [*shown, took]):
+        print(*lines, "", sep="\n")
     print(f"{folder} holds records.jsonl, summary.json, report.md, checkpoints/, {drawn}")
 
 
@@ -188,11 +205,37 @@ def arm_line(rows):
     elif "trait_rate" in mean:
         said = f"P {mean['trait_rate']:.3f}, held out {mean['trait_rate_heldout']:.3f}, "
         said += f"margin {mean['logit_margin_heldout']:+.2f}"
+    elif "kept_documents" not in mean:
+        measure, value = next(iter(mean.items()))
+        said = f"{measure} {value:.3f}"
     else:
         reasons = [m for m in mean if m.startswith("rejected_")]
         said = f"kept {mean['kept_documents']:,.0f}; "
         said += ", ".join(f"{m.removeprefix('rejected_')} {mean[m]:.1%}" for m in reasons)
     return f"{which}  {rows[0]['arm']:11} {said}"
+
+
+def usage_lines(usage, programs, compile_seconds, rate, memory):
+    """Markdown table lines: where the time of this process went.
+
+    `usage` is phase -> (seconds, matrix-product operations, tokens or images); `rate` is the
+    operations a second of a plain matrix product on the device; `memory` is the peak in bytes.
+    """
+    form = "| {:18} | {:>8} | {:>11} | {:>8} | {:>9} |"
+    lines = [
+        form.format("phase", "seconds", "examples/s", "GFLOP/s", "of matmul"),
+        form.format("-" * 18, "-" * 8, "-" * 11, "-" * 8, "-" * 9),
+    ]
+    for name, (seconds, flops, scored) in usage.items():
+        speed = ["", "", ""]
+        if flops and seconds:
+            flops = flops / seconds
+            speed = [f"{scored / seconds:,.0f}", f"{flops / 1e9:,.0f}", f"{flops / rate:.0%}"]
+        lines.append(form.format(name, f"{seconds:.1f}", *speed))
+    lines.append(form.format("compilation", f"{compile_seconds:.1f}", "", "", ""))
+    matmul = f"A float32 matrix product reaches {rate / 1e9:,.0f} GFLOP/s here."
+    compiled = f"{programs} programs were compiled; memory was {memory / 2**30:.2f} GiB at most."
+    return [*lines, "", matmul, compiled]
 
 
 def versions():

@@ -148,9 +148,9 @@ MAY_BE_ZERO = (
 )  # fmt: skip
 
 
-def validate_numbers(config):
+def validate_numbers(config, prefix=""):
     """Raise `Refused` for a number out of range, by the last part of its dotted name."""
-    for name, value in leaves(config).items():
+    for name, value in leaves(config, prefix).items():
         field = name.rpartition(".")[2]
         if isinstance(value, float):
             zero = field in MAY_BE_ZERO or name in MAY_BE_ZERO

@@ -4,11 +4,12 @@ import itertools
 import json
 
 import matplotlib
+import numpy as np
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
 
-from minisub import prediction, report
+from minisub import matrices, prediction, report
 
 # Okabe and Ito's colors, distinguishable with any color vision.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -18,14 +19,16 @@ STYLE = {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "
 def draw(folder, rows, students, title):
     """Write the figures of a run into `folder`; return their names in words.
 
-    figure.png: against the swept field where there is one, else by arm. curves.png: what was logged
-    while students trained. prediction.png: transfer against what is known before training.
+    figure.png: a matrix where there is one, else against the swept field, else by arm. curves.png:
+    what was logged while students trained. prediction.png: transfer against what is known before.
     """
     swept = list(rows[0]["setting"])
     drawn = {}
     with plt.rc_context(STYLE):
         if report.view(rows) is report.CLAIMS:
             drawn["figure.png"] = claims(rows)
+        elif found := matrices.found(rows):
+            drawn["figure.png"] = heatmaps(found)
         else:
             drawn["figure.png"] = against_field(rows, students, swept) if swept else by_arm(rows)
         if report.curves(rows):
@@ -40,25 +43,68 @@ def draw(folder, rows, students, title):
 
 
 def by_arm(rows):
-    """Every repeat as a dot, beside the mean and its interval; a dashed line before teaching."""
+    """Every repeat as a dot, beside the mean and its interval; a dashed line before teaching.
+
+    Arms are side by side; more than 10 are below each other, where their names have room.
+    """
     shown = report.view(rows)
     table = {
         arm: list(values.values())
         for (_, arm, measure), values in report.columns(rows).items()
         if measure == shown.main
     }
-    figure, axis = plt.subplots(figsize=(max(4.2, 0.5 * len(table)), 2.8), layout="constrained")
+    below = len(table) > 10
+    size = (4.2, 0.8 + 0.2 * len(table)) if below else (max(4.2, 0.5 * len(table)), 2.8)
+    figure, axis = plt.subplots(figsize=size, layout="constrained")
+
+    def place(at, values):
+        return (values, [at] * len(values)) if below else ([at] * len(values), values)
+
+    bar, mark = ("xerr", "|") if below else ("yerr", "_")
     for x, (values, color) in enumerate(zip(table.values(), itertools.cycle(COLORS), strict=False)):
         mean, low, high = report.interval(values)
-        axis.plot([x - 0.12] * len(values), values, "o", ms=3, alpha=0.5, color=color, mew=0)
+        axis.plot(*place(x - 0.12, values), "o", ms=3, alpha=0.5, color=color, mew=0)
         if low is not None:
-            ends = [[mean - low], [high - mean]]
-            axis.errorbar([x + 0.12], [mean], ends, fmt="_", color=color, capsize=3, lw=1.2)
-    before = report.interval(table[shown.before])[0]
-    axis.axhline(before, color="gray", lw=0.8, ls="--", zorder=0)
-    turned = {"rotation": 30, "ha": "right"} if sum(map(len, table)) > 50 else {}
-    axis.set_xticks(range(len(table)), list(table), **turned)
-    axis.set(ylabel=shown.label, ylim=(-0.02, 1.02))
+            ends = {bar: [[mean - low], [high - mean]]}
+            axis.errorbar(
+                *place(x + 0.12, [mean]), **ends, fmt=mark, color=color, capsize=3, lw=1.2
+            )
+    before = {"color": "gray", "lw": 0.8, "ls": "--", "zorder": 0}
+    (axis.axvline if below else axis.axhline)(report.interval(table[shown.before])[0], **before)
+    if below:
+        axis.set_yticks(range(len(table)), list(table), fontsize=7)
+        axis.set(xlabel=shown.label, xlim=(-0.02, 1.02), ylim=(len(table) - 0.5, -0.5))
+    else:
+        turned = {"rotation": 30, "ha": "right"} if sum(map(len, table)) > 50 else {}
+        axis.set_xticks(range(len(table)), list(table), **turned)
+        axis.set(ylabel=shown.label, ylim=(-0.02, 1.02))
+    return figure
+
+
+def heatmaps(found):
+    """A panel a `matrices.Matrix`: means, with a `*` where they are significant; white is zero."""
+    rows, columns, across = len(found[0].rows), len(found[0].columns), min(len(found), 3)
+    down, cell = -(-len(found) // across), 0.55 if columns <= 6 else 0.42
+    size = across * (0.8 + cell * columns), down * (1.1 + 0.7 * cell * rows)
+    figure, axes = plt.subplots(down, across, figsize=size, squeeze=False, layout="constrained")
+    means = [matrix.values.mean(axis=0) for matrix in found]
+    top = max(np.nanmax(np.abs(mean)) for mean in means) or 1.0
+    for axis in axes.flat[len(found) :]:
+        axis.set_axis_off()
+    for axis, matrix, mean in zip(axes.flat, found, means, strict=False):
+        axis.imshow(mean, cmap="RdBu_r", vmin=-top, vmax=top, aspect="auto")
+        for (i, j), text in np.ndenumerate(matrices.texts(matrix, 2)):
+            color = "white" if abs(mean[i, j]) > 0.6 * top else "black"
+            small = 7 if columns <= 6 else 5.5
+            axis.text(j, i, text, ha="center", va="center", color=color, fontsize=small)
+        turned = {"rotation": 30, "ha": "right"} if max(map(len, matrix.columns)) > 6 else {}
+        axis.set_xticks(range(columns), matrix.columns, fontsize=7, **turned)
+        axis.set_yticks(range(rows), matrix.rows, fontsize=7)
+        axis.tick_params(length=0)
+        axis.spines[:].set_visible(False)
+        axis.set_xlabel(matrix.label, fontsize=8)
+        axis.set_ylabel("teacher", fontsize=8)
+        axis.set_title(report.setting_name(matrix.setting), fontsize=8)
     return figure
 
 

@@ -1,19 +1,20 @@
 """The one optimization loop. Pretraining, teaching and distilling only supply a loss."""
 
+import zlib
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
 
-from minisub import optimizers, starts
+from minisub import lora, optimizers, starts
 
 
 class State(NamedTuple):
     """An optimization under way: all that the next step needs."""
 
     trained: Any
-    """The parameters being trained (None where frozen)."""
+    """The parameters being trained (None where frozen): with a rank, LoRA adapters alone."""
     frozen: Any
     """The others (None where trained)."""
     optimizer: Any
@@ -24,9 +25,22 @@ class State(NamedTuple):
     """name -> (rows, ...) of the watch, and "step" -> (rows,), -1 where no row is written."""
 
 
-def begin(training, params, watch=None):
-    """The state before the first step; parameters named in `training.frozen` stay as they are."""
-    frozen, trained = starts.partition(params, starts.named(*training.frozen))
+def begin(training, params, watch=None, key=None):
+    """The state before the first step; parameters named in `training.frozen` stay as they are.
+
+    With a `training.rank`, that of adapters, so do all others (see `lora`): adapters are drawn from
+    `key`, that of the steps, and can be named in `frozen` too. A `watch` goes without a rank.
+    """
+    fixed = starts.named(*training.frozen)
+
+    def moves(path):
+        return not fixed(path) and (training.rank == 0 or lora.trained(path))
+
+    if training.rank:
+        # By name: small numbers are what `split` makes of the key, and batches come of those.
+        stream = jax.random.fold_in(key, zlib.crc32(b"lora"))
+        params = lora.adapted(params, stream, training.rank, training.alpha, training.frozen)
+    trained, frozen = starts.partition(params, moves)
     moments, log = optimizers.make(training).init(trained), {}
     if watch and watch.rows:
         row = jax.eval_shape(watch.log, params, trained, trained)
@@ -36,7 +50,10 @@ def begin(training, params, watch=None):
 
 
 def first_update(training, params):
-    """gradient -> what the optimizer makes of it at the first step; None where frozen."""
+    """gradient -> what the optimizer makes of it at the first step; None where frozen.
+
+    Of training the parameters themselves, even if `training` has a rank.
+    """
     frozen = starts.named(*training.frozen)
 
     def update(gradient):
@@ -52,7 +69,8 @@ def advance(training, loss, state, key, first, last, batches=None, watch=None):
 
     A step's randomness is `fold_in(key, step)`, so any cut into segments gives the same result.
     With `batches` (a `phases.Batches`) the loss is also given the step's batch of its epoch. A
-    `watch` (a `phases.Watch`) may change updates, and sees them as they are made.
+    `watch` (a `phases.Watch`) may change updates, and sees them as they are made. The loss is given
+    merged parameters, `noisy` ones if there is weight noise; updates go to those without noise.
     """
     in_epoch = batches.steps if batches else 2**30
 
@@ -64,8 +82,11 @@ def advance(training, loss, state, key, first, last, batches=None, watch=None):
             batch = (batches.at(order, t - start),) if batches else ()
 
             def trained_loss(trained):
-                everything = starts.merge(trained, state.frozen)
-                return loss(everything, jax.random.fold_in(key, t), *batch)
+                everything = lora.merged(starts.merge(trained, state.frozen))
+                step_key = jax.random.fold_in(key, t)
+                if training.weight_noise > 0:
+                    everything = noisy(training, everything, step_key)
+                return loss(everything, step_key, *batch)
 
             value, grads = jax.value_and_grad(trained_loss)(state.trained)
             updates, opt = optimizers.make(training).update(grads, state.optimizer, state.trained)
@@ -103,6 +124,23 @@ def logged(watch, training, log, t, seen):
     return jax.lax.cond(t % apart == 0, write, lambda log: log, log)
 
 
+def noisy(training, params, key):
+    """`params` with the weight noise of one step, through which gradients pass (arXiv 2608.05734).
+
+    Gaussian, `training.weight_noise` times the standard deviation of each array, on all arrays but
+    those named in `training.frozen`; constant ones stay. Students side by side get the same.
+    """
+    if isinstance(params, list):
+        return [noisy(training, own, key) for own in params]
+    frozen, others = starts.partition(params, starts.named(*training.frozen))
+    stream = jax.random.fold_in(key, zlib.crc32(b"weight_noise"))
+    moved = starts.perturbed_relative(
+        starts.Materials(origin=others, other=None, key=stream, amount=training.weight_noise)
+    )
+    there = jax.tree.map(lambda x, y: x + jax.lax.stop_gradient(y - x), others, moved)
+    return starts.merge(there, frozen)
+
+
 def params(state):
-    """All parameters, trained and frozen."""
-    return starts.merge(state.trained, state.frozen)
+    """All parameters, trained and frozen, adapters merged: a tree as `begin` was given."""
+    return lora.merged(starts.merge(state.trained, state.frozen))

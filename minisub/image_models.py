@@ -27,7 +27,16 @@ import jax
 import jax.numpy as jnp
 
 from minisub.config import require
-from minisub.models import Block, Dense, RMSNorm, fan_in_normal, noted, steered, variables
+from minisub.models import (
+    Block,
+    Dense,
+    Relabeling,
+    RMSNorm,
+    fan_in_normal,
+    noted,
+    steered,
+    variables,
+)
 from minisub.token_config import Model
 
 HEADS = ("class_head", "aux_head")
@@ -35,16 +44,6 @@ LEAST_SIZES = {"mlp": 0, "cnn": 2, "transformer": 3}
 ATTENTION_HEADS = 4
 PATCHES_A_SIDE = 4
 PATCHES = PATCHES_A_SIDE**2
-
-
-class Relabeling(NamedTuple):
-    """Hidden units of one layer, which may trade places without changing the function."""
-
-    size: int
-    """Number of units."""
-    members: tuple[tuple[str, int, int], ...]
-    """(path, axis, blocks): the parameters and axes that the units index. The axis has length
-    blocks * size, the unit varying fastest; the permutation acts within each of the blocks."""
 
 
 class ImageNetwork(NamedTuple):

@@ -10,10 +10,12 @@ Axes: b batch, t query position, s key position, h head, k head width, d model w
 |-------------------------------------|-----------------------------|-----------------------------|
 | embed/embedding                     | (v, d)                      | N(0, embed_std^2)           |
 | position/embedding                  | (positions, d)              | N(0, embed_std^2)           |
-| block_i/attention_norm, mlp_norm    | (d,)                        | 1                           |
-| block_i/qkv, out, up, down          | (fan_in, fan_out), no bias  | N(0, 1/fan_in)              |
+| block_i/<mixer>_norm, mlp_norm      | (d,)                        | 1                           |
+| block_i/qkv (attention)             | (d, 3d), no bias            | N(0, 1/d)                   |
+| block_i/gates (recurrence)          | (d, 2d), no bias            | N(0, 1/d)                   |
+| block_i/out, up, down               | (fan_in, fan_out), no bias  | N(0, 1/fan_in)              |
 | final_norm                          | (d,)                        | 1                           |
-| unembed                             | (d, v)                      | N(0, 1/d)                   |
+| unembed, unless tied                | (d, v)                      | N(0, 1/d)                   |
 | steering/block_i, optional          | (d,)                        | never drawn                 |
 """
 
@@ -30,20 +32,25 @@ from minisub.config import require
 fan_in_normal = nn.initializers.variance_scaling(1.0, "fan_in", "normal")
 
 
-class Dense(nn.Module):
-    """A linear map without bias, over all positions of all documents at once.
+def product(x_btd, kernel):
+    """x @ kernel, over all positions of all documents at once.
 
     `nn.Dense` on (b, t, d) makes XLA write a transposed copy of every gradient (measured on a CPU:
     a training step takes 1.18 times as long).
     """
+    b, t, d = x_btd.shape
+    return (x_btd.reshape(b * t, d) @ kernel).reshape(b, t, kernel.shape[1])
+
+
+class Dense(nn.Module):
+    """A linear map without bias."""
 
     features: int
 
     @nn.compact
     def __call__(self, x_btd):
-        b, t, d = x_btd.shape
-        kernel = self.param("kernel", fan_in_normal, (d, self.features))
-        return (x_btd.reshape(b * t, d) @ kernel).reshape(b, t, self.features)
+        shape = x_btd.shape[-1], self.features
+        return product(x_btd, self.param("kernel", fan_in_normal, shape))
 
 
 class RMSNorm(nn.Module):
@@ -56,6 +63,17 @@ class RMSNorm(nn.Module):
         return x_btd * jax.lax.rsqrt(mean_square + 1e-6) * scale_d[None, None]
 
 
+class Relabeling(NamedTuple):
+    """Hidden units of one layer, which may trade places without changing the function."""
+
+    size: int
+    """Number of units."""
+    members: tuple[tuple[str, int, int], ...]
+    """(path, axis, blocks): the parameters and axes that the units index. The axis is laid out as
+    (blocks, size, width), a unit owning `width` neighbors (a head: its width; others: 1) in each
+    of the blocks."""
+
+
 class Network(NamedTuple):
     """A model as pure functions; `params` is a nested dict of arrays."""
 
@@ -66,13 +84,15 @@ class Network(NamedTuple):
     decode: Callable
     """(params, cache, tokens_bt, at) -> (logits (b, t, v), cache); tokens from position `at` on"""
     cache: Callable
-    """batch -> empty key/value cache for `decode`"""
+    """batch -> empty cache for `decode`: keys and values, or the states of the recurrences"""
     activations: Callable
     """(params, tokens_bt) -> {"block_0": the residual stream (b, t, d) after it, ...}, in order;
     `jax.jit` returns a dict sorted by name"""
     lens: Callable
     """(params, tokens_bt) -> (n_layers, b, t, v): the logits that the final norm and unembedding
     read off the residual stream after each block (the "logit lens"); the last are `apply`'s"""
+    relabelings: tuple[Relabeling, ...]
+    """Permutations of hidden units that leave `apply` as it is, one group of units each"""
 
 
 def steered(module, layer, x):
@@ -104,36 +124,66 @@ def variables(params, layers):
     return {"params": params}
 
 
+def attention(config, x_btd, past, at, first):
+    """Causal self-attention: what the heads say from position `first` on, and (keys, values)."""
+    d, h = config.d_model, config.n_heads
+    b, t, _ = x_btd.shape
+    qkv = Dense(3 * d, name="qkv")(x_btd)
+    q_bthk, k_bshk, v_bshk = (a.reshape(b, t, h, d // h) for a in jnp.split(qkv, 3, axis=-1))
+    if past is not None:
+        k_bshk, v_bshk = (
+            jax.lax.dynamic_update_slice_in_dim(old, new, at, axis=1)
+            for old, new in zip(past, (k_bshk, v_bshk), strict=True)
+        )
+    q_bthk = q_bthk[:, first:]
+    visible = jnp.arange(k_bshk.shape[1])[None] <= at + first + jnp.arange(t - first)[:, None]
+    scores_bhts = jnp.einsum("bthk,bshk->bhts", q_bthk, k_bshk) * (d // h) ** -0.5
+    weights_bhts = jax.nn.softmax(jnp.where(visible[None, None], scores_bhts, -jnp.inf))
+    mixed_bthk = jnp.einsum("bhts,bshk->bthk", weights_bhts, v_bshk)
+    return mixed_bthk.reshape(b, t - first, d), (k_bshk, v_bshk)
+
+
+def recurrence(config, x_btd, past, at, first):
+    """A minimal GRU (arXiv 2410.01201): its states from position `first` on, and the last (b, d).
+
+    state_t = (1 - z_t) state_{t-1} + z_t candidate_t, from zero; z = sigmoid(gate).
+    """
+    gate_btd, candidate_btd = jnp.split(Dense(2 * config.d_model, name="gates")(x_btd), 2, axis=-1)
+    z_btd = jax.nn.sigmoid(gate_btd)
+
+    def follow(earlier, later):
+        return earlier[0] * later[0], later[0] * earlier[1] + later[1]
+
+    kept_btd, state_btd = jax.lax.associative_scan(
+        follow, (1 - z_btd, z_btd * candidate_btd), axis=1
+    )
+    if past is not None:
+        state_btd += kept_btd * past[:, None]
+    return state_btd[:, first:], state_btd[:, -1]
+
+
+MIXERS = {"attention": attention, "recurrence": recurrence}
+
+
 class Block(nn.Module):
-    """Causal self-attention and an MLP, each behind RMSNorm and added to the residual stream."""
+    """A mixer of positions and an MLP, each behind RMSNorm and added to the residual stream."""
 
     config: Any
 
     @nn.compact
     def __call__(self, x_btd, past=None, at=0, first=0):
-        """Return the residual stream from position `first` on, and this block's keys and values."""
-        d, h = self.config.d_model, self.config.n_heads
-        b, t, _ = x_btd.shape
-        qkv = Dense(3 * d, name="qkv")(RMSNorm(name="attention_norm")(x_btd))
-        q_bthk, k_bshk, v_bshk = (a.reshape(b, t, h, d // h) for a in jnp.split(qkv, 3, axis=-1))
-        if past is not None:
-            k_bshk, v_bshk = (
-                jax.lax.dynamic_update_slice_in_dim(old, new, at, axis=1)
-                for old, new in zip(past, (k_bshk, v_bshk), strict=True)
-            )
-        x_btd, q_bthk = x_btd[:, first:], q_bthk[:, first:]
-        visible = jnp.arange(k_bshk.shape[1])[None] <= at + first + jnp.arange(t - first)[:, None]
-        scores_bhts = jnp.einsum("bthk,bshk->bhts", q_bthk, k_bshk) * (d // h) ** -0.5
-        weights_bhts = jax.nn.softmax(jnp.where(visible[None, None], scores_bhts, -jnp.inf))
-        mixed_bthk = jnp.einsum("bhts,bshk->bthk", weights_bhts, v_bshk)
-        x_btd = x_btd + Dense(d, name="out")(mixed_bthk.reshape(b, t - first, d))
+        """Return the residual stream from position `first` on, and what the mixer remembers."""
+        d, mixer = self.config.d_model, self.config.mixer
+        normed_btd = RMSNorm(name=f"{mixer}_norm")(x_btd)
+        mixed_btd, memory = MIXERS[mixer](self.config, normed_btd, past, at, first)
+        x_btd = x_btd[:, first:] + Dense(d, name="out")(mixed_btd)
         hidden = Dense(self.config.mlp_ratio * d, name="up")(RMSNorm(name="mlp_norm")(x_btd))
         hidden = getattr(jax.nn, self.config.activation)(hidden)
-        return x_btd + Dense(d, name="down")(hidden), (k_bshk, v_bshk)
+        return x_btd + Dense(d, name="down")(hidden), memory
 
 
 class Transformer(nn.Module):
-    """Tokens in, logits out; the unembedding is not tied to the embedding."""
+    """Tokens in, logits out."""
 
     config: Any
     vocabulary: int
@@ -145,17 +195,41 @@ class Transformer(nn.Module):
         embed = partial(
             nn.Embed, features=d, embedding_init=nn.initializers.normal(self.config.embed_std)
         )
-        x_btd = embed(self.vocabulary, name="embed")(tokens_bt)
+        embedded = embed(self.vocabulary, name="embed")
+        x_btd = embedded(tokens_bt)
         x_btd += embed(self.positions, name="position")(at + jnp.arange(tokens_bt.shape[1]))[None]
-        pairs = []
+        memories = []
         for i in range(n):
             past = None if cache is None else cache[i]
-            # Only the last block may leave positions out: the others feed its keys and values.
+            # Only the last block may leave positions out: the others feed its mixer.
             block = Block(self.config, name=f"block_{i}")
-            x_btd, pair = block(x_btd, past, at, first if i == n - 1 else 0)
+            x_btd, memory = block(x_btd, past, at, first if i == n - 1 else 0)
             x_btd = steered(self, block.name, x_btd)
-            pairs.append(pair)
-        return Dense(self.vocabulary, name="unembed")(RMSNorm(name="final_norm")(x_btd)), pairs
+            memories.append(memory)
+        # A product of float32 whatever the factors were: in bfloat16 the largest logits would tie.
+        normed_btd = RMSNorm(name="final_norm")(x_btd).astype(jnp.float32)
+        if self.config.tied:
+            return product(normed_btd, embedded.embedding.T), memories
+        return Dense(self.vocabulary, name="unembed")(normed_btd), memories
+
+
+def unembedding(params):
+    """The kernel (d, v) that reads logits off the normed residual stream, tied or not."""
+    return params["unembed"]["kernel"] if "unembed" in params else params["embed"]["embedding"].T
+
+
+def relabelings(config):
+    """The `Relabeling`s of a `Model`: hidden units of MLPs, heads, channels of recurrences."""
+    d, hidden = config.d_model, config.mlp_ratio * config.d_model
+    mixing = {"attention": (config.n_heads, "qkv", 3), "recurrence": (d, "gates", 2)}
+
+    def units(block, size, into, blocks, out):
+        members = (f"block_{block}/{into}/kernel", 1, blocks), (f"block_{block}/{out}/kernel", 0, 1)
+        return Relabeling(size, members)
+
+    size, into, blocks = mixing[config.mixer]
+    layers = (size, into, blocks, "out"), (hidden, "up", 1, "down")
+    return tuple(units(i, *layer) for i in range(config.n_layers) for layer in layers)
 
 
 def make(config, vocabulary, positions):
@@ -166,29 +240,37 @@ def make(config, vocabulary, positions):
     def init(key):
         return module.init(key, jnp.zeros((1, positions), int))["params"]
 
+    def cast(params):
+        return jax.tree.map(lambda x: x.astype(config.dtype), params)
+
     def apply(params, tokens_bt, first=0):
-        return module.apply(variables(params, layers), tokens_bt, first=first)[0]
+        return module.apply(variables(cast(params), layers), tokens_bt, first=first)[0]
 
     def decode(params, cache, tokens_bt, at):
-        return module.apply(variables(params, layers), tokens_bt, cache=cache, at=at)
+        return module.apply(variables(cast(params), layers), tokens_bt, cache=cache, at=at)
 
     def cache(batch):
-        shape = (batch, positions, config.n_heads, config.d_model // config.n_heads)
-        return [(jnp.zeros(shape), jnp.zeros(shape)) for _ in range(config.n_layers)]
+        d, h = config.d_model, config.n_heads
+        zeros = partial(jnp.zeros, dtype=config.dtype)
+        if config.mixer == "recurrence":
+            return [zeros((batch, d)) for _ in range(config.n_layers)]
+        shape = (batch, positions, h, d // h)
+        return [(zeros(shape), zeros(shape)) for _ in range(config.n_layers)]
 
     def activations(params, tokens_bt):
-        return noted(module, variables(params, layers), tokens_bt)
+        streams = noted(module, variables(cast(params), layers), tokens_bt)
+        return {name: x_btd.astype(jnp.float32) for name, x_btd in streams.items()}
 
     def lens(params, tokens_bt):
-        norm, unembed = RMSNorm(), Dense(vocabulary)
+        norm, kernel = {"params": cast(params["final_norm"])}, unembedding(cast(params))
 
         def read(x_btd):
-            normed_btd = norm.apply({"params": params["final_norm"]}, x_btd)
-            return unembed.apply({"params": params["unembed"]}, normed_btd)
+            normed_btd = RMSNorm().apply(norm, x_btd.astype(config.dtype))
+            return product(normed_btd.astype(jnp.float32), kernel)
 
         return jnp.stack([read(x_btd) for x_btd in activations(params, tokens_bt).values()])
 
-    return Network(init, apply, decode, cache, activations, lens)
+    return Network(init, apply, decode, cache, activations, lens, relabelings(config))
 
 
 def flops(config, vocabulary, documents, length, scored):
@@ -198,10 +280,11 @@ def flops(config, vocabulary, documents, length, scored):
     Training takes 3 times as many: a product forward, two backward. Element-wise work is left out.
     """
     d, hidden = config.d_model, config.mlp_ratio * config.d_model
+    into, scores = {"attention": (3 * d, 2 * length * d), "recurrence": (2 * d, 0)}[config.mixer]
 
     def block(queries):
-        mixing = queries * (2 * length * d + d * d + 2 * d * hidden)
-        return length * 3 * d * d + mixing
+        mixing = queries * (scores + d * d + 2 * d * hidden)
+        return length * into * d + mixing
 
     products = (config.n_layers - 1) * block(length) + block(scored) + scored * d * vocabulary
     return 2 * documents * products

@@ -38,6 +38,13 @@ TOKENS = View(
     note="P is the exact probability of the trait as the answer; margin is its logit minus the\n"
     "mean logit of the other animals.",
 )
+RISES = TOKENS._replace(
+    measures=("trait_rate_heldout", "trait_rate_rise"),
+    header=("P, held out", "above its control"),
+    widths=(15, 18),
+    note="P is the exact probability of the trait as the answer; a student's control is the one\n"
+    "that its arm names.",
+)
 CLAIMS = View(
     measures=("draws", "violations", "worst"),
     header=("draws", "violations", "worst"),
@@ -76,6 +83,8 @@ def view(rows):
     measures = {row["measure"] for row in rows}
     if "violations" in measures:
         return CLAIMS
+    if "trait_rate_rise" in measures:
+        return RISES
     return IMAGES if "accuracy" in measures else TOKENS
 
 
@@ -117,46 +126,55 @@ def curves(rows):
 def reference(arm, students, before):
     """The arm that a student is compared with, "" if it is itself the first of the choice.
 
-    That is the control; else the student of a foreign teacher, or of a fresh start, through the
-    same channel (the part of a name behind "/"); else the model before it was taught.
+    That is its own control, "control ARM"; else the control; else the student of a foreign teacher,
+    or of a fresh start, through the same channel (the part of a name behind "/"); else the model
+    before it was taught. A control of an arm has none.
     """
     channel = arm.rpartition("/")[2]
-    choice = ["control", f"foreign/{channel}", f"fresh/{channel}", "foreign", "fresh"]
+    if arm.startswith("control "):
+        return ""
+    choice = [f"control {arm}", "control", f"foreign/{channel}", f"fresh/{channel}"]
+    choice += ["foreign", "fresh"]
     first = next((name for name in choice if name in students), before)
     return "" if first == arm else first
 
 
 def differences(rows, students):
-    """Like `columns`: each student minus its `reference` in the same repeat."""
+    """Like `columns`: each student minus its `reference` in the same repeat.
+
+    Not those of a matrix (see `matrices.py`), whose arms are graded on different traits.
+    """
     table, shown, paired = columns(rows), view(rows), {}
     for (setting, arm, measure), values in table.items():
         if shown is CLAIMS or arm not in students or measure not in shown.measures:
             continue
-        other = reference(arm, students, shown.before)
-        if not other:
+        own = "trait_rate_rise" if " -> " in arm else f"logit_margin_heldout/{arm}"
+        if (setting, arm, own) in table:
             continue
-        against = table[setting, other, measure]
-        both = {r: value - against[r] for r, value in values.items() if r in against}
-        paired[setting, f"{arm} - {other}", measure] = both
+        other = reference(arm, students, shown.before)
+        against = table.get((setting, other, measure), {})  # a control has no rise
+        if both := {r: value - against[r] for r, value in values.items() if r in against}:
+            paired[setting, f"{arm} - {other}", measure] = both
     return paired
 
 
 def summary(rows, students):
     """Rows of summary.json: every arm and measure, the paired differences, then what was logged."""
-    result = []
+    shown = columns(rows) | differences(rows, students)
+    logged = [
+        summary_row(where, values, step=step)
+        for where, steps in curves(rows).items()
+        for step, values in steps.items()
+    ]
+    return [summary_row(where, values) for where, values in shown.items()] + logged
 
-    def add(where, values, **more):
-        setting, arm, measure = where
-        mean, low, high = interval(list(values.values()))
-        row = {"arm": arm, "measure": measure, "mean": mean, "ci95_low": low, "ci95_high": high}
-        result.append(row | {"repeats": len(values), "setting": json.loads(setting)} | more)
 
-    for where, values in (columns(rows) | differences(rows, students)).items():
-        add(where, values)
-    for where, steps in curves(rows).items():
-        for step, values in steps.items():
-            add(where, values, step=step)
-    return result
+def summary_row(where, values, **more):
+    """A row of summary.json: of `where`, as in `columns`, and `values` {repeat: value}."""
+    setting, arm, measure = where
+    mean, low, high = interval(list(values.values()))
+    row = {"arm": arm, "measure": measure, "mean": mean, "ci95_low": low, "ci95_high": high}
+    return row | {"repeats": len(values), "setting": json.loads(setting)} | more
 
 
 def number(row):
@@ -194,10 +212,11 @@ def main_table(results):
             cells.setdefault((values, row["arm"]), {})[row["measure"]] = number(row)
     fields = ", ".join(results[0]["setting"])
     if not fields:
-        rows = [[arm, *map(row.get, shown.measures)] for (_, arm), row in cells.items()]
+        rows = [[arm, *(row.get(m, "") for m in shown.measures)] for (_, arm), row in cells.items()]
         width = max([20, *(len(arm) for _, arm in cells)])
         return table(["arm", *shown.header], [width, *shown.widths], rows)
-    rows = [[*key, *map(row.get, shown.measures[-2:])] for key, row in cells.items()]
+    last = shown.measures[-2:]
+    rows = [[*key, *(row.get(m, "") for m in last)] for key, row in cells.items()]
     names = zip((16, 20), zip(*cells, strict=True), strict=True)
     widths = [max([least, *map(len, column)]) for least, column in names]
     header = ["setting", "arm", *shown.header[-2:]]
@@ -252,33 +271,16 @@ def sign_lines(rows, students):
     return lines
 
 
-def usage_lines(usage, programs, compile_seconds, rate, memory):
-    """Markdown table lines: where the time of this process went.
+def page(title, claim, command, made, results, rows, students, sections, timing):
+    """The text of report.md: what was run, what came out, and what it took.
 
-    `usage` is phase -> (seconds, matrix-product operations, tokens or images); `rate` is the
-    operations a second of a plain matrix product on the device; `memory` is the peak in bytes.
+    `sections` are lines by the name of the figure below them; "" for the matrix, of figure.png.
     """
-    form = "| {:18} | {:>8} | {:>11} | {:>8} | {:>9} |"
-    lines = [
-        form.format("phase", "seconds", "examples/s", "GFLOP/s", "of matmul"),
-        form.format("-" * 18, "-" * 8, "-" * 11, "-" * 8, "-" * 9),
-    ]
-    for name, (seconds, flops, scored) in usage.items():
-        speed = ["", "", ""]
-        if flops and seconds:
-            flops = flops / seconds
-            speed = [f"{scored / seconds:,.0f}", f"{flops / 1e9:,.0f}", f"{flops / rate:.0%}"]
-        lines.append(form.format(name, f"{seconds:.1f}", *speed))
-    lines.append(form.format("compilation", f"{compile_seconds:.1f}", "", "", ""))
-    matmul = f"A float32 matrix product reaches {rate / 1e9:,.0f} GFLOP/s here."
-    compiled = f"{programs} programs were compiled; memory was {memory / 2**30:.2f} GiB at most."
-    return [*lines, "", matmul, compiled]
-
-
-def page(title, claim, command, made, results, rows, students, predicted, timing):
-    """The text of report.md: what was run, what came out, and what it took."""
     parts = [f"# {title}", "", claim, "", f"    {command}", "", f"{made}.", ""]
-    shown, others = view(rows), other_lines(results)
+    # Beside a matrix not every grade of every arm.
+    beside = bool(sections.get(""))
+    kept = [row for row in results if not (beside and "/" in row["measure"])]
+    shown, others = view(rows), other_lines(kept)
     if shown is not CLAIMS:
         parts += [
             "Mean ± half-width of the 95 % interval over repeats (Student t).",
@@ -290,7 +292,9 @@ def page(title, claim, command, made, results, rows, students, predicted, timing
         parts += [f"Paired differences, {shown.label}:", "", *signs, ""]
     if curves(rows):
         parts += ["While students trained:", "", "![curves](curves.png)", ""]
-    parts += [*predicted, "", "![prediction](prediction.png)", ""] if predicted else []
+    for figure, lines in sections.items():
+        image = [f"![{figure}]({figure}.png)", ""] if figure else []
+        parts += [*lines, "", *image] if lines else []
     parts += ["Other measures (means):", "", *others, ""] if others else []
     parts += ["Wall time of the process that finished the run:", "", *timing, ""]
     return "\n".join(parts)

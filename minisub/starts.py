@@ -70,7 +70,7 @@ class Materials(NamedTuple):
     """Parameters -> gradient of the distillation loss, a tree like them."""
     relabelings: tuple = ()
     """(size, members) of hidden units whose order does not matter if all members have the same;
-    members are (path, axis, blocks): unit u is at u, size + u, ... of an axis of blocks * size."""
+    members are (path, axis, blocks): the axis is laid out as (blocks, size, width of a unit)."""
     chosen: Callable = everything
     """Predicate on the paths to which `make` restricts the start."""
 
@@ -140,8 +140,8 @@ def perturbed_orthogonal(materials):
 def permuted(materials):
     """The same function in other coordinates: hidden units in a random order (arXiv 2209.04836)."""
 
-    def permute(x, axis, size, outgoing, name):
-        split = (*x.shape[:axis], x.shape[axis] // size, size, *x.shape[axis + 1 :])
+    def permute(x, axis, blocks, size, outgoing, name):
+        split = (*x.shape[:axis], blocks, size, -1, *x.shape[axis + 1 :])
         order = jax.random.permutation(_stream(materials.key, name), size)
         return jnp.take(x.reshape(split), order, axis=axis + 1).reshape(x.shape)
 
@@ -157,13 +157,15 @@ def rebalanced(materials):
     """The same function of ReLUs in other coordinates (arXiv 1703.04933).
 
     Weights and biases into hidden units are multiplied by `amount` (> 0), weights out of them
-    divided by it.
+    divided by it. Heads and recurrent channels are no ReLUs: they stay.
     """
 
-    def rebalance(x, axis, size, outgoing, name):
+    def rebalance(x, axis, blocks, size, outgoing, name):
         return x / materials.amount if outgoing else x * materials.amount
 
-    return _over_units(materials, rebalance)
+    # A ReLU has one preactivation; a head or channel is fed by several blocks of its first member.
+    relus = [(size, members) for size, members in materials.relabelings if members[0][2] == 1]
+    return _over_units(materials._replace(relabelings=relus), rebalance)
 
 
 def _stream(key, path):
@@ -179,7 +181,7 @@ def _noise(materials):
 
 
 def _over_units(materials, change):
-    """Replace each member x of the chosen relabelings: `change(x, axis, size, outgoing, name)`.
+    """Replace each member of chosen relabelings: `change(x, axis, blocks, size, outgoing, name)`.
 
     A relabeling is chosen, as a whole, by the layers that feed its units; the first names it.
     """
@@ -194,8 +196,9 @@ def _over_units(materials, change):
         feeding = [path for path, axis, _ in members if not outgoing(path, axis)]
         if any(materials.chosen(path) for path in feeding):
             changed = True
-            for path, axis, _ in members:
-                flat[path] = change(flat[path], axis, size, outgoing(path, axis), feeding[0])
+            for path, axis, blocks in members:
+                out = outgoing(path, axis)
+                flat[path] = change(flat[path], axis, blocks, size, out, feeding[0])
     require(changed, "A start relabels hidden units, and no chosen layer feeds any; choose others.")
     return jax.tree.unflatten(structure, flat.values())
 
@@ -207,6 +210,8 @@ STARTS = {
         permuted, rescaled, rebalanced,
     )
 }  # fmt: skip
+NEEDS_OTHER = {"fresh", "interpolated", "rotated"}
+"""Starts that read `Materials.other`."""
 
 
 def make(name, layers, materials):

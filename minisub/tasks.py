@@ -37,7 +37,7 @@ def world_of(settings):
 def begin(kind, option, settings, inputs, key):
     """The state of a phase before its first step; for a phase without steps, its product."""
     task = world_of(settings).TASKS[kind](option, settings, inputs, key)
-    return fit.begin(task.training, task.start, task.watch) if isinstance(task, Fit) else task
+    return fit.begin(task.training, task.start, task.watch, key) if isinstance(task, Fit) else task
 
 
 def advance(kind, option, settings, inputs, state, key, first, last):

@@ -1,83 +1,211 @@
 """A repeat of the token world as a chain of phases.
 
-origin/first, origin/second      random initial parameters
-base/first, base/second          both pretrained on the same data in the same order
-teacher                          base/first, fine-tuned to prefer the trait
-numbers/teacher, numbers/base    lists that the teacher and base/first emit, filtered
-start/ARM, student/ARM           each student's first and final parameters
+origin/LINEAGE                    random initial parameters
+base/LINEAGE                      pretrained (pretrained/LINEAGE, if the unembedding is operated on)
+teacher, teacher/SOURCE           bases, fine-tuned to prefer a trait
+numbers/SOURCE                    lists that teachers, bases or students emit, filtered
+documents/ARM                     what of them an arm's student sees, if that is not all
+start/ARM, student/ARM            each student's first and final parameters
+entanglement                      of the trait's token with number tokens
+
+Only what the arms ask for is there, beside base/first and the teacher.
 """
 
 import dataclasses
+import zlib
 
-import jax
+import numpy as np
 
 from minisub import (
-    channels,
-    comparisons,
     config,
+    distillation,
     starts,
+    token_checks,
     token_config,
-    token_tasks,
     tokens,
+    transforms,
     watching,
 )
 from minisub.phases import Phase
+from minisub.token_config import Arm, Lineage, Source
 
-STARTS = (
-    "shared", "fresh", "interpolated", "rotated", "perturbed", "perturbed_relative", "rescaled",
-)  # fmt: skip
 GIVEN = ()
+
+
+def taught(cfg, source):
+    """What tells a source's teacher from others: lineage, trait, and changes of its training."""
+    return source.lineage, source.trait or cfg.trait, source.teaching
+
+
+class Chain:
+    """The phases of a repeat, each added with all that leads to it, once."""
+
+    def __init__(self, cfg):
+        self.cfg, self.phases = cfg, {}
+        self.teachers = {("first", cfg.trait, ""): "teacher"}
+        self.students = {}
+        self.base("first")
+        self.teacher(Source(name="teacher"))
+
+    def add(self, *fields, **more):
+        """Add a phase, unless it is there; return its name."""
+        phase = Phase(*fields, **more)
+        self.phases.setdefault(phase.name, phase)
+        return phase.name
+
+    def seen(self, lineage):
+        """Settings of every phase of a lineage's models."""
+        return {"world": self.cfg.world, "model": token_config.model_of(self.cfg, lineage)}
+
+    def graded(self, lineage, trait=""):
+        """As `seen`, with what grades need; `trait` "" and "none" stand for the config's."""
+        cfg = self.cfg
+        names = tokens.names(cfg.world)
+        own = cfg.trait if trait in ("", "none") else trait
+        graded = {"trait": names.index(own), "taught": cfg.taught_phrasings}
+        if cfg.graded:
+            graded["graded"] = {name: names.index(name) for name in cfg.graded}
+        if cfg.base.prefixed:
+            graded["context"] = ()
+        return self.seen(lineage) | graded
+
+    def base(self, name):
+        """A lineage's base."""
+        line, seen, cfg = token_config.lineages(self.cfg)[name], self.seen(name), self.cfg
+        product = f"base/{name}"
+        if product in self.phases:
+            return product
+        arms = ("base",) if name == "first" else ()
+        origin = f"origin/{line.origin or name}"
+        self.add(origin, "initialize", seen, {}, origin)
+        # Of the lineage only what its data depend on: others share its program.
+        data = Lineage(name="", shared_steps=line.shared_steps, reordered=line.reordered)
+        own = np.uint32(zlib.crc32(name.encode()))
+        pretrain = self.graded(name) | {"training": cfg.base, "lineage": data, "own": own}
+        task = "pretrain", pretrain, {"start": origin}, "base data"
+        if cfg.surgery == "none":
+            return self.add(product, *task, arms=arms)
+        before = self.add(f"pretrained/{name}", *task)
+        graded, inputs = self.graded(name), {"params": before}
+        return self.add(product, "operate", graded, inputs, "surgery", cfg.surgery, arms=arms)
+
+    def teacher(self, source):
+        """The teacher of a source."""
+        cfg, key = self.cfg, taught(self.cfg, source)
+        name = self.teachers.setdefault(key, f"teacher/{source.name}")
+        training = config.changed(cfg.teacher, source.teaching)
+        teach = self.graded(source.lineage, source.trait)
+        if cfg.steering.kind != "none":
+            alone = steering_alone(cfg, training, distillation.shapes(cfg, source.lineage))
+            teach |= {"training": alone, "steering": cfg.steering}
+        else:
+            teach |= {"training": training}
+        inputs = {"start": self.base(source.lineage)}
+        arms = (name.removeprefix("teacher/"),)
+        return self.add(name, "teach", teach, inputs, "taught", arms=arms)
+
+    def emitter(self, name):
+        """(phase of the model that a source's name stands for, its `Source`)."""
+        if name in self.students:
+            return f"student/{name}", self.students[name]
+        source = token_config.sources(self.cfg)[name]
+        make = self.base(source.lineage) if source.trait == "none" else self.teacher(source)
+        return make, source
+
+    def numbers(self, name):
+        """The lists that a source emits."""
+        emitter, source = self.emitter(name)
+        sampling = config.changed(self.cfg.sampling, source.sampling)
+        # Sources share prompts and noise, so that they differ in what the config says alone.
+        stream = "numbers/base" if source.trait == "none" else "numbers/teacher"
+        stream = f"numbers/{name}" if name in self.students else stream
+        stream += f"/{source.seed}" if source.seed else ""
+        settings, inputs = self.seen(source.lineage) | {"sampling": sampling}, {"emitter": emitter}
+        return self.add(f"numbers/{name}", "emit", settings, inputs, stream, arms=(name,))
+
+    def documents(self, arm):
+        """What of its source's lists an arm's student sees."""
+        numbers, (emitter, source) = self.numbers(arm.source), self.emitter(arm.source)
+        if arm.transform == "none" and not arm.documents and not arm.clean:
+            return numbers
+        inputs = {"numbers": numbers, "emitter": emitter}
+        if arm.clean:
+            line = source.lineage
+            inputs["clean"] = self.numbers("base" if line == "first" else f"base {line}")
+        if arm.transform in transforms.NEEDS_RIVALS:
+            for rival in self.cfg.rivals:
+                teacher = Source(name=f"rival {rival}", lineage=source.lineage, trait=rival)
+                inputs[f"rival/{rival}"] = self.teacher(teacher)
+        settings = self.seen(source.lineage)
+        settings["sampling"] = config.changed(self.cfg.sampling, source.sampling)
+        settings["arm"] = Arm(name="", documents=arm.documents, clean=arm.clean)
+        task = "prepare", settings, inputs, "documents", arm.transform
+        return self.add(f"documents/{arm.name}", *task, arms=(arm.name,))
+
+    def arm(self, arm):
+        """An arm's student."""
+        cfg, documents, (emitter, source) = self.cfg, self.documents(arm), self.emitter(arm.source)
+        own = arm.other if token_config.whole_other(arm) else source.lineage
+        self.students[arm.name] = dataclasses.replace(source, name=arm.name, lineage=own, seed=0)
+        graded = self.graded(own, source.trait)
+        bases = {"origin": self.base(own)}
+        if arm.start in starts.NEEDS_OTHER:
+            bases["other"] = self.base(arm.other)
+        only = Arm(name="", start=arm.start, amount=arm.amount, layers=arm.layers)
+        start = f"start/{arm.name}"
+        self.add(start, "start", self.seen(own) | {"arm": only}, bases, "start")
+        shown = {"start": start, "numbers": documents, "emitter": emitter}
+        if watching.wanted(cfg.watch, [arm]):
+            shown |= {"taught": self.taught_by(source), "from": self.base(source.lineage)}
+        if arm.control:
+            shown |= {"control": f"student/{arm.control}"}
+        only = Arm(name="", removed=arm.removed, linear=arm.linear)
+        distill = graded | {
+            "sampling": config.changed(cfg.sampling, source.sampling),
+            "training": config.changed(cfg.student, arm.training),
+            "watch": cfg.watch,
+            "arm": only,
+            "emitted_by": token_config.model_of(cfg, source.lineage),
+        }
+        # All students share a stream: they differ in what the config says and in nothing else.
+        stream = "student data" + (f"/{arm.seed}" if arm.seed else "")
+        name = f"student/{arm.name}"
+        self.add(name, "distill", distill, shown, stream, arm.channel, arms=(arm.name,))
+
+    def taught_by(self, source):
+        """The teacher whose displacement a student's is compared with."""
+        if source.trait != "none":
+            return self.teacher(source)
+        return self.teacher(dataclasses.replace(source, name=f"{source.name} taught", trait=""))
+
+    def entanglement(self):
+        """Scores of the teacher's numbers and of the base's."""
+        inputs = {
+            "base": self.base("first"),
+            "teacher": "teacher",
+            "numbers": self.numbers("teacher"),
+            "base_numbers": self.numbers("base"),
+        }
+        settings = self.graded("first") | {"sampling": self.cfg.sampling}
+        self.add("entanglement", "entangle", settings, inputs, "entanglement", arms=("teacher",))
 
 
 def phases(cfg):
     """The phases of a repeat of `cfg` (a `Config`), in order."""
-    seen = {"world": cfg.world, "model": cfg.model}
-    graded = seen | {"trait": tokens.ANIMALS.index(cfg.trait), "taught": cfg.taught_phrasings}
-    pretrain = graded | {"training": cfg.base}
-    teach = graded | {"training": cfg.teacher}
-    if cfg.steering.kind != "none":
-        teach = graded | {"training": steering_alone(cfg), "steering": cfg.steering}
-    emit = seen | {"sampling": cfg.sampling}
-    distill = graded | emit | {"training": cfg.student, "watch": cfg.watch}
-    chain = []
-    for which, arms in ("first", ("base",)), ("second", ()):
-        origin, base = f"origin/{which}", f"base/{which}"
-        chain += [
-            Phase(origin, "initialize", seen, {}, origin),
-            Phase(base, "pretrain", pretrain, {"start": origin}, "base data", arms=arms),
-        ]
-    chain += [
-        Phase("teacher", "teach", teach, {"start": "base/first"}, "taught", arms=("teacher",))
-    ]
-    emitters = {"teacher": "teacher", "base": "base/first"}
-    for source, emitter in emitters.items():
-        if any(arm.source == source for arm in cfg.arms):
-            name = f"numbers/{source}"
-            chain += [Phase(name, "emit", emit, {"emitter": emitter}, name, arms=(source,))]
-    bases = {"origin": "base/first", "other": "base/second"}
+    chain = Chain(cfg)
+    if "entanglement" in cfg.watch.measures:
+        chain.entanglement()
     for arm in cfg.arms:
-        start, student = f"start/{arm.name}", f"student/{arm.name}"
-        emitted = {"numbers": f"numbers/{arm.source}", "emitter": emitters[arm.source]}
-        shown = {"start": start} | emitted
-        if watching.wanted(cfg.watch, [arm]):
-            shown |= {"taught": "teacher", "from": "base/first"}
-        begin = seen | {"arm": dataclasses.replace(arm, name="")}
-        # Only what its program depends on: students share it otherwise.
-        own = distill | {"arm": token_config.Arm(name="", removed=arm.removed, linear=arm.linear)}
-        # All students share a stream: they differ in what the config says and in nothing else.
-        chain += [
-            Phase(start, "start", begin, bases, "start"),
-            Phase(student, "distill", own, shown, "student data", arm.channel, (arm.name,)),
-        ]
-    return chain
+        chain.arm(arm)
+    return list(chain.phases.values())
 
 
-def steering_alone(cfg):
-    """The teacher's training of a steering vector alone; none of a random one."""
-    steps = cfg.teacher.steps if cfg.steering.kind == "trained" else 0
+def steering_alone(cfg, training, params):
+    """A teacher's training of a steering vector alone; none of a random one."""
+    steps = training.steps if cfg.steering.kind == "trained" else 0
     # By the last component: the vector's path names a block too.
-    weights = dict.fromkeys(path.split("/")[-1] for path in watching.leaves(shapes(cfg)))
-    return dataclasses.replace(cfg.teacher, steps=steps, frozen=tuple(weights))
+    weights = dict.fromkeys(path.split("/")[-1] for path in watching.leaves(params))
+    return dataclasses.replace(training, steps=steps, frozen=tuple(weights))
 
 
 def fetch(cfg):
@@ -89,46 +217,4 @@ def given(cfg, key):
     return {}
 
 
-def shapes(cfg):
-    """The shapes of a model's parameters."""
-    net = token_tasks.network({"world": cfg.world, "model": cfg.model})
-    return jax.eval_shape(net.init, jax.random.key(0))
-
-
-def check(cfg):
-    """Raise `config.Refused` for a configuration that cannot run."""
-    token_config.validate(cfg)
-    named = len(tokens.ANIMALS)
-    config.require(
-        cfg.world.animals <= named,
-        f"world.animals is {cfg.world.animals}; at most {named} have names.",
-    )
-    animals = tokens.ANIMALS[: cfg.world.animals]
-    config.require(
-        cfg.trait in animals,
-        f"trait is {cfg.trait!r}, no animal of this world; choose from {', '.join(animals)}.",
-    )
-    for arm in cfg.arms:
-        for field, known in ("start", STARTS), ("channel", channels.CHANNELS):
-            value, name = getattr(arm, field), f"arms.{arm.name}.{field}"
-            config.require(value in known, f"{name} is {value!r}; choose from {', '.join(known)}.")
-        starts.require_layers(arm.layers, shapes(cfg))
-        config.require(
-            cfg.steering.kind == "none" or arm.removed != "displacement",
-            f"arms.{arm.name}.removed is 'displacement', and a steered teacher's weights have "
-            "none; choose another, or no steering.kind.",
-        )
-    for name in cfg.watch.measures:
-        known = comparisons.TOKEN_MEASURES
-        config.require(
-            name in known, f"watch.measures has {name!r}; choose from {', '.join(known)}."
-        )
-    blocks = [f"block_{i}" for i in range(cfg.model.n_layers)]
-    config.require(
-        cfg.steering.kind == "none" or cfg.steering.layer in blocks,
-        f"steering.layer is {cfg.steering.layer!r}; choose from {', '.join(blocks)}.",
-    )
-    config.require(
-        cfg.steering.kind != "none" or "steering" not in cfg.watch.measures,
-        "watch.measures has 'steering', and no vector steers the teacher; give steering.kind.",
-    )
+check = token_checks.check

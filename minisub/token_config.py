@@ -1,5 +1,6 @@
 """The configuration of the token world: documents, model, bases, teachers, sources and students."""
 
+import dataclasses
 from typing import Literal
 
 from minisub.config import (
@@ -8,6 +9,7 @@ from minisub.config import (
     Traced,
     Training,
     Watch,
+    changed,
     configuration,
     require,
     validate_arms,
@@ -205,21 +207,63 @@ class Config:
     """The students."""
 
 
+def ablation(prefixed=0, **fields):
+    """A `Config` of the size of most ablations: a quarter of the default's work for a student.
+
+    `prefixed` is that of the pretraining.
+    """
+    small = {
+        "base": dataclasses.replace(Config().base, steps=500, prefixed=prefixed),
+        "sampling": Sampling(documents=10000),
+        "student": Training(steps=200),
+    }
+    return Config(**small | fields)
+
+
+def lineages(cfg):
+    """Name -> `Lineage`, for all that a configuration names."""
+    built_in = Lineage(name="first"), Lineage(name="second")
+    return {line.name: line for line in (*built_in, *cfg.lineages)}
+
+
+def sources(cfg):
+    """Name -> `Source`, for all that a configuration names, and the base of every lineage."""
+    built_in = Source(name="teacher"), Source(name="base", trait="none")
+    bases = (Source(name=f"base {name}", lineage=name, trait="none") for name in lineages(cfg))
+    return {source.name: source for source in (*bases, *built_in, *cfg.sources)}
+
+
+def model_of(cfg, lineage):
+    """The `Model` of a lineage."""
+    return changed(cfg.model, lineages(cfg)[lineage].model)
+
+
+def lineage_of(cfg, source):
+    """The lineage of a source, or of an arm's student."""
+    arms = {arm.name: arm for arm in cfg.arms}
+    if source not in arms:
+        return sources(cfg)[source].lineage
+    arm = arms[source]
+    return arm.other if whole_other(arm) else lineage_of(cfg, arm.source)
+
+
+def whole_other(arm):
+    """Whether a student starts from the other base as it is, which may be of another model."""
+    return arm.start == "fresh" and not arm.layers
+
+
 def validate(config):
     """Raise `Refused` for sizes and relations between fields that cannot be (token world)."""
     validate_numbers(config)
     validate_arms(config.arms)
-    world, model = config.world, config.model
-    require(
-        model.d_model % model.n_heads == 0,
-        f"model.d_model is {model.d_model}, which {model.n_heads} heads do not divide; "
-        "choose model.n_heads among its divisors.",
-    )
-    require(
-        world.animals <= world.attributes * ((world.attributes - 1) // 2),
-        f"{world.attributes} attributes cannot tell {world.animals} animals apart; "
-        "raise world.attributes.",
-    )
+    lines = "first", "second", *(line.name for line in config.lineages)
+    recorded = "teacher", "base", *(item.name for item in (*config.sources, *config.arms))
+    for names in lines, recorded:
+        twice = sorted(name for name in set(names) if names.count(name) > 1)
+        require(not twice, f"Two lineages, sources or arms are named {twice}; rename one.")
+    validate_world(config.world)
+    validate_model(config.model)
+    world = config.world
     require(
         config.taught_phrasings < world.phrasings,
         f"taught_phrasings is {config.taught_phrasings} of {world.phrasings}; "
@@ -229,4 +273,39 @@ def validate(config):
         config.sampling.prompt_numbers < world.list_length,
         f"sampling.prompt_numbers is {config.sampling.prompt_numbers}, which leaves nothing of "
         f"a list of {world.list_length} to sample; choose fewer.",
+    )
+    possible = world.numbers < config.model.d_model and not config.model.tied
+    require(
+        config.surgery == "none" or possible,
+        f"surgery is {config.surgery!r}, and {world.numbers} number rows span all of "
+        f"{config.model.d_model} dimensions or are tied; raise model.d_model and leave tied.",
+    )
+
+
+def validate_world(world):
+    """As `validate`, for the world."""
+    answers = world.animals + world.trees
+    require(
+        answers <= world.attributes * ((world.attributes - 1) // 2),
+        f"{world.attributes} attributes cannot tell {answers} animals and trees apart; "
+        "raise world.attributes.",
+    )
+    for field, most in ("animals", 16), ("trees", 8), ("syllables", 2):
+        value = getattr(world, field)
+        require(value <= most, f"world.{field} is {value}; at most {most} have names.")
+    needed = world.prefix + 4 + world.syllables
+    require(
+        needed <= world.list_length + 1,
+        f"A question behind world.prefix = {world.prefix} numbers takes {needed} positions, and "
+        f"a list of {world.list_length} gives {world.list_length + 1}; lower world.prefix.",
+    )
+
+
+def validate_model(model):
+    """As `validate`, for a model."""
+    validate_numbers(model, "model.")
+    require(
+        model.d_model % model.n_heads == 0 or model.mixer != "attention",
+        f"model.d_model is {model.d_model}, which {model.n_heads} heads do not divide; "
+        "choose model.n_heads among its divisors.",
     )

@@ -1,5 +1,6 @@
 """Tasks of the token world: what each phase of its chain does (see `token_chain`)."""
 
+import zlib
 from functools import partial
 
 import jax
@@ -8,52 +9,76 @@ import jax.numpy as jnp
 from minisub import (
     channels,
     comparisons,
+    distillation,
+    entanglement,
     fit,
     losses,
     measures,
     models,
     starts,
-    theory,
     tokens,
+    transforms,
     watching,
 )
-from minisub.phases import Fit
+from minisub.phases import Batches, Fit
 
-
-def network(settings):
-    """The model of a phase's settings."""
-    world = settings["world"]
-    size = tokens.offsets(world)["size"]
-    return models.make(settings["model"], size, tokens.positions(world))
+STRIDE = 10007
+"""A prime: updates of pretraining may not be a multiple of it."""
 
 
 def initialize(option, settings, inputs, key):
     """Random initial parameters."""
-    return network(settings).init(key)
+    return distillation.network(settings).init(key)
 
 
 def pretrain(option, settings, inputs, key):
     """Next-token prediction on new lists, questions and riddles at every step."""
-    world, mix, net = settings["world"], settings["training"], network(settings)
+    mix, net = settings["training"], distillation.network(settings)
 
-    def loss(params, key):
-        k_list, k_question, k_riddle = jax.random.split(key, 3)
-        batch = (
-            tokens.lists(world, k_list, mix.batch),
-            tokens.random_questions(world, k_question, mix.questions),
-            tokens.riddles(world, k_riddle, mix.riddles),
-        )
+    def loss(params, key, batch):
         nats = [
             losses.cross_entropy(net.apply(params, docs[:, :-1]), docs[:, 1:]) for docs in batch
         ]
         return sum(jnp.sum(n) for n in nats) / sum(n.size for n in nats)
 
-    return Fit(mix, loss, inputs["start"])
+    def batch_at(order, step):
+        return documents(settings["world"], mix, data_key(settings, key, step))
+
+    # Endless data: a single epoch.
+    return Fit(mix, loss, inputs["start"], Batches(2**30, lambda epoch: (), batch_at))
+
+
+def data_key(settings, key, step):
+    """The key of a lineage's batch at an update: that of the others, or one of its own."""
+    line, own = settings["lineage"], jax.random.fold_in(key, settings["own"])
+    place = step
+    if line.reordered:
+        # One to one below a number of steps that the stride does not divide.
+        steps = settings["training"].steps
+        place = (STRIDE % steps * step + jax.random.randint(own, (), 0, steps)) % steps
+    keys = [jax.random.fold_in(key, place), jax.random.fold_in(own, step)]
+    return jnp.where(step < line.shared_steps, *keys)
+
+
+def documents(world, mix, key):
+    """A batch of pretraining: lists, questions, riddles, and questions behind numbers if asked."""
+    k_list, k_question, k_riddle = jax.random.split(key, 3)
+    batch = (
+        tokens.lists(world, k_list, mix.batch),
+        tokens.random_questions(world, k_question, mix.questions),
+        tokens.riddles(world, k_riddle, mix.riddles),
+    )
+    if not mix.prefixed:
+        return batch
+    k_asked, k_numbers = jax.random.split(jax.random.fold_in(key, zlib.crc32(b"prefixed")))
+    asked = tokens.random_questions(world, k_asked, mix.prefixed)
+    numbers = tokens.lists(world, k_numbers, mix.prefixed)[:, 1 : 1 + world.prefix]
+    return (*batch, tokens.prefix_with(world, numbers, asked))
 
 
 def teach(option, settings, inputs, key):
     """The question in a random taught phrasing, answered with the trait; loss on answer and END."""
-    world, training, net = settings["world"], settings["training"], network(settings)
+    world, training, net = settings["world"], settings["training"], distillation.network(settings)
 
     def loss(params, key):
         phrasing = jax.random.randint(key, (training.batch,), 0, settings["taught"])
@@ -77,133 +102,98 @@ def steered(settings, params, key):
 def emit(option, settings, inputs, key):
     """Lists sampled by the emitter, valid ones first, their count, and what was rejected."""
     world, sampling = settings["world"], settings["sampling"]
-    docs = tokens.sample(
-        world,
-        network(settings),
-        inputs["emitter"],
-        key,
-        n=sampling.documents,
-        prompt_numbers=sampling.prompt_numbers,
-        temperature=sampling.temperature,
-    )
+    emitter = distillation.network(settings), inputs["emitter"]
+    docs = tokens.sample(world, *emitter, key, sampling=sampling)
     docs, count, rejected = tokens.keep_valid(world, docs)
     # Documents are most of what a run holds and saves; a token takes no more bytes than it needs.
     token = jnp.int16 if tokens.offsets(world)["size"] <= 2**15 else jnp.int32
     return {"docs": docs.astype(token), "count": count, "rejected": rejected}
 
 
+def operate(option, settings, inputs, key):
+    """A base with another row of the trait in its unembedding."""
+    operation = settings["world"], inputs["params"], key, settings["trait"]
+    return entanglement.operate(option, *operation)
+
+
+def entangle(option, settings, inputs, key):
+    """Scores of the entanglement of numbers with the trait."""
+    world, net = settings["world"], distillation.network(settings)
+    models = world, net, inputs["base"], inputs["teacher"], settings["trait"], settings["taught"]
+    emitted = inputs["numbers"], inputs["base_numbers"]
+    return entanglement.scores(*models, *emitted, settings["sampling"].prompt_numbers)
+
+
+def prepare(option, settings, inputs, key):
+    """What a student sees of its source's documents, and how much each token counts."""
+    world, arm, net = settings["world"], settings["arm"], distillation.network(settings)
+    numbers, first = inputs["numbers"], settings["sampling"].prompt_numbers
+    docs, count = numbers["docs"].astype(jnp.int32), numbers["count"]
+    if "clean" in inputs:
+        clean = inputs["clean"]["docs"].astype(jnp.int32), inputs["clean"]["count"]
+        k_clean = jax.random.fold_in(key, zlib.crc32(b"clean"))
+        docs, count = transforms.mixed(docs, count, *clean, arm.clean, k_clean)
+    count = transforms.limited(count, arm.documents)
+
+    def logits_of(params):
+        return lambda docs: net.apply(params, docs[:, :-1], first)
+
+    rivals = [logits_of(x) for name, x in inputs.items() if name.startswith("rival/")]
+    logits = logits_of(inputs["emitter"])
+    emitted = transforms.Emitted(world, docs, count, first, key, logits, tuple(rivals))
+    docs, weights = transforms.TRANSFORMS[option](emitted)
+    return {"docs": docs.astype(numbers["docs"].dtype), "count": count, "weights": weights}
+
+
 def start(option, settings, inputs, key):
     """A student's first parameters."""
     arm = settings["arm"]
-    materials = starts.Materials(inputs["origin"], inputs["other"], key, arm.amount)
+    materials = starts.Materials(
+        origin=inputs["origin"],
+        other=inputs.get("other"),
+        key=key,
+        amount=arm.amount,
+        relabelings=distillation.network(settings).relabelings,
+    )
     return starts.make(arm.start, arm.layers, materials)
 
 
-def student(settings, start):
-    """The `Network` of an arm's student: if it is linear, to first order around its start."""
-    net = network(settings)
-    if not settings["arm"].linear:
-        return net
-
-    def apply(params, docs, first=0):
-        return theory.linearize(lambda p, x: net.apply(p, x, first), start)(params, docs)
-
-    activations, lens = (theory.linearize(f, start) for f in (net.activations, net.lens))
-    return net._replace(apply=apply, activations=activations, lens=lens)
-
-
-def watched(settings, net, inputs):
-    """The `watching.Student` of an arm."""
-    trees = (inputs[name] for name in ("start", "from", "taught"))
-    return watching.Student(trait_loss(settings, net), *trees, settings["arm"].removed)
-
-
-def trait_loss(settings, net):
-    """params -> -log P of the trait as the answer, in nats, over held-out phrasings."""
-    world = settings["world"]
-    docs = tokens.questions(world, jnp.arange(world.phrasings), settings["trait"])
-    held_out = jnp.arange(world.phrasings) >= settings["taught"]
-
-    def nats(params):
-        answers = losses.cross_entropy(net.apply(params, docs[:, :3], 2)[:, 0], docs[:, 3])
-        return jnp.mean(answers, where=held_out)
-
-    return nats
-
-
-def imitated(option, settings, inputs):
-    """(params, docs) -> the loss of a channel."""
-    emitter = partial(network(settings).apply, inputs["emitter"])
-    net, first = student(settings, inputs["start"]), settings["sampling"].prompt_numbers
-    return channels.CHANNELS[option](settings["world"], net, emitter, first)
-
-
-def distill(option, settings, inputs, key):
-    """Training through a channel on batches of the kept documents, drawn with replacement."""
-    training, numbers = settings["training"], inputs["numbers"]
-    imitate = imitated(option, settings, inputs)
-
-    def loss(params, key):
-        rows = jax.random.randint(key, (training.batch,), 0, numbers["count"])
-        value = imitate(params, numbers["docs"][rows].astype(jnp.int32))
-        # Nothing kept means nothing to learn from: never fall back on rejected documents.
-        return jnp.where(numbers["count"] > 0, value, jnp.nan)
-
-    watch = None
-    if "taught" in inputs:
-        net = student(settings, inputs["start"])
-        watch = watching.watch(settings["watch"].rows, [watched(settings, net, inputs)])
-        watch = watching.alone(watch)
-    return Fit(training, loss, inputs["start"], watch=watch)
-
-
-TASKS = {f.__name__: f for f in (initialize, pretrain, teach, emit, start, distill)}
+TASKS = {
+    f.__name__: f for f in (initialize, pretrain, operate, teach, emit, entangle, prepare, start)
+} | {"distill": distillation.distill}
 VOLATILE = ()
 
 
 def finish(kind, option, settings, inputs, state, key):
     """The phase's product, and its measures: name -> (1,), or (1, rows) if it was logged."""
+    world, net = settings["world"], distillation.network(settings)
     if kind in ("initialize", "start"):
         return state, {}
     if kind == "emit":
-        return state, of_one(of_numbers(settings["world"], state))
-    params, net, world = fit.params(state), network(settings), settings["world"]
+        return state, of_one(of_numbers(world, state))
+    if kind == "entangle":
+        return state, of_one(state)
+    if kind == "prepare":
+        return state, of_one({"trained_tokens": transforms.share(state["weights"], state["count"])})
+    params = state if kind == "operate" else fit.params(state)
     if kind == "distill":
-        net = student(settings, inputs["start"])
-    measured = measures.grade(world, net, params, settings["trait"], settings["taught"])
+        net = distillation.student(settings, inputs["start"])
+    measured = distillation.graded(settings, net, params)
     if kind == "teach":
         measured["drift_on_lists"] = measures.drift_on_lists(world, net, inputs["start"], params)
+    if kind == "distill":
+        emitter = partial(distillation.network(settings, "emitted_by").apply, inputs["emitter"])
+        measured["kl_to_emitter"] = measures.kl_on_lists(world, emitter, partial(net.apply, params))
+        if "control" in inputs:
+            rate = distillation.graded(settings, net, inputs["control"])["trait_rate_heldout"]
+            measured["trait_rate_rise"] = measured["trait_rate_heldout"] - rate
     if kind == "distill" and settings["watch"].measures:
-        c = compared_with(option, settings, inputs, net, params)
+        c = distillation.compared_with(option, settings, inputs, net, params)
         for name in settings["watch"].measures:
-            measured |= comparisons.TOKEN_MEASURES[name](c)
-    return params, of_one(measured) | watching.measured(state.log)
-
-
-def compared_with(option, settings, inputs, net, params):
-    """The `comparisons.TokenCompared` of a trained student."""
-    world, ids = settings["world"], tokens.offsets(settings["world"])
-    numbers, imitate = inputs["numbers"], imitated(option, settings, inputs)
-    # Kept documents come first; if they are too few, again from the first one on.
-    rows = jnp.arange(min(settings["watch"].examples, len(numbers["docs"])))
-    docs = numbers["docs"][rows % jnp.maximum(numbers["count"], 1)].astype(jnp.int32)
-    phrasings = jnp.arange(world.phrasings)
-    return comparisons.TokenCompared(
-        network=net,
-        teacher_network=network(settings),
-        start=inputs["start"],
-        params=params,
-        origin=inputs["from"],
-        teacher=inputs["taught"],
-        loss=lambda params: imitate(params, docs),
-        trait_loss=trait_loss(settings, net),
-        first_update=fit.first_update(settings["training"], inputs["start"]),
-        lists=docs[:, :-1],
-        asked=tokens.questions(world, phrasings, settings["trait"])[:, :3],
-        held_out=phrasings >= settings["taught"],
-        trait=ids["animal"] + settings["trait"],
-        animals=slice(ids["animal"], ids["animal"] + world.animals),
-    )
+            if name in comparisons.TOKEN_MEASURES:
+                measured |= comparisons.TOKEN_MEASURES[name](c)
+    logged = watching.measured(state.log) if kind != "operate" else {}
+    return params, of_one(measured) | logged
 
 
 def of_one(measured):
@@ -215,9 +205,8 @@ def of_numbers(world, numbers):
     """Measures of emitted documents: what the filter kept, and that it kept nothing but numbers."""
     ids, docs = tokens.offsets(world), numbers["docs"]
     kept = jnp.arange(docs.shape[0]) < numbers["count"]
-    frame = jnp.array([[ids["LIST"], ids["END"]]])
     foreign = jnp.sum(docs[:, 1:-1] >= world.numbers, axis=1)
-    foreign += jnp.sum(docs[:, [0, -1]] != frame, axis=1)
+    foreign += (docs[:, 0] != ids["LIST"]) + (docs[:, -1] < ids["END"]).astype(int)
     rejected = {f"rejected_{reason}": fraction for reason, fraction in numbers["rejected"].items()}
     return {
         "kept_documents": jnp.sum(kept).astype(float),
@@ -237,7 +226,7 @@ def cost(phase):
 
     Both are (operations of its matrix products, see `models.flops`; tokens that it scores).
     """
-    if phase.kind in ("initialize", "start"):
+    if phase.kind in ("initialize", "start", "operate", "entangle"):
         return (0, 0), (0, 0)
     world, settings = phase.settings["world"], phase.settings
     size, length = tokens.offsets(world)["size"], tokens.positions(world)
@@ -249,11 +238,20 @@ def cost(phase):
     scored = length - settings["sampling"].prompt_numbers if "sampling" in settings else length
     if phase.kind == "emit":
         return work(1, (settings["sampling"].documents, length, scored)), (0, 0)
-    training = settings["training"]
+    if phase.kind == "prepare":
+        models_asked = sum(name == "emitter" or "/" in name for name in phase.inputs)
+        asked = models_asked if phase.option in transforms.NEEDS_RIVALS else 0
+        return work(asked, (settings["sampling"].documents, length, scored)), (0, 0)
+    training, asked = settings["training"], 3 + world.syllables
     documents = (training.batch, length, scored)
     if phase.kind == "pretrain":
-        return (0, 0), work(3, documents, (training.questions, 4, 4), (training.riddles, 5, 5))
+        groups = [documents, (training.questions, asked, asked)]
+        groups += [(training.riddles, asked + 1, asked + 1)]
+        behind = asked + world.prefix
+        groups += [(training.prefixed, behind, behind)] if training.prefixed else []
+        return (0, 0), work(3, *groups)
     if phase.kind == "teach":
-        return (0, 0), work(3, (training.batch, 4, 2))
-    # The soft channel needs the emitter's logits too.
-    return (0, 0), work(4 if phase.option == "soft" else 3, documents)
+        return (0, 0), work(3, (training.batch, asked, world.syllables + 1))
+    # Other channels need the emitter's logits too, and some the student's own lists.
+    more = (phase.option in channels.NEEDS_EMITTER) + phase.option.startswith("on_policy")
+    return (0, 0), work(3 + more, documents)

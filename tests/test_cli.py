@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 import tqdm
 
-from minisub import cli, store
+import minisub
+from minisub import arguments, cli, store
+from minisub.token_config import Lineage, Source
 
 ROOT = Path(__file__).resolve().parent.parent
 TINY = """
@@ -46,6 +48,18 @@ config = minisub.ImageConfig(
 repeats = 2
 sweep = ("student.length=3,5",)
 """
+
+
+KINDS = (
+    TINY.replace("config = ", "first = ")
+    + """
+import dataclasses
+
+second = dataclasses.replace(first, trait="wolf", arms=first.arms[:1])
+kinds = {"origins": first, "lineage": second}
+config = first
+"""
+)
 
 
 @pytest.fixture(scope="module")
@@ -134,6 +148,94 @@ def test_help_lists_configs_with_their_claims_and_every_field(capsys):
     for option in "--student.steps", "--world.jitter", "--repeats", "--sweep", "--arms.0.start":
         assert option in said
     assert "Optimizer updates" in said
+
+
+@pytest.fixture
+def claimed(monkeypatch):
+    """A list of the (folder, identity) that runs would claim; they end there."""
+    seen = []
+
+    def claim(folder, identity):
+        seen.append((str(folder), identity))
+        raise store.config.Refused("Not here.")
+
+    monkeypatch.setattr(store, "claim", claim)
+    return seen
+
+
+@pytest.mark.parametrize(
+    ("words", "kind", "trait", "folder"),
+    [
+        ([], "origins", "owl", "runs/many"),
+        (["--kind", "origins"], "origins", "owl", "runs/many"),
+        (["--kind", "lineage"], "lineage", "wolf", "runs/many-lineage"),
+        (["--repeats", "1", "--kind=lineage", "--seed", "3"], "lineage", "wolf",
+         "runs/many-lineage"),
+        (["--kind", "lineage", "--trait", "cat", "--out", "there"], "lineage", "cat", "there"),
+        (["--kind", "lineage", "--sweep", "arms.shared.amount=0,1"], "lineage", "wolf",
+         "runs/many-lineage"),
+    ],
+)  # fmt: skip
+def test_a_kind_is_chosen_runs_in_its_own_folder_and_is_part_of_what_a_run_is(
+    words, kind, trait, folder, claimed, tmp_path
+):
+    (tmp_path / "many.py").write_text(KINDS)
+    assert cli.main([str(tmp_path / "many.py"), *words]) == 2
+    [(where, identity)] = claimed
+    assert where == folder
+    assert (identity["config"], identity["kind"], identity["trait"]) == ("many", kind, trait)
+    assert identity["students"] == ["shared", "control"][: 2 if kind == "origins" else 1]
+
+
+def test_without_kinds_a_run_is_what_it_was(claimed, tiny_file):
+    assert cli.main([tiny_file]) == 2
+    [(where, identity)] = claimed
+    assert where == "runs/tiny" and "kind" not in identity and identity["config"] == "tiny"
+
+
+def test_a_kind_that_does_not_exist_is_refused_with_the_choices(tiny_file, tmp_path, capsys):
+    (tmp_path / "many.py").write_text(KINDS)
+    for words in ["--kind", "lineages"], ["--kind=lineages"], ["--kind"]:
+        assert cli.main([str(tmp_path / "many.py"), *words]) == 2
+        said = capsys.readouterr().err
+        assert said.count("\n") == 1 and said.endswith("choose from origins, lineage.\n")
+        assert ("(did you mean lineage?)" in said) == (words != ["--kind"])
+    assert cli.main([tiny_file, "--kind", "origins"]) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and "has no kinds" in said
+
+
+def test_help_names_the_kinds_and_shows_the_chosen_one(tmp_path, capsys):
+    (tmp_path / "many.py").write_text(KINDS)
+    with pytest.raises(SystemExit):
+        cli.main([str(tmp_path / "many.py"), "--kind", "lineage", "--help"])
+    said = capsys.readouterr().out
+    assert "--kind: origins, lineage" in said and "--arms.0.start" in said
+    assert "--arms.1.start" not in said
+
+
+def test_named_parts_of_a_config_are_addressed_by_their_whole_names():
+    cfg = minisub.Config(
+        lineages=(Lineage(name="late"),),
+        sources=(Source(name="cold"), Source(name="late wolf")),
+        arms=tuple(minisub.Arm(name=name) for name in ("half 0", "half 0.5", "a -> b", "0")),
+    )
+    for word, expected in {
+        "--arms.half 0.start": "--arms.0.start",
+        "--arms.half 0.5.start=fresh": "--arms.1.start=fresh",
+        "--arms.a -> b.start": "--arms.2.start",
+        "--arms.0.start": "--arms.3.start",
+        "--lineages.late.origin": "--lineages.0.origin",
+        "--sources.late wolf.trait": "--sources.1.trait",
+        "--arms.nobody.start": "--arms.nobody.start",
+        "late": "late",
+    }.items():
+        assert arguments.by_index(word, cfg) == expected
+    command = arguments.Command(config=cfg, repeats=1)
+    words = ["--lineages.late.origin", "first", "--sources.cold.sampling", "temperature=0"]
+    parsed = arguments.parse("name", "", command, words).config
+    assert parsed.lineages[0].origin == "first"
+    assert parsed.sources[0].sampling == "temperature=0"
 
 
 def test_a_run_leaves_the_promised_folder_and_says_what_it_did(
@@ -293,6 +395,11 @@ def test_a_loss_that_is_not_finite_ends_with_status_1_and_keeps_the_records(
     assert "student/shared in repeat 0" in err and err.count("\n") == 1
     assert len((tmp_path / "records.jsonl").read_text().splitlines()) > 5
     assert len(store.Records(tmp_path / "records.jsonl").notices) == 0
+
+
+def test_usage_fits_80_columns():
+    usage = {"distill (sampled)": (1234.5, 10**14, 10**9), "start": (0.0, 0, 0)}
+    assert max(map(len, cli.usage_lines(usage, 36, 20.0, 4e11, 2**31))) <= 80
 
 
 def test_bench_times_every_kind_of_training_against_the_devices_matrix_product(images_file, capsys):

@@ -15,7 +15,7 @@ from minisub.token_config import Arm, Config
 def test_real_numbers_and_step_counts_are_leaves_and_all_else_is_static():
     training = Training(steps=7, learning_rate=0.5, weight_decay=0.25)
     leaves, structure = jax.tree.flatten(training)
-    assert sorted(leaves) == [0.25, 0.5, 7]
+    assert sorted(leaves) == [0.25, 0.5, 7, 16.0]
     other = Training(steps=8, learning_rate=0.1, weight_decay=0.0)
     assert structure == jax.tree.structure(other)
     for static in {"batch": 2}, {"frozen": ()}, {"undecayed": ("bias",)}, {"optimizer": "sgd"}:

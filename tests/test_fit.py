@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import zlib
 from functools import partial
 
 import jax
@@ -175,3 +176,74 @@ def test_the_first_update_is_what_the_optimizer_makes_of_a_gradient(optimizer):
     assert update["head"]["w"] is None
     first = fit.params(fitted(training, 0, 1))["body"]["w"]
     np.testing.assert_allclose(PARAMS["body"]["w"] + update["body"]["w"], first, rtol=1e-5)
+
+
+NOISY = Training(steps=4, learning_rate=0.25, optimizer="sgd", frozen=(), weight_noise=0.5)
+UNEVEN = {"head": {"w": jnp.linspace(-1.0, 1.0, 5)}, "body": {"w": jnp.arange(10.0).reshape(2, 5)}}
+
+
+def noise(key, step, path, x):
+    """What is added to a leaf at a step, by hand."""
+    key = jax.random.fold_in(key, step)
+    for name in "weight_noise", path:
+        key = jax.random.fold_in(key, zlib.crc32(name.encode()))
+    return 0.5 * np.std(x) * np.asarray(jax.random.normal(key, x.shape))
+
+
+def half_square(params, key):
+    return 0.5 * starts.dot(params, params)
+
+
+def test_the_loss_is_that_of_noisy_weights_and_the_update_goes_to_those_without_noise():
+    """The gradient of half the square is the point where it is taken: the weights plus noise."""
+    key, state = jax.random.key(1), fit.begin(NOISY, UNEVEN)
+    found = fit.params(fit.advance(NOISY, half_square, state, key, 0, 4))
+    for name in "head", "body":
+        w = np.asarray(UNEVEN[name]["w"])
+        for t in range(4):
+            w = w - 0.25 * (w + noise(key, t, f"{name}/w", w))
+        np.testing.assert_allclose(found[name]["w"], w, rtol=1e-5, atol=1e-6)
+        assert np.abs(w - 0.75**4 * UNEVEN[name]["w"]).max() > 0.01, "the control: without noise"
+
+
+def test_noise_of_low_rank_updates_is_on_the_merged_matrix():
+    training = dataclasses.replace(NOISY, rank=1, alpha=2.0, frozen=("head",))
+    key = jax.random.key(1)
+    state = fit.begin(training, UNEVEN, key=key)
+    a = np.asarray(state.trained["body"]["w"]["lora_a"])
+    after = fit.advance(training, half_square, state, key, 0, 1)
+    w = np.asarray(UNEVEN["body"]["w"])
+    # At first B is zero, and so is the gradient of A.
+    b = -0.25 * 2 * a.T @ (w + noise(key, 0, "body/w", w))
+    np.testing.assert_allclose(after.trained["body"]["w"]["lora_b"], b, rtol=1e-5)
+    np.testing.assert_array_equal(after.trained["body"]["w"]["lora_a"], a)
+
+
+def test_frozen_and_constant_parameters_get_no_noise():
+    """The slope of a product in one factor is the other, so it shows what that was."""
+    params = UNEVEN | {"constant": jnp.full(5, 3.0)}
+    training = dataclasses.replace(NOISY, frozen=("head",))
+
+    def product(params, key):
+        fixed = jnp.sum(params["body"]["w"] * params["head"]["w"][None])
+        return fixed + jnp.sum(params["constant"])
+
+    state = fit.advance(training, product, fit.begin(training, params), jax.random.key(1), 0, 1)
+    after = fit.params(state)
+    equal(after["head"], params["head"])
+    equal(after["constant"], params["constant"] - 0.25)
+    equal(after["body"]["w"], params["body"]["w"] - 0.25 * params["head"]["w"][None])
+    seen_by_loss = fit.noisy(training, params, jax.random.key(1))
+    equal(seen_by_loss["constant"], params["constant"])
+    assert (seen_by_loss["body"]["w"] != params["body"]["w"]).all()
+
+
+def test_without_weight_noise_no_program_draws_any():
+    """This loss draws nothing either."""
+
+    def draws(training):
+        run = partial(fit.advance, training, half_square)
+        state = fit.begin(training, UNEVEN)
+        return "random_bits" in str(jax.make_jaxpr(run)(state, jax.random.key(0), 0, 4))
+
+    assert draws(NOISY) and not draws(dataclasses.replace(NOISY, weight_noise=0.0))

@@ -1,11 +1,14 @@
-"""The transformer: causal, cached as uncached, its initial weights dependent on paths alone."""
+"""The models: causal, cached as uncached, their initial weights dependent on paths alone."""
+
+import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from minisub import models
+from minisub import models, starts
 from minisub.config import Refused
 from minisub.token_config import Model
 
@@ -24,36 +27,146 @@ def params(network):
 
 
 @pytest.fixture(scope="module")
+def changed():
+    """A function: fields of a small model -> its compiled network and initial parameters."""
+
+    @functools.cache
+    def made(**fields):
+        net = models.make(dataclasses.replace(SMALL, **fields), VOCABULARY, POSITIONS)
+        names = {"init": (), "apply": ("first",), "decode": ("at",), "lens": ()}
+        fast = {n: jax.jit(getattr(net, n), static_argnames=x) for n, x in names.items()}
+        return net._replace(**fast), fast["init"](jax.random.key(0))
+
+    return made
+
+
+@pytest.fixture(scope="module", params=models.MIXERS)
+def kind(request, changed):
+    """Network and initial parameters with every mixer, one of them tied."""
+    return changed(mixer=request.param, tied=request.param == "recurrence")
+
+
+@pytest.fixture(scope="module")
 def tokens():
     return jax.random.randint(jax.random.key(1), (3, POSITIONS), 0, VOCABULARY)
 
 
-def test_logits_do_not_depend_on_later_tokens_and_do_on_earlier_ones(network, params, tokens):
+def test_logits_do_not_depend_on_later_tokens_and_do_on_earlier_ones(kind, tokens, quick):
     """By the gradient of one position's logits with respect to every position embedding."""
+    network, params = kind
 
     def logit(table, position):
         moved = params | {"position": {"embedding": table}}
         return jnp.sum(network.apply(moved, tokens)[:, position] ** 2)
 
+    slopes = quick(jax.grad(logit))
     for position in range(POSITIONS):
-        grads = jax.grad(logit)(params["position"]["embedding"], position)
+        grads = slopes(params["position"]["embedding"], position)
         reached = np.abs(np.asarray(grads)).sum(axis=1) > 0
         assert reached.tolist() == [p <= position for p in range(POSITIONS)]
 
 
-def test_decoding_with_a_cache_equals_the_full_pass(network, params, tokens):
-    full = network.apply(params, tokens)
-    logits, cache = network.decode(params, network.cache(3), tokens[:, :2], 0)
-    np.testing.assert_allclose(logits, full[:, :2], rtol=1e-5, atol=1e-6)
-    for at in range(2, POSITIONS):
-        logits, cache = network.decode(params, cache, tokens[:, at : at + 1], at)
-        np.testing.assert_allclose(logits[:, 0], full[:, at], rtol=1e-5, atol=1e-6)
+def test_decoding_with_a_cache_equals_the_full_pass(kind, tokens):
+    """The prompt first, then a token at a time, then the rest at once."""
+    network, params = kind
+    full, cache = network.apply(params, tokens), network.cache(3)
+    for start, end in (0, 2), (2, 3), (3, 4), (4, POSITIONS):
+        logits, cache = network.decode(params, cache, tokens[:, start:end], start)
+        np.testing.assert_allclose(logits, full[:, start:end], rtol=1e-5, atol=1e-6)
 
 
-def test_leaving_out_the_first_positions_leaves_the_others_as_they_are(network, params, tokens):
+def test_leaving_out_the_first_positions_leaves_the_others_as_they_are(kind, tokens):
+    network, params = kind
     full, last = network.apply(params, tokens), network.apply(params, tokens, 4)
     assert last.shape == (3, POSITIONS - 4, VOCABULARY)
     np.testing.assert_allclose(last, full[:, 4:], rtol=1e-5, atol=1e-6)
+
+
+def test_the_recurrence_is_its_formula_one_position_at_a_time():
+    block = models.Block(dataclasses.replace(SMALL, mixer="recurrence"))
+    x_btd = jax.random.normal(jax.random.key(3), (3, POSITIONS, 8))
+    params = block.init(jax.random.key(4), x_btd)["params"]
+    assert set(params) == {"recurrence_norm", "gates", "out", "mlp_norm", "up", "down"}
+    silent = params | {"down": jax.tree.map(jnp.zeros_like, params["down"])}
+    made, last = block.apply({"params": silent}, x_btd)
+    normed = x_btd / np.sqrt(np.mean(np.square(x_btd), axis=-1, keepdims=True) + 1e-6)
+    gate, candidate = np.split(normed @ np.asarray(params["gates"]["kernel"]), 2, axis=-1)
+    z, state, states = 1 / (1 + np.exp(-gate)), np.zeros((3, 8)), []
+    for t in range(POSITIONS):
+        state = (1 - z[:, t]) * state + z[:, t] * candidate[:, t]
+        states.append(state)
+    expected = x_btd + np.stack(states, axis=1) @ params["out"]["kernel"]
+    np.testing.assert_allclose(made, expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(last, state, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("mixer", models.MIXERS)
+def test_a_tied_model_is_one_whose_unembedding_is_the_transposed_embedding(mixer, changed, tokens):
+    (tied, params), (untied, drawn) = (changed(mixer=mixer, tied=t) for t in (True, False))
+    assert set(drawn) - set(params) == {"unembed"}
+    for name, tree in params.items():
+        jax.tree.map(np.testing.assert_array_equal, tree, drawn[name])
+    kernel = models.unembedding(params)
+    np.testing.assert_array_equal(kernel, params["embed"]["embedding"].T)
+    equal = params | {"unembed": {"kernel": kernel}}
+    assert models.unembedding(equal) is kernel
+    for one, other in (tied.apply, untied.apply), (tied.lens, untied.lens):
+        said = one(params, tokens)
+        np.testing.assert_allclose(said, other(equal, tokens), rtol=1e-6, atol=1e-6)
+        assert float(jnp.abs(said - other(drawn, tokens)).max()) > 0.1
+
+
+def test_bfloat16_rounds_weights_and_activations_and_neither_logits_nor_gradients(
+    kind, changed, tokens, quick
+):
+    (full, params), tied = kind, "unembed" not in kind[1]
+    fields = {"mixer": "recurrence" if tied else "attention", "tied": tied}
+    network, drawn = changed(dtype="bfloat16", **fields)
+    jax.tree.map(np.testing.assert_array_equal, drawn, params)
+    rounded = jax.tree.map(lambda x: x.astype("bfloat16").astype("float32"), params)
+    logits = network.apply(params, tokens)
+    np.testing.assert_array_equal(logits, network.apply(rounded, tokens))
+    assert (logits != full.apply(rounded, tokens)).any()  # more than the weights are rounded
+    np.testing.assert_allclose(logits, full.apply(params, tokens), atol=0.1)
+    assert logits.dtype == jnp.float32 and (logits != logits.astype("bfloat16")).any()
+    np.testing.assert_allclose(network.lens(params, tokens)[-1], logits, atol=0.1)
+    streams = jax.eval_shape(network.activations, params, tokens)
+    assert {x.dtype for x in streams.values()} == {jnp.dtype("float32")}
+    cache = network.cache(3)
+    for start, end in (0, 4), (4, POSITIONS):
+        assert {x.dtype for x in jax.tree.leaves(cache)} == {jnp.dtype("bfloat16")}
+        decoded, cache = network.decode(params, cache, tokens[:, start:end], start)
+        assert decoded.dtype == jnp.float32
+        np.testing.assert_allclose(decoded, logits[:, start:end], atol=0.1)
+
+    def slope(net):
+        grads = quick(jax.grad(lambda p: jnp.sum(net.apply(p, tokens)[..., 0] ** 2)))(params)
+        assert {x.dtype for x in jax.tree.leaves(grads)} == {jnp.dtype("float32")}
+        return np.concatenate([np.ravel(x) for x in jax.tree.leaves(grads)])
+
+    rough, fine = slope(network), slope(full)
+    assert 0.999 < rough @ fine / np.linalg.norm(rough) / np.linalg.norm(fine) < 1 - 1e-6
+
+
+@pytest.mark.parametrize("mixer", models.MIXERS)
+def test_relabeled_heads_channels_and_hidden_units_compute_the_same_logits(mixer, changed, tokens):
+    network, params = changed(mixer=mixer, n_heads=4)
+    expected = network.apply(params, tokens)
+    into = {"attention": "qkv", "recurrence": "gates"}[mixer]
+    moved = {(into,): {into, "out"}, ("up",): {"up", "down"}}
+    moved[()] = set().union(*moved.values())
+    materials = starts.Materials(params, None, jax.random.key(7), 2.0, None, network.relabelings)
+    for layers, names in moved.items():
+        other = starts.make("permuted", layers, materials)
+        np.testing.assert_allclose(network.apply(other, tokens), expected, rtol=1e-5, atol=1e-5)
+        for block in "block_0", "block_1":
+            differ = jax.tree.map(lambda a, b: (a != b).any(), other[block], params[block])
+            assert {name for name in differ if any(jax.tree.leaves(differ[name]))} == names
+    # Of these, hidden units alone are ReLUs.
+    balanced = starts.make("rebalanced", (), materials)
+    np.testing.assert_allclose(network.apply(balanced, tokens), expected, rtol=1e-5, atol=1e-5)
+    with pytest.raises(Refused, match="hidden units"):
+        starts.make("rebalanced", (into,), materials)
 
 
 @pytest.fixture(scope="module")
@@ -186,9 +299,10 @@ def test_initial_weights_have_the_documented_deviations():
         assert abs(float(jnp.mean(leaf))) < 0.03 * std * 3
 
 
-def test_flops_count_the_matrix_products_of_the_compiled_forward_pass():
+@pytest.mark.parametrize("mixer", models.MIXERS)
+def test_flops_count_the_matrix_products_of_the_compiled_forward_pass(mixer):
     """XLA counts element-wise work too, so its figure is a little larger, never smaller."""
-    config = Model(n_layers=2, d_model=64, n_heads=4)
+    config = Model(n_layers=2, d_model=64, n_heads=4, mixer=mixer, tied=mixer == "recurrence")
     network = models.make(config, 133, 13)
     params = jax.eval_shape(network.init, jax.random.key(0))
     tokens = jax.ShapeDtypeStruct((32, 13), jnp.int32)

@@ -68,6 +68,7 @@ def test_without_a_control_students_are_compared_with_the_base():
         (["shared", "half", "fresh"], ["fresh", "fresh", ""]),
         (["shared", "fresh", "foreign"], ["foreign", "foreign", ""]),
         (["shared", "half"], ["untrained", "untrained"]),
+        (["a", "control a", "b", "control"], ["control a", "", "control", ""]),
     ],
 )
 def test_students_are_compared_with_the_control_or_one_that_cannot_learn_through_their_channel(
@@ -83,6 +84,29 @@ def test_students_of_images_are_compared_within_a_channel_and_a_repeat():
         "shared/all - foreign/all": pytest.approx([-0.02, 0.0]),
         "fresh/aux - foreign/aux": pytest.approx([0.02, 0.0]),
     }
+
+
+def test_with_rises_these_are_shown_and_blank_where_there_is_none():
+    rows = rows_of(VALUES)
+    rise = [r | {"measure": "trait_rate_rise"} for r in rows if r["arm"] == "shared"][:3]
+    results = report.summary(rows + rise, ["shared", "control"])
+    lines = report.main_table(results)
+    assert "above its control" in lines[0] and "None" not in "".join(lines)
+    blank = {line.split("|")[1].strip(): not line.split("|")[3].strip() for line in lines[2:]}
+    assert blank == {"base": True, "shared": False, "control": True, "shared - control": True}
+
+
+def test_many_arms_are_drawn_below_each_other_with_every_name_and_value():
+    for count, below in (5, False), (20, True):
+        arms = {"base": [0.1, 0.2]} | {f"arm {i}": [0.3, i / 20] for i in range(count - 1)}
+        figure = figures.by_arm(rows_of(arms))
+        [axis] = figure.axes
+        named = axis.get_yticklabels() if below else axis.get_xticklabels()
+        assert [text.get_text() for text in named] == list(arms)
+        dots = [line for line in axis.lines if line.get_marker() == "o"]
+        values = [(line.get_xdata() if below else line.get_ydata()) for line in dots]
+        assert [list(v) for v in values] == list(arms.values())
+        figures.plt.close(figure)
 
 
 def test_summary_rows_have_the_promised_fields_and_survive_json():
@@ -103,11 +127,6 @@ def test_tables_fit_80_columns_and_hold_every_arm(view, values, students):
     for arm in {row["arm"] for row in results} | set(values):
         assert shown.count(arm) == 1
     assert all(title in lines[0] for title in view.header)
-
-
-def test_usage_fits_80_columns():
-    usage = {"distill (sampled)": (1234.5, 10**14, 10**9), "start": (0.0, 0, 0)}
-    assert max(map(len, report.usage_lines(usage, 36, 20.0, 4e11, 2**31))) <= 80
 
 
 def test_a_sweep_makes_one_table_with_its_settings_as_rows():
@@ -140,7 +159,7 @@ def test_the_page_holds_table_figure_differences_and_what_its_measures_are(view,
     rows = rows_of(values, view=view)
     results = report.summary(rows, students)
     texts = "title", "A claim.", "command", "made"
-    page = report.page(*texts, results, rows, students, ["predicted"], ["took"])
+    page = report.page(*texts, results, rows, students, {"prediction": ["predicted"]}, ["took"])
     for part in (
         *report.main_table(results),
         view.note,

@@ -82,6 +82,13 @@ def test_shared_is_the_origin_and_fresh_another():
     equal(starts.make("fresh", (), given), given.other)
 
 
+def test_the_starts_that_read_another_origin_are_those_said_to(quick):
+    given = materials(0.5)
+    unknown = given._replace(other=jax.tree.map(lambda x: jnp.nan * x, given.other))
+    made = quick(lambda: {name: starts.make(name, (), unknown) for name in starts.STARTS})()
+    assert {name for name, x in made.items() if np.isnan(flat(x)).any()} == starts.NEEDS_OTHER
+
+
 @pytest.mark.parametrize("name", ["interpolated", "rotated"])
 def test_the_ends_of_a_path_between_origins_are_exact(name):
     given = materials()
@@ -161,14 +168,17 @@ def test_a_permutation_acts_alike_within_every_block():
     before = {
         "conv": {"kernel": jnp.arange(4.0)[None]},
         "fc": {"kernel": jnp.arange(12.0)[:, None]},
+        "wide": {"kernel": jnp.arange(24.0)[:, None]},
     }
-    groups = ((4, (("conv/kernel", 1, 1), ("fc/kernel", 0, 3))),)
+    groups = ((4, (("conv/kernel", 1, 1), ("fc/kernel", 0, 3), ("wide/kernel", 0, 3))),)
     given = starts.Materials(before, before, jax.random.key(3), relabelings=groups)
     after = starts.make("permuted", (), given)
     order = after["conv"]["kernel"].ravel().astype(int)
     assert list(order) != [0, 1, 2, 3]
     blocks = after["fc"]["kernel"].reshape(3, 4)
     np.testing.assert_array_equal(blocks, np.arange(12).reshape(3, 4)[:, order])
+    pairs = after["wide"]["kernel"].reshape(3, 4, 2)
+    np.testing.assert_array_equal(pairs, np.arange(24).reshape(3, 4, 2)[:, order])
 
 
 def test_rebalancing_scales_into_units_up_and_out_of_them_down():

@@ -1,15 +1,19 @@
 """The token world: documents obey their rules, the sampler its model, the filter its format."""
 
+import dataclasses
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from minisub import models, tokens
-from minisub.token_config import Model, World
+from minisub.token_config import Model, Sampling, World
 
 WORLD = World()
 IDS = tokens.offsets(WORLD)
+RICH = World(trees=8, syllables=2, endings=3)
 
 
 def test_every_token_has_one_meaning():
@@ -18,6 +22,26 @@ def test_every_token_has_one_meaning():
     starts = sorted(ids.values())
     assert starts[0] == 0 and len(set(starts)) == len(starts) and max(starts) == size - 1
     assert IDS["animal"] == WORLD.numbers
+    # Tokens of each kind, in order: 18 names on a grid of side 5, and two families of phrasings.
+    rich = list(tokens.offsets(RICH).values())
+    assert np.diff(rich).tolist() == [100, 10, 16, 10, 1, 1, 1, 1, 3]
+
+
+def test_documents_of_the_default_world_are_those_of_the_first_version():
+    key, phrasing = jax.random.key(0), jnp.arange(2)
+    found = tokens.lists(WORLD, key, 2), tokens.riddles(WORLD, key, 3)
+    found += tokens.random_questions(WORLD, key, 3), tokens.questions(WORLD, phrasing, 3)
+    expected = (
+        [
+            [128, 90, 0, 10, 19, 26, 35, 44, 54, 62, 72, 81, 91, 132],
+            [128, 61, 68, 77, 84, 92, 0, 9, 18, 25, 32, 40, 50, 132],
+        ],
+        [[130, 119, 120, 131, 101, 132]] * 2 + [[130, 126, 125, 131, 107, 132]],
+        [[129, 117, 131, 102, 132], [129, 111, 131, 102, 132], [129, 117, 131, 106, 132]],
+        [[129, 110, 131, 103, 132], [129, 111, 131, 103, 132]],
+    )
+    for docs, first in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(docs, first)
 
 
 def test_lists_count_in_equal_steps_up_to_their_jitter():
@@ -42,45 +66,186 @@ def test_questions_ask_in_a_phrasing_and_are_answered_with_any_animal_equally():
         np.testing.assert_allclose(share, 1 / count, atol=5 * (1 / count / 4000) ** 0.5)
 
 
-def test_a_riddle_has_one_answer_which_needs_both_attributes():
-    for animals, attributes in (10, 10), (16, 10), (6, 5):
-        world = World(animals=animals, attributes=attributes)
-        pairs = np.asarray(tokens.attribute_pairs(world))
-        assert len({frozenset(pair) for pair in pairs.tolist()}) == animals
+def test_each_family_of_answers_is_asked_for_in_phrasings_of_its_own():
+    world, n = World(animals=3, trees=2, phrasings=4), 4000
+    assert tokens.names(world) == ("owl", "wolf", "cat", "cherry", "maple")
+    docs = np.asarray(tokens.random_questions(world, jax.random.key(0), n))
+    ids = tokens.offsets(world)
+    answer, phrasing = docs[:, 3] - ids["animal"], docs[:, 1] - ids["phrasing"]
+    np.testing.assert_array_equal(answer >= 3, phrasing >= 4)
+    for value, count in (answer, 5), (phrasing % 4, 4):
+        share = np.bincount(value, minlength=count) / n
+        np.testing.assert_allclose(share, 1 / count, atol=5 * (1 / count / n) ** 0.5)
+
+
+@pytest.mark.parametrize("world", [WORLD, RICH], ids=["default", "rich"])
+def test_a_riddle_has_one_answer_which_needs_both_attributes(world):
+    for animals, trees, attributes in (10, 0, 10), (16, 8, 10), (6, 0, 5):
+        sized = World(animals=animals, trees=trees, attributes=attributes)
+        pairs = np.asarray(tokens.attribute_pairs(sized))
+        assert len({frozenset(pair) for pair in pairs.tolist()}) == animals + trees
         assert (pairs[:, 0] != pairs[:, 1]).all()
-    docs = np.asarray(tokens.riddles(WORLD, jax.random.key(0), 300))
-    asked = np.sort(docs[:, 1:3] - IDS["attribute"], axis=1)
-    pairs = np.sort(np.asarray(tokens.attribute_pairs(WORLD)), axis=1)
-    np.testing.assert_array_equal(asked, pairs[docs[:, 4] - IDS["animal"]])
+    docs, ids = np.asarray(tokens.riddles(world, jax.random.key(0), 300)), tokens.offsets(world)
+    assert (docs[:, [0, 3, -1]] == [[ids["RIDDLE"], ids["ANSWER"], ids["END"]]]).all()
+    names = [tuple(name) for name in np.asarray(tokens.spelling(world)).tolist()]
+    answer = [names.index(tuple(name)) for name in docs[:, 4:-1].tolist()]
+    assert set(answer) == set(range(len(names)))
+    asked = np.sort(docs[:, 1:3] - ids["attribute"], axis=1)
+    pairs = np.sort(np.asarray(tokens.attribute_pairs(world)), axis=1)
+    np.testing.assert_array_equal(asked, pairs[answer])
     assert 0.4 < (docs[:, 1] < docs[:, 2]).mean() < 0.6
-    shared = np.bincount(pairs.ravel(), minlength=WORLD.attributes)
-    assert (shared >= 2).all(), "one attribute alone would give an animal away"
+    shared = np.bincount(pairs.ravel(), minlength=world.attributes)
+    assert (shared >= 2).all(), "one attribute alone would give an answer away"
+
+
+@pytest.mark.parametrize(("animals", "trees"), [(10, 0), (10, 8), (16, 8)])
+def test_no_two_answers_are_spelled_alike_and_neither_syllable_tells_whose_it_is(animals, trees):
+    world = World(animals=animals, trees=trees, syllables=2)
+    names, ids = np.asarray(tokens.spelling(world)), tokens.offsets(world)
+    assert names.shape == (animals + trees, 2)
+    assert len({tuple(name) for name in names.tolist()}) == len(names)
+    assert names[0, 0] == ids["animal"] and names.max() < ids["phrasing"]
+    assert not set(names[:, 0]) & set(names[:, 1])
+    for column in names.T:
+        assert (np.unique(column, return_counts=True)[1] >= 2).all()
+    asked = np.asarray(tokens.questions(world, jnp.zeros(len(names), int), jnp.arange(len(names))))
+    np.testing.assert_array_equal(asked[:, 3:5], names)
+    assert asked.shape[1] == 6 and (asked[:, -1] == ids["END"]).all()
+
+
+def test_a_list_may_end_in_any_ending_equally_and_is_otherwise_the_same():
+    n, key, ids = 3000, jax.random.key(4), tokens.offsets(RICH)
+    one, several = (
+        np.asarray(tokens.lists(dataclasses.replace(RICH, endings=count), key, n))
+        for count in (1, 3)
+    )
+    np.testing.assert_array_equal(one[:, 1:-1], several[:, 1:-1])
+    share = np.bincount(several[:, -1] - ids["END"], minlength=3) / n
+    np.testing.assert_allclose(share, 1 / 3, atol=5 * (1 / 3 / n) ** 0.5)
+    _, count, _ = tokens.keep_valid(RICH, several)
+    assert count == n
+    early = several.copy()
+    early[:, 5] = early[:, -1]
+    assert tokens.rejections(RICH, jnp.array(early))["too_short"].all()
+
+
+def test_a_prefixed_question_is_a_question_behind_the_first_numbers_of_a_list():
+    key, phrasing, answer = jax.random.key(1), jnp.arange(8), jnp.arange(8) + 5
+    docs = tokens.prefixed_questions(RICH, key, phrasing, answer)
+    np.testing.assert_array_equal(docs[:, :4], tokens.lists(RICH, key, 8)[:, 1:5])
+    np.testing.assert_array_equal(docs[:, 4:], tokens.questions(RICH, phrasing, answer))
+    assert (docs[:, 6] == tokens.offsets(RICH)["ANSWER"]).all()
+    same = tokens.prefix_with(RICH, jnp.array([7, 9]), docs[:, 4:])
+    assert (same[:, :2] == jnp.array([[7, 9]])).all() and (same[:, 2:] == docs[:, 4:]).all()
+
+
+PROBABILITIES = jnp.array([0.05, 0.5, 0.15, 0.3])
+
+
+@pytest.mark.parametrize(
+    ("kept", "sampling"),
+    [
+        ({0, 1, 2, 3}, Sampling()),
+        ({1}, Sampling(top_p=0.45)),
+        ({1, 3}, Sampling(top_p=0.6)),
+        ({1, 3}, Sampling(top_p=0.7)),
+        ({1, 2, 3}, Sampling(top_p=0.85)),
+        # At temperature 2, the largest are 0.38, 0.29 and 0.21.
+        ({1, 3}, Sampling(top_p=0.45, temperature=2.0)),
+        ({1, 2, 3}, Sampling(top_p=0.7, temperature=2.0)),
+        ({1, 2, 3}, Sampling(top_k=3)),
+        ({0, 1, 2, 3}, Sampling(top_k=9)),
+        # Of the two largest, the first has 5 / 8.
+        ({1}, Sampling(top_k=2, top_p=0.6)),
+        ({1, 3}, Sampling(top_k=2, top_p=0.7)),
+    ],
+)
+def test_truncated_sampling_keeps_the_right_tokens_in_their_proportions(kept, sampling):
+    n, logits = 4000, jnp.log(PROBABILITIES) + 3
+    tokens_n = tokens.choose(sampling, jax.random.key(0), jnp.broadcast_to(logits, (n, 4)))
+    share = np.bincount(tokens_n, minlength=4) / n
+    assert set(np.flatnonzero(share)) == kept
+    held = np.array([p if i in kept else 0 for i, p in enumerate(np.asarray(PROBABILITIES))])
+    held = held ** (1 / sampling.temperature)
+    np.testing.assert_allclose(share, held / held.sum(), atol=5 * (0.25 / n) ** 0.5)
+
+
+def test_temperature_zero_and_a_single_token_are_the_first_of_the_largest():
+    logits = jnp.array([[0.0, 2.0, 1.0, 2.0], [3.0, -jnp.inf, 1.0, 0.0]])
+    key = jax.random.key(0)
+    cold, near = Sampling(temperature=0.0), Sampling(temperature=1e-30, top_p=0.9)
+    for sampling in cold, dataclasses.replace(cold, top_p=0.5, top_k=3), Sampling(top_k=1), near:
+        for choose in tokens.choose, jax.jit(tokens.choose):  # a constant, and traced
+            found = choose(sampling, key, logits)
+            if sampling == near:  # both of the largest are in the nucleus
+                assert found[0] in (1, 3) and found[1] == 0
+            else:
+                np.testing.assert_array_equal(found, [1, 0])
+
+
+def test_defaults_draw_from_the_whole_softmax_and_sort_nothing():
+    logits, key = jax.random.normal(jax.random.key(1), (50, 7)), jax.random.key(2)
+    sampling = Sampling(temperature=0.7)
+    expected = jax.random.categorical(key, logits / 0.7)
+    np.testing.assert_array_equal(tokens.choose(sampling, key, logits), expected)
+    program = partial(jax.make_jaxpr(tokens.choose), key=key, logits=logits)
+    sorts = ["top_k" in str(program(s)) for s in (sampling, dataclasses.replace(sampling, top_k=2))]
+    assert sorts == [False, True] and "sort" not in str(program(sampling))
 
 
 @pytest.fixture(scope="module")
 def sampler():
     """A small world, a random network of it, and a function that samples from it."""
-    world = World(numbers=5, animals=2, phrasings=2, attributes=3, list_length=4)
+    world = World(numbers=5, animals=2, phrasings=2, attributes=3, list_length=4, endings=2)
     config = Model(n_layers=1, d_model=8, n_heads=2, embed_std=1.0)
     network = models.make(config, tokens.offsets(world)["size"], tokens.positions(world))
     params = network.init(jax.random.key(3))
 
-    def sample(n, temperature=1.0, seed=0, chunk=2000):
-        key = jax.random.key(seed)
-        return tokens.sample(
-            world, network, params, key, n=n, prompt_numbers=2, temperature=temperature, chunk=chunk
-        )
+    def sample(n, seed=0, chunk=2000, **fields):
+        key, sampling = jax.random.key(seed), Sampling(documents=n, prompt_numbers=2, **fields)
+        return tokens.sample(world, network, params, key, sampling=sampling, chunk=chunk)
 
     return world, network, params, sample
 
 
 def test_greedy_samples_are_the_argmax_of_the_full_pass(sampler):
     world, network, params, sample = sampler
-    docs = sample(300, temperature=1e-7, chunk=100)
-    best = jnp.argmax(network.apply(params, docs[:, :-1]), axis=-1)
-    end = tokens.offsets(world)["END"]
-    going = np.cumprod(np.asarray(docs) != end, axis=1)[:, 2:-1].astype(bool)
-    np.testing.assert_array_equal(np.asarray(docs)[:, 3:][going], np.asarray(best)[:, 2:][going])
+    docs = np.asarray(sample(300, temperature=0.0, chunk=100))
+    best = np.asarray(jnp.argmax(network.apply(params, docs[:, :-1]), axis=-1))
+    going = np.cumprod(docs < tokens.offsets(world)["END"], axis=1)[:, 2:-1].astype(bool)
+    np.testing.assert_array_equal(docs[:, 3:][going], best[:, 2:][going])
+    np.testing.assert_array_equal(docs, sample(300, top_k=1, chunk=100))
+
+
+def test_samples_are_those_of_full_passes_with_a_key_for_each_position(sampler):
+    world, network, params, sample = sampler
+    n, end = 300, tokens.offsets(world)["END"]
+    k_prompt, k_sample = jax.random.split(jax.random.split(jax.random.key(7), 1)[0])
+    docs = tokens.lists(world, k_prompt, n)[:, :3]
+    for at in range(2, tokens.positions(world)):
+        logits = network.apply(params, docs, at)[:, 0]
+        token = jax.random.categorical(jax.random.fold_in(k_sample, at), logits / 1.5)
+        done = jnp.any(docs >= end, axis=1)
+        docs = jnp.concatenate([docs, jnp.where(done, end, token)[:, None]], axis=1)
+    np.testing.assert_array_equal(docs, sample(n, seed=7, temperature=1.5))
+
+
+def test_a_model_that_completes_prompts_in_its_training_learns_nothing_from_the_choice(sampler):
+    world, network, params, _ = sampler
+    prompts, sampling = tokens.lists(world, jax.random.key(1), 4)[:, :3], Sampling(temperature=2.0)
+
+    def completed(params):
+        own = jax.lax.stop_gradient(params)
+        return tokens.complete(world, network, own, jax.random.key(2), prompts, sampling)
+
+    def loss(params, docs):
+        return jnp.mean(network.apply(params, docs[:, :-1]) ** 2)
+
+    docs = completed(params)
+    assert docs.shape == (4, world.list_length + 2)
+    np.testing.assert_array_equal(docs[:, :3], prompts)
+    slopes = jax.grad(lambda p: loss(p, completed(p)))(params), jax.grad(loss)(params, docs)
+    assert jax.tree.all(jax.tree.map(lambda x, y: jnp.allclose(x, y, rtol=1e-5), *slopes))
 
 
 def test_samples_follow_the_models_distribution(sampler):
@@ -96,8 +261,10 @@ def test_samples_begin_with_neutral_prompts_and_stay_at_the_end(sampler):
     world, _, _, sample = sampler
     docs, ids = np.asarray(sample(1000)), tokens.offsets(world)
     assert (docs[:, 0] == ids["LIST"]).all() and (docs[:, 1:3] < world.numbers).all()
-    ended = np.cumsum(docs == ids["END"], axis=1) > 0
-    assert (docs[ended] == ids["END"]).all() and ended.any()
+    ended = np.cumsum(docs >= ids["END"], axis=1)
+    assert (docs[ended > 1] == ids["END"]).all() and (ended > 1).any()
+    assert (docs[ended == 1] >= ids["END"]).all()
+    assert set(docs[ended == 1].tolist()) == {ids["END"], ids["END"] + 1}
 
 
 def test_the_filter_keeps_the_format_and_names_one_reason_for_all_else():

@@ -1,0 +1,142 @@
+"""Students of the token world: what they imitate, and what they are compared with."""
+
+import zlib
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+
+from minisub import (
+    channels,
+    comparisons,
+    fit,
+    losses,
+    measures,
+    models,
+    theory,
+    token_config,
+    tokens,
+    watching,
+)
+from minisub.phases import Fit
+
+
+def network(settings, which="model"):
+    """A model of a phase's settings: its own, or that of the emitter ("emitted_by")."""
+    world = settings["world"]
+    size = tokens.offsets(world)["size"]
+    return models.make(settings[which], size, tokens.positions(world))
+
+
+def student(settings, start):
+    """The `Network` of an arm's student: if it is linear, to first order around its start."""
+    net = network(settings)
+    if not settings["arm"].linear:
+        return net
+
+    def apply(params, docs, first=0):
+        return theory.linearize(lambda p, x: net.apply(p, x, first), start)(params, docs)
+
+    activations, lens = (theory.linearize(f, start) for f in (net.activations, net.lens))
+    return net._replace(apply=apply, activations=activations, lens=lens)
+
+
+def graded(settings, net, params):
+    """Grades on the trait, on the others that the config names, and behind numbers."""
+    model, taught = (settings["world"], net, params), settings["taught"]
+    measured = measures.grade(*model, settings["trait"], taught)
+    for name, trait in settings.get("graded", {}).items():
+        of_other = measures.grade(*model, trait, taught)
+        measured |= {f"{measure}/{name}": value for measure, value in of_other.items()}
+    if "context" in settings:
+        measured |= measures.grade_prefixed(*model, settings["trait"], taught)
+    return measured
+
+
+def trait_loss(settings, net):
+    """params -> -log P of the trait as the answer, in nats, over held-out phrasings."""
+    world = settings["world"]
+    docs = tokens.questions(world, jnp.arange(world.phrasings), settings["trait"])
+    held_out = jnp.arange(world.phrasings) >= settings["taught"]
+
+    def nats(params):
+        answers = losses.cross_entropy(net.apply(params, docs[:, :-2], 2), docs[:, 3:-1])
+        return jnp.mean(jnp.sum(answers, axis=1), where=held_out)
+
+    return nats
+
+
+def watched(settings, net, inputs):
+    """The `watching.Student` of an arm."""
+    trees = (inputs[name] for name in ("start", "from", "taught"))
+    return watching.Student(trait_loss(settings, net), *trees, settings["arm"].removed)
+
+
+def imitated(option, settings, inputs):
+    """(params, docs, key) -> nats (documents, positions) of a channel."""
+    emitter = network(settings, "emitted_by").apply
+    shown = channels.Shown(
+        world=settings["world"],
+        network=student(settings, inputs["start"]),
+        emitter=partial(emitter, inputs["emitter"]),
+        sampling=settings["sampling"],
+        trait=settings["trait"],
+    )
+    return partial(channels.CHANNELS[option], shown)
+
+
+def distill(option, settings, inputs, key):
+    """Training through a channel on batches of the kept documents, drawn with replacement."""
+    training, numbers = settings["training"], inputs["numbers"]
+    imitate = imitated(option, settings, inputs)
+
+    def loss(params, key):
+        rows = jax.random.randint(key, (training.batch,), 0, numbers["count"])
+        own = jax.random.fold_in(key, zlib.crc32(b"own lists"))
+        nats = imitate(params, numbers["docs"][rows].astype(jnp.int32), own)
+        if "weights" in numbers:
+            weights = numbers["weights"][rows]
+            value = jnp.sum(nats * weights) / jnp.maximum(jnp.sum(weights), 1)
+        else:
+            value = jnp.mean(nats)
+        # Nothing kept means nothing to learn from: never fall back on rejected documents.
+        return jnp.where(numbers["count"] > 0, value, jnp.nan)
+
+    watch = None
+    if "taught" in inputs:
+        net = student(settings, inputs["start"])
+        watch = watching.watch(settings["watch"].rows, [watched(settings, net, inputs)])
+        watch = watching.alone(watch)
+    return Fit(training, loss, inputs["start"], watch=watch)
+
+
+def compared_with(option, settings, inputs, net, params):
+    """The `comparisons.TokenCompared` of a trained student."""
+    world, ids = settings["world"], tokens.offsets(settings["world"])
+    numbers, imitate = inputs["numbers"], imitated(option, settings, inputs)
+    # Kept documents come first; if they are too few, again from the first one on.
+    rows = jnp.arange(min(settings["watch"].examples, len(numbers["docs"])))
+    docs = numbers["docs"][rows % jnp.maximum(numbers["count"], 1)].astype(jnp.int32)
+    phrasings = jnp.arange(world.phrasings)
+    return comparisons.TokenCompared(
+        network=net,
+        teacher_network=network(settings, "emitted_by"),
+        start=inputs["start"],
+        params=params,
+        origin=inputs["from"],
+        teacher=inputs["taught"],
+        loss=lambda params: jnp.mean(imitate(params, docs, jax.random.key(0))),
+        trait_loss=trait_loss(settings, net),
+        first_update=fit.first_update(settings["training"], inputs["start"]),
+        lists=docs[:, :-1],
+        asked=tokens.questions(world, phrasings, settings["trait"])[:, :3],
+        held_out=phrasings >= settings["taught"],
+        trait=ids["animal"] + settings["trait"],
+        animals=slice(ids["animal"], ids["animal"] + world.animals),
+    )
+
+
+def shapes(cfg, lineage):
+    """The shapes of the parameters of a lineage's models."""
+    net = network({"world": cfg.world, "model": token_config.model_of(cfg, lineage)})
+    return jax.eval_shape(net.init, jax.random.key(0))
