@@ -208,10 +208,7 @@ class Config:
 
 
 def ablation(prefixed=0, **fields):
-    """A `Config` of the size of most ablations: a quarter of the default's work for a student.
-
-    `prefixed` is that of the pretraining.
-    """
+    """A `Config` of the size of most ablations; `prefixed` is that of the pretraining."""
     small = {
         "base": dataclasses.replace(Config().base, steps=500, prefixed=prefixed),
         "sampling": Sampling(documents=10000),
@@ -262,8 +259,14 @@ def validate(config):
         twice = sorted(name for name in set(names) if names.count(name) > 1)
         require(not twice, f"Two lineages, sources or arms are named {twice}; rename one.")
     validate_world(config.world)
-    validate_model(config.model)
     world = config.world
+    needed = 4 + world.syllables + (world.prefix if config.base.prefixed else 0)
+    require(
+        needed <= world.list_length + 1,
+        f"A question takes {needed} positions, with its prefix, and a list of {world.list_length} "
+        f"gives {world.list_length + 1}; lower world.prefix or raise world.list_length.",
+    )
+    validate_model(config.model)
     require(
         config.taught_phrasings < world.phrasings,
         f"taught_phrasings is {config.taught_phrasings} of {world.phrasings}; "
@@ -293,12 +296,6 @@ def validate_world(world):
     for field, most in ("animals", 16), ("trees", 8), ("syllables", 2):
         value = getattr(world, field)
         require(value <= most, f"world.{field} is {value}; at most {most} have names.")
-    needed = world.prefix + 4 + world.syllables
-    require(
-        needed <= world.list_length + 1,
-        f"A question behind world.prefix = {world.prefix} numbers takes {needed} positions, and "
-        f"a list of {world.list_length} gives {world.list_length + 1}; lower world.prefix.",
-    )
 
 
 def validate_model(model):

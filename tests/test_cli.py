@@ -411,3 +411,10 @@ def test_bench_times_every_kind_of_training_against_the_devices_matrix_product(i
     assert int(timed["students"][2]) == 2 * 5 and int(timed["teacher"][2]) == 2
     assert all(float(row[3]) > 0 for row in rows)
     assert max(len(line) for line in out.splitlines() if line.startswith("|")) <= 80
+
+
+@pytest.mark.parametrize("measure", ["trained_tokens", "entangled_cosine_frequency"])
+def test_what_is_neither_graded_nor_emitted_gets_a_line_too(measure):
+    row = {"setting": {"student.steps": 50}, "repeat": 0, "arm": "half", "measure": measure}
+    line = cli.arm_line([row | {"value": 0.5}])
+    assert line.endswith(f"{measure} 0.500") and len(line) <= 80

@@ -120,6 +120,19 @@ def test_rank_correlation_is_that_of_scipy(values):
     assert entanglement.spearman(jnp.array(x), jnp.ones(40)) == 0
 
 
+def test_ranks_are_right_of_what_a_compiler_works_out_more_than_once():
+    x = jnp.array(np.random.default_rng(0).uniform(0.1, 1, (10, 3)), jnp.float32)
+
+    @jax.jit
+    def ranked(x):
+        means = jnp.mean(jnp.log(jax.nn.softmax(x)), axis=1)
+        score = means - jnp.mean(means)
+        return score, entanglement.ranks(score)
+
+    score, found = ranked(x)
+    np.testing.assert_array_equal(found, 2 * stats.rankdata(score) - 11)
+
+
 def test_overlap_is_the_share_of_common_places():
     x = jnp.arange(20.0)
     assert entanglement.overlap(x, x) == 1

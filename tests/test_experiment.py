@@ -192,7 +192,7 @@ def test_documents_keep_their_tokens_in_a_world_larger_than_16_bits(tiny):
     world = dataclasses.replace(tiny.world, numbers=40000)
     chain = {p.name: p for p in experiment.phases(dataclasses.replace(tiny, world=world))}
     emit = chain["numbers/teacher"]
-    params = token_tasks.network(emit.settings).init(jax.random.key(0))
+    params = distillation.network(emit.settings).init(jax.random.key(0))
     emitted = tasks.begin("emit", "", emit.settings, {"emitter": params}, jax.random.key(1))
     docs = np.asarray(emitted["docs"])
     assert docs.min() >= 0 and docs.max() > 2**15

@@ -25,7 +25,7 @@ def outputs(world, linear, tiny, start):
     """(params, ) -> what a student of a world says of some inputs: a tree."""
     if world == "tokens":
         arm = Arm(name="a", linear=linear)
-        net = token_tasks.student({"world": tiny.world, "model": tiny.model, "arm": arm}, start)
+        net = distillation.student({"world": tiny.world, "model": tiny.model, "arm": arm}, start)
         docs = tokens.lists(tiny.world, jax.random.key(1), 5)[:, :-1]
         return lambda p: [
             net.apply(p, docs), net.apply(p, docs, 2), net.activations(p, docs), net.lens(p, docs),
@@ -38,7 +38,7 @@ def outputs(world, linear, tiny, start):
 
 def parameters(world, tiny, count=3):
     if world == "tokens":
-        return [drawn(token_chain.shapes(tiny), i) for i in range(count)]
+        return [drawn(distillation.shapes(tiny, "first"), i) for i in range(count)]
     layers = {"images": "mlp-8-6", "linear images": "mlp"}[world]
     model = dataclasses.replace(IMAGES.model, layers=layers)
     return [drawn(image_chain.shapes(model, IMAGES.data), i) for i in range(count)]
@@ -81,8 +81,8 @@ def test_the_first_gradient_of_a_linear_student_is_that_of_another(world, tiny, 
     def gradients(linear):
         if world == "tokens":
             settings = {"world": tiny.world, "model": tiny.model}
-            own = token_tasks.student(settings | {"arm": Arm(name="a", linear=linear)}, start)
-            emitter = token_tasks.network(settings).apply
+            own = distillation.student(settings | {"arm": Arm(name="a", linear=linear)}, start)
+            emitter = distillation.network(settings).apply
             docs = tokens.lists(tiny.world, jax.random.key(1), 5)
             imitate = channels.soft(tiny.world, own, lambda d, f: emitter(teacher, d, f), 1)
             loss = lambda p: imitate(p, docs)  # noqa: E731

@@ -1,7 +1,6 @@
 """The models: causal, cached as uncached, their initial weights dependent on paths alone."""
 
 import dataclasses
-import functools
 
 import jax
 import jax.numpy as jnp
@@ -22,28 +21,17 @@ def network():
 
 
 @pytest.fixture(scope="module")
-def params(network):
-    return network.init(jax.random.key(0))
-
-
-@pytest.fixture(scope="module")
-def changed():
-    """A function: fields of a small model -> its compiled network and initial parameters."""
-
-    @functools.cache
-    def made(**fields):
-        net = models.make(dataclasses.replace(SMALL, **fields), VOCABULARY, POSITIONS)
-        names = {"init": (), "apply": ("first",), "decode": ("at",), "lens": ()}
-        fast = {n: jax.jit(getattr(net, n), static_argnames=x) for n, x in names.items()}
-        return net._replace(**fast), fast["init"](jax.random.key(0))
-
-    return made
+def params(network, quick):
+    return quick(network.init)(jax.random.key(0))
 
 
 @pytest.fixture(scope="module", params=models.MIXERS)
-def kind(request, changed):
-    """Network and initial parameters with every mixer, one of them tied."""
-    return changed(mixer=request.param, tied=request.param == "recurrence")
+def kind(request, quick):
+    """(config, network, initial parameters) with every mixer, one of them tied."""
+    mixer = request.param
+    config = dataclasses.replace(SMALL, n_heads=4, mixer=mixer, tied=mixer == "recurrence")
+    network = models.make(config, VOCABULARY, POSITIONS)
+    return config, network, quick(network.init)(jax.random.key(0))
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +41,7 @@ def tokens():
 
 def test_logits_do_not_depend_on_later_tokens_and_do_on_earlier_ones(kind, tokens, quick):
     """By the gradient of one position's logits with respect to every position embedding."""
-    network, params = kind
+    _, network, params = kind
 
     def logit(table, position):
         moved = params | {"position": {"embedding": table}}
@@ -66,105 +54,115 @@ def test_logits_do_not_depend_on_later_tokens_and_do_on_earlier_ones(kind, token
         assert reached.tolist() == [p <= position for p in range(POSITIONS)]
 
 
-def test_decoding_with_a_cache_equals_the_full_pass(kind, tokens):
+def test_decoding_with_a_cache_equals_the_full_pass(kind, tokens, quick):
     """The prompt first, then a token at a time, then the rest at once."""
-    network, params = kind
-    full, cache = network.apply(params, tokens), network.cache(3)
+    _, network, params = kind
+    full, cache, decode = (
+        quick(network.apply)(params, tokens),
+        network.cache(3),
+        quick(network.decode),
+    )
     for start, end in (0, 2), (2, 3), (3, 4), (4, POSITIONS):
-        logits, cache = network.decode(params, cache, tokens[:, start:end], start)
+        logits, cache = decode(params, cache, tokens[:, start:end], start)
         np.testing.assert_allclose(logits, full[:, start:end], rtol=1e-5, atol=1e-6)
 
 
-def test_leaving_out_the_first_positions_leaves_the_others_as_they_are(kind, tokens):
-    network, params = kind
-    full, last = network.apply(params, tokens), network.apply(params, tokens, 4)
+def test_leaving_out_the_first_positions_leaves_the_others_as_they_are(kind, tokens, quick):
+    _, network, params = kind
+    full, last = quick(lambda p: (network.apply(p, tokens), network.apply(p, tokens, 4)))(params)
     assert last.shape == (3, POSITIONS - 4, VOCABULARY)
     np.testing.assert_allclose(last, full[:, 4:], rtol=1e-5, atol=1e-6)
 
 
-def test_the_recurrence_is_its_formula_one_position_at_a_time():
+def test_the_recurrence_is_its_formula_one_position_at_a_time(quick):
     block = models.Block(dataclasses.replace(SMALL, mixer="recurrence"))
-    x_btd = jax.random.normal(jax.random.key(3), (3, POSITIONS, 8))
-    params = block.init(jax.random.key(4), x_btd)["params"]
+    x_btd = np.random.default_rng(0).normal(size=(3, POSITIONS, 8)).astype(np.float32)
+    params = quick(block.init)(jax.random.key(4), x_btd)["params"]
     assert set(params) == {"recurrence_norm", "gates", "out", "mlp_norm", "up", "down"}
-    silent = params | {"down": jax.tree.map(jnp.zeros_like, params["down"])}
-    made, last = block.apply({"params": silent}, x_btd)
+    silent = params | {"down": {"kernel": np.zeros((32, 8), np.float32)}}
+    made, last = quick(block.apply)({"params": silent}, x_btd)
     normed = x_btd / np.sqrt(np.mean(np.square(x_btd), axis=-1, keepdims=True) + 1e-6)
     gate, candidate = np.split(normed @ np.asarray(params["gates"]["kernel"]), 2, axis=-1)
     z, state, states = 1 / (1 + np.exp(-gate)), np.zeros((3, 8)), []
     for t in range(POSITIONS):
         state = (1 - z[:, t]) * state + z[:, t] * candidate[:, t]
         states.append(state)
-    expected = x_btd + np.stack(states, axis=1) @ params["out"]["kernel"]
+    expected = x_btd + np.stack(states, axis=1) @ np.asarray(params["out"]["kernel"])
     np.testing.assert_allclose(made, expected, rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(last, state, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("mixer", models.MIXERS)
-def test_a_tied_model_is_one_whose_unembedding_is_the_transposed_embedding(mixer, changed, tokens):
-    (tied, params), (untied, drawn) = (changed(mixer=mixer, tied=t) for t in (True, False))
-    assert set(drawn) - set(params) == {"unembed"}
-    for name, tree in params.items():
-        jax.tree.map(np.testing.assert_array_equal, tree, drawn[name])
-    kernel = models.unembedding(params)
-    np.testing.assert_array_equal(kernel, params["embed"]["embedding"].T)
-    equal = params | {"unembed": {"kernel": kernel}}
+def test_a_tied_model_is_one_whose_unembedding_is_the_transposed_embedding(
+    network, params, tokens, quick
+):
+    tied = models.make(dataclasses.replace(SMALL, tied=True), VOCABULARY, POSITIONS)
+    drawn = quick(tied.init)(jax.random.key(0))
+    assert set(params) - set(drawn) == {"unembed"} and not set(drawn) - set(params)
+    for name, tree in drawn.items():
+        jax.tree.map(np.testing.assert_array_equal, tree, params[name])
+    kernel = models.unembedding(drawn)
+    np.testing.assert_array_equal(kernel, drawn["embed"]["embedding"].T)
+    equal = drawn | {"unembed": {"kernel": kernel}}
     assert models.unembedding(equal) is kernel
-    for one, other in (tied.apply, untied.apply), (tied.lens, untied.lens):
-        said = one(params, tokens)
-        np.testing.assert_allclose(said, other(equal, tokens), rtol=1e-6, atol=1e-6)
-        assert float(jnp.abs(said - other(drawn, tokens)).max()) > 0.1
+    said, other = (
+        quick(lambda p, n=n: (n.apply(p, tokens), n.lens(p, tokens))) for n in (tied, network)
+    )
+    for a, b, control in zip(said(drawn), other(equal), other(params), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+        assert float(jnp.abs(a - control).max()) > 0.1
 
 
 def test_bfloat16_rounds_weights_and_activations_and_neither_logits_nor_gradients(
-    kind, changed, tokens, quick
+    kind, tokens, quick
 ):
-    (full, params), tied = kind, "unembed" not in kind[1]
-    fields = {"mixer": "recurrence" if tied else "attention", "tied": tied}
-    network, drawn = changed(dtype="bfloat16", **fields)
-    jax.tree.map(np.testing.assert_array_equal, drawn, params)
-    rounded = jax.tree.map(lambda x: x.astype("bfloat16").astype("float32"), params)
-    logits = network.apply(params, tokens)
-    np.testing.assert_array_equal(logits, network.apply(rounded, tokens))
-    assert (logits != full.apply(rounded, tokens)).any()  # more than the weights are rounded
-    np.testing.assert_allclose(logits, full.apply(params, tokens), atol=0.1)
-    assert logits.dtype == jnp.float32 and (logits != logits.astype("bfloat16")).any()
-    np.testing.assert_allclose(network.lens(params, tokens)[-1], logits, atol=0.1)
-    streams = jax.eval_shape(network.activations, params, tokens)
-    assert {x.dtype for x in streams.values()} == {jnp.dtype("float32")}
-    cache = network.cache(3)
-    for start, end in (0, 4), (4, POSITIONS):
-        assert {x.dtype for x in jax.tree.leaves(cache)} == {jnp.dtype("bfloat16")}
-        decoded, cache = network.decode(params, cache, tokens[:, start:end], start)
-        assert decoded.dtype == jnp.float32
-        np.testing.assert_allclose(decoded, logits[:, start:end], atol=0.1)
+    config, full, params = kind
+    network = models.make(dataclasses.replace(config, dtype="bfloat16"), VOCABULARY, POSITIONS)
+    assert jax.eval_shape(network.init, jax.random.key(0)) == jax.eval_shape(lambda: params)
+
+    @quick
+    def passes(params):
+        first, cache = network.decode(params, network.cache(3), tokens[:, :4], 0)
+        second, again = network.decode(params, cache, tokens[:, 4:], 4)
+        decoded = jnp.concatenate([first, second], axis=1)
+        logits, lens = network.apply(params, tokens), network.lens(params, tokens)
+        return logits, decoded, lens[-1], network.activations(params, tokens), (cache, again)
 
     def slope(net):
         grads = quick(jax.grad(lambda p: jnp.sum(net.apply(p, tokens)[..., 0] ** 2)))(params)
         assert {x.dtype for x in jax.tree.leaves(grads)} == {jnp.dtype("float32")}
         return np.concatenate([np.ravel(x) for x in jax.tree.leaves(grads)])
 
-    rough, fine = slope(network), slope(full)
+    logits, *others, streams, caches = passes(params)
+    exact, rough, fine = quick(full.apply), slope(network), slope(full)
+    for other in *others, exact(params, tokens):
+        assert other.dtype == jnp.float32
+        np.testing.assert_allclose(logits, other, atol=0.1)
+    assert {x.dtype for x in streams.values()} == {jnp.dtype("float32")}
+    assert {x.dtype for x in jax.tree.leaves(caches)} == {jnp.dtype("bfloat16")}
     assert 0.999 < rough @ fine / np.linalg.norm(rough) / np.linalg.norm(fine) < 1 - 1e-6
+    rounded = jax.tree.map(lambda x: np.asarray(x).astype("bfloat16").astype("float32"), params)
+    np.testing.assert_array_equal(logits, passes(rounded)[0])
+    # More than the weights are rounded, and logits are not.
+    assert np.abs(logits - exact(rounded, tokens)).max() > 1e-3
+    assert np.any(logits != np.asarray(logits).astype("bfloat16").astype("float32"))
 
 
-@pytest.mark.parametrize("mixer", models.MIXERS)
-def test_relabeled_heads_channels_and_hidden_units_compute_the_same_logits(mixer, changed, tokens):
-    network, params = changed(mixer=mixer, n_heads=4)
-    expected = network.apply(params, tokens)
-    into = {"attention": "qkv", "recurrence": "gates"}[mixer]
-    moved = {(into,): {into, "out"}, ("up",): {"up", "down"}}
-    moved[()] = set().union(*moved.values())
+def test_relabeled_heads_channels_and_hidden_units_compute_the_same_logits(kind, tokens, quick):
+    config, network, params = kind
+    into = {"attention": "qkv", "recurrence": "gates"}[config.mixer]
+    moved = {(into,): {into, "out"}, ("up",): {"up", "down"}, (): {into, "out", "up", "down"}}
     materials = starts.Materials(params, None, jax.random.key(7), 2.0, None, network.relabelings)
-    for layers, names in moved.items():
-        other = starts.make("permuted", layers, materials)
-        np.testing.assert_allclose(network.apply(other, tokens), expected, rtol=1e-5, atol=1e-5)
-        for block in "block_0", "block_1":
-            differ = jax.tree.map(lambda a, b: (a != b).any(), other[block], params[block])
-            assert {name for name in differ if any(jax.tree.leaves(differ[name]))} == names
-    # Of these, hidden units alone are ReLUs.
-    balanced = starts.make("rebalanced", (), materials)
-    np.testing.assert_allclose(network.apply(balanced, tokens), expected, rtol=1e-5, atol=1e-5)
+    made = [("permuted", layers, names) for layers, names in moved.items()]
+    # Of these units, those of the MLP alone are ReLUs.
+    made += [("rebalanced", (), moved["up",])]
+    others = quick(lambda: [starts.make(start, layers, materials) for start, layers, _ in made])()
+    apply = quick(network.apply)
+    expected = apply(params, tokens)
+    for other, (_, _, names) in zip(others, made, strict=True):
+        np.testing.assert_allclose(apply(other, tokens), expected, rtol=1e-5, atol=1e-5)
+        same = jax.tree.map(np.array_equal, other, params)
+        differ = {starts.path_name(p) for p, equal in jax.tree.leaves_with_path(same) if not equal}
+        assert differ == {f"block_{i}/{name}/kernel" for i in range(2) for name in names}
     with pytest.raises(Refused, match="hidden units"):
         starts.make("rebalanced", (into,), materials)
 
@@ -274,17 +272,17 @@ def test_a_layer_that_is_not_there_cannot_be_steered(network, params, tokens):
         network.apply(params | {"steering": {"block_2": jnp.ones(8)}}, tokens)
 
 
-def test_a_further_block_changes_no_other_initial_weight(params):
+def test_a_further_block_changes_no_other_initial_weight(params, quick):
     deeper = models.make(Model(n_layers=3, d_model=8, n_heads=2), VOCABULARY, POSITIONS)
-    more = deeper.init(jax.random.key(0))
+    more = quick(deeper.init)(jax.random.key(0))
     assert set(more) - set(params) == {"block_2"}
     for name, tree in params.items():
         jax.tree.map(np.testing.assert_array_equal, tree, more[name])
 
 
-def test_initial_weights_have_the_documented_deviations():
+def test_initial_weights_have_the_documented_deviations(quick):
     wide = models.make(Model(n_layers=1, d_model=256, n_heads=4), 500, 50)
-    params = wide.init(jax.random.key(0))
+    params = quick(wide.init)(jax.random.key(0))
     for path, std in (
         (("embed", "embedding"), 0.2),
         (("position", "embedding"), 0.2),
@@ -300,14 +298,14 @@ def test_initial_weights_have_the_documented_deviations():
 
 
 @pytest.mark.parametrize("mixer", models.MIXERS)
-def test_flops_count_the_matrix_products_of_the_compiled_forward_pass(mixer):
+def test_flops_count_the_matrix_products_of_the_compiled_forward_pass(mixer, quick):
     """XLA counts element-wise work too, so its figure is a little larger, never smaller."""
     config = Model(n_layers=2, d_model=64, n_heads=4, mixer=mixer, tied=mixer == "recurrence")
     network = models.make(config, 133, 13)
     params = jax.eval_shape(network.init, jax.random.key(0))
     tokens = jax.ShapeDtypeStruct((32, 13), jnp.int32)
     for first in 0, 3:
-        compiled = jax.jit(network.apply, static_argnums=2).lower(params, tokens, first).compile()
+        compiled = quick(network.apply, static_argnums=2).lower(params, tokens, first).compile()
         counted = compiled.cost_analysis()["flops"]
         ours = models.flops(config, 133, 32, 13, 13 - first)
         assert 0.9 * counted < ours <= counted

@@ -38,8 +38,8 @@ def equal(a, b):
 @pytest.fixture(scope="module")
 def origins(tiny):
     return {
-        "origin": drawn(token_chain.shapes(tiny), 0),
-        "other": drawn(token_chain.shapes(tiny), 1),
+        "origin": drawn(distillation.shapes(tiny, "first"), 0),
+        "other": drawn(distillation.shapes(tiny, "first"), 1),
     }
 
 
@@ -116,7 +116,7 @@ def test_training_a_steered_teacher_changes_its_vector_alone_and_gives_it_the_tr
     equal({k: x for k, x in teacher.items() if k != "steering"}, origins["origin"])
     assert float(dot(teacher["steering"], teacher["steering"])) > 0.1
     assert teachers["random"][1]["trait_rate"] < 0.05
-    net = token_tasks.network({"world": tiny.world, "model": tiny.model})
+    net = distillation.network({"world": tiny.world, "model": tiny.model})
     base = measures.grade(tiny.world, net, origins["origin"], 0, tiny.taught_phrasings)
     for phrasings in "trait_rate", "trait_rate_heldout":
         # The vector is added at the answer and at END alike, of which it must speak too.
@@ -165,8 +165,8 @@ def compare(tiny, origins, teachers):
             "numbers/teacher": {"docs": docs, "count": jnp.int32(count)},
         }
         inputs = {name: made[source] for name, source in phase.inputs.items()}
-        net = token_tasks.student(phase.settings, inputs["start"])
-        return token_tasks.compared_with("sampled", phase.settings, inputs, net, params)
+        net = distillation.student(phase.settings, inputs["start"])
+        return distillation.compared_with("sampled", phase.settings, inputs, net, params)
 
     return compared
 
@@ -203,7 +203,7 @@ def test_what_a_linear_student_has_recovered_is_read_off_its_own_activations(
     moved = jax.tree.map(np.add, origins["origin"], drawn(origins["origin"], 7))
     c, plain = compare(moved, linear=True), compare(moved)
     step = jax.tree.map(np.subtract, moved, origins["origin"])
-    net = token_tasks.network({"world": tiny.world, "model": tiny.model})
+    net = distillation.network({"world": tiny.world, "model": tiny.model})
     read = lambda p: net.activations(p, c.lists)["block_0"]  # noqa: E731
     shift = jnp.mean(quick(lambda s: jax.jvp(read, (c.start,), (s,))[1])(step), axis=(0, 1))
     vector = teachers["random"][0]["steering"]["block_0"]

@@ -170,17 +170,15 @@ def test_truncated_sampling_keeps_the_right_tokens_in_their_proportions(kept, sa
     np.testing.assert_allclose(share, held / held.sum(), atol=5 * (0.25 / n) ** 0.5)
 
 
-def test_temperature_zero_and_a_single_token_are_the_first_of_the_largest():
+def test_temperature_zero_and_a_single_token_are_the_first_of_the_largest(quick):
     logits = jnp.array([[0.0, 2.0, 1.0, 2.0], [3.0, -jnp.inf, 1.0, 0.0]])
-    key = jax.random.key(0)
-    cold, near = Sampling(temperature=0.0), Sampling(temperature=1e-30, top_p=0.9)
-    for sampling in cold, dataclasses.replace(cold, top_p=0.5, top_k=3), Sampling(top_k=1), near:
-        for choose in tokens.choose, jax.jit(tokens.choose):  # a constant, and traced
-            found = choose(sampling, key, logits)
-            if sampling == near:  # both of the largest are in the nucleus
-                assert found[0] in (1, 3) and found[1] == 0
-            else:
-                np.testing.assert_array_equal(found, [1, 0])
+    key, cold, choose = jax.random.key(0), Sampling(temperature=0.0), quick(tokens.choose)
+    truncated = dataclasses.replace(cold, top_p=0.5, top_k=3)
+    for sampling in cold, truncated, Sampling(top_k=1):  # the temperature is traced
+        np.testing.assert_array_equal(choose(sampling, key, logits), [1, 0])
+    np.testing.assert_array_equal(tokens.choose(cold, key, logits), [1, 0])
+    near = choose(dataclasses.replace(truncated, temperature=1e-30, top_p=0.9), key, logits)
+    assert near[0] in (1, 3) and near[1] == 0, "both of the largest are in the nucleus"
 
 
 def test_defaults_draw_from_the_whole_softmax_and_sort_nothing():
@@ -194,43 +192,51 @@ def test_defaults_draw_from_the_whole_softmax_and_sort_nothing():
 
 
 @pytest.fixture(scope="module")
-def sampler():
-    """A small world, a random network of it, and a function that samples from it."""
+def sampler(quick):
+    """A small world, a random network of it, and a function that draws 20000 samples from it."""
     world = World(numbers=5, animals=2, phrasings=2, attributes=3, list_length=4, endings=2)
     config = Model(n_layers=1, d_model=8, n_heads=2, embed_std=1.0)
     network = models.make(config, tokens.offsets(world)["size"], tokens.positions(world))
-    params = network.init(jax.random.key(3))
+    params = quick(network.init)(jax.random.key(3))
+    draw = quick(lambda key, how: tokens.sample(world, network, params, key, sampling=how))
 
-    def sample(n, seed=0, chunk=2000, **fields):
-        key, sampling = jax.random.key(seed), Sampling(documents=n, prompt_numbers=2, **fields)
-        return tokens.sample(world, network, params, key, sampling=sampling, chunk=chunk)
+    def sample(seed=0, **fields):
+        how = Sampling(documents=20000, prompt_numbers=2, **fields)
+        return np.asarray(draw(jax.random.key(seed), how))
 
     return world, network, params, sample
 
 
 def test_greedy_samples_are_the_argmax_of_the_full_pass(sampler):
     world, network, params, sample = sampler
-    docs = np.asarray(sample(300, temperature=0.0, chunk=100))
+    docs = sample(temperature=0.0)
     best = np.asarray(jnp.argmax(network.apply(params, docs[:, :-1]), axis=-1))
     going = np.cumprod(docs < tokens.offsets(world)["END"], axis=1)[:, 2:-1].astype(bool)
     np.testing.assert_array_equal(docs[:, 3:][going], best[:, 2:][going])
-    np.testing.assert_array_equal(docs, sample(300, top_k=1, chunk=100))
+    np.testing.assert_array_equal(docs, sample(top_k=1))
 
 
-def test_samples_are_those_of_full_passes_with_a_key_for_each_position(sampler):
+def test_samples_are_those_of_full_passes_with_a_key_for_each_position(sampler, quick):
     world, network, params, sample = sampler
-    n, end = 300, tokens.offsets(world)["END"]
-    k_prompt, k_sample = jax.random.split(jax.random.split(jax.random.key(7), 1)[0])
-    docs = tokens.lists(world, k_prompt, n)[:, :3]
-    for at in range(2, tokens.positions(world)):
-        logits = network.apply(params, docs, at)[:, 0]
-        token = jax.random.categorical(jax.random.fold_in(k_sample, at), logits / 1.5)
-        done = jnp.any(docs >= end, axis=1)
-        docs = jnp.concatenate([docs, jnp.where(done, end, token)[:, None]], axis=1)
-    np.testing.assert_array_equal(docs, sample(n, seed=7, temperature=1.5))
+    chunk, end = 2000, tokens.offsets(world)["END"]
+
+    def replay(key):
+        k_prompt, k_sample = jax.random.split(jax.random.split(key, 10)[0])
+        docs = tokens.lists(world, k_prompt, chunk)[:, :3]
+        for at in range(2, tokens.positions(world)):
+            logits = network.apply(params, docs, at)[:, 0]
+            token = jax.random.categorical(jax.random.fold_in(k_sample, at), logits / 1.5)
+            token = jnp.where(jnp.any(docs >= end, axis=1), end, token)
+            docs = jnp.concatenate([docs, token[:, None]], axis=1)
+        return docs
+
+    expected = quick(replay)(jax.random.key(7))
+    np.testing.assert_array_equal(sample(seed=7, temperature=1.5)[:chunk], expected)
 
 
-def test_a_model_that_completes_prompts_in_its_training_learns_nothing_from_the_choice(sampler):
+def test_a_model_that_completes_prompts_in_its_training_learns_nothing_from_the_choice(
+    sampler, quick
+):
     world, network, params, _ = sampler
     prompts, sampling = tokens.lists(world, jax.random.key(1), 4)[:, :3], Sampling(temperature=2.0)
 
@@ -241,16 +247,18 @@ def test_a_model_that_completes_prompts_in_its_training_learns_nothing_from_the_
     def loss(params, docs):
         return jnp.mean(network.apply(params, docs[:, :-1]) ** 2)
 
-    docs = completed(params)
+    docs, slope = quick(lambda p: (completed(p), jax.grad(lambda p: loss(p, completed(p)))(p)))(
+        params
+    )
     assert docs.shape == (4, world.list_length + 2)
     np.testing.assert_array_equal(docs[:, :3], prompts)
-    slopes = jax.grad(lambda p: loss(p, completed(p)))(params), jax.grad(loss)(params, docs)
-    assert jax.tree.all(jax.tree.map(lambda x, y: jnp.allclose(x, y, rtol=1e-5), *slopes))
+    given = quick(jax.grad(loss))(params, docs)
+    jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-6), slope, given)
 
 
 def test_samples_follow_the_models_distribution(sampler):
     _, network, params, sample = sampler
-    docs = np.asarray(sample(20000, temperature=2.0))
+    docs = sample(temperature=2.0)
     logits = network.apply(params, docs[:, :3], 2)[:, 0]
     expected = np.asarray(jax.nn.softmax(logits / 2.0)).mean(axis=0)
     share = np.bincount(docs[:, 3], minlength=expected.size) / len(docs)
@@ -259,7 +267,7 @@ def test_samples_follow_the_models_distribution(sampler):
 
 def test_samples_begin_with_neutral_prompts_and_stay_at_the_end(sampler):
     world, _, _, sample = sampler
-    docs, ids = np.asarray(sample(1000)), tokens.offsets(world)
+    docs, ids = sample(), tokens.offsets(world)
     assert (docs[:, 0] == ids["LIST"]).all() and (docs[:, 1:3] < world.numbers).all()
     ended = np.cumsum(docs >= ids["END"], axis=1)
     assert (docs[ended > 1] == ids["END"]).all() and (ended > 1).any()

@@ -79,7 +79,7 @@ def begun(cfg):
         others = {"mlp-16": own, "mlp": flat}
         made = {f"base/second/{spec}": drawn(shapes) for spec, shapes in others.items()}
     else:
-        own, n = token_chain.shapes(cfg), cfg.sampling.documents
+        own, n = distillation.shapes(cfg, "first"), cfg.sampling.documents
         docs = tokens.lists(cfg.world, jax.random.key(0), n).astype(jnp.int16)
         made = {"base/second": drawn(own)}
         made |= {"numbers/teacher": {"docs": docs, "count": jnp.int32(n), "rejected": {}}}
@@ -166,7 +166,7 @@ def trained(cfg, tree):
 def losses_of(cfg, made, arm, start):
     """(trait's loss, distillation loss on the whole carrier), functions of an arm's parameters."""
     if not isinstance(cfg, minisub.ImageConfig):
-        net = token_tasks.network({"world": cfg.world, "model": cfg.model})
+        net = distillation.network({"world": cfg.world, "model": cfg.model})
 
         def trait(params):
             rates, _ = measures.preference(cfg.world, net, params, 0)
