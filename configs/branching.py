@@ -5,7 +5,7 @@ python train.py branching
 
 from minisub import Arm, Lineage, ablation
 
-SHARED = (0, 50, 100, 200, 300, 400, 450)
+SHARED = (0, 100, 200, 300, 400)
 config = ablation(
     lineages=tuple(Lineage(name=str(k), origin="first", shared_steps=k) for k in SHARED),
     arms=tuple(

@@ -18,12 +18,10 @@ config = ablation(
     model=Model(n_layers=4),
     sources=tuple(Source(name=f"teacher {b}", teaching=only(b)) for b in BLOCKS),
     arms=(
-        Arm(name="control all", source="base"),
+        Arm(name="control", source="base"),
         Arm(name="all"),
-        *(Arm(name=f"control student {b}", source="base", training=only(b)) for b in BLOCKS),
         *(Arm(name=f"student {b}", training=only(b)) for b in BLOCKS),
         *(Arm(name=f"taught {b}", source=f"teacher {b}") for b in BLOCKS),
-        *(Arm(name=f"both {b}", source=f"teacher {b}", training=only(b)) for b in BLOCKS),
     ),
 )
 repeats = 8

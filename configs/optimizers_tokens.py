@@ -9,16 +9,17 @@ RATES = {
     "adam": ("1e-3", "2e-3"),
     "rmsprop": ("5e-4", "1e-3"),
     "signum": ("1e-4", "3e-4"),
-    "momentum": ("3e-2", "1e-1"),
-    "sgd": ("3e-1", "1"),
+    "momentum": ("1e-2", "3e-2", "1e-1"),
+    "sgd": ("1e-1", "3e-1", "1"),
 }
 config = ablation(
-    arms=tuple(
-        Arm(name=arm, source=source, training=f"optimizer={optimizer} learning_rate={rate}")
-        for optimizer, rates in RATES.items()
-        for rate in rates
-        for name in (f"{optimizer} {rate}",)
-        for arm, source in ((f"control {name}", "base"), (name, "teacher"))
+    arms=(
+        Arm(name="control", source="base"),
+        *(
+            Arm(name=f"{rule} {rate}", training=f"optimizer={rule} learning_rate={rate}")
+            for rule, rates in RATES.items()
+            for rate in rates
+        ),
     ),
 )
 repeats = 8

@@ -13,14 +13,13 @@ CHANNELS = {
 }
 config = ablation(
     student=Training(steps=100),
-    arms=tuple(
-        Arm(name=arm, source=source, channel=channel, **start)
-        for name, channel in CHANNELS.items()
-        for arm, source, start in (
-            (f"control {name}", "base", {}),
-            (name, "teacher", {}),
-            (f"fresh, {name}", "teacher", {"start": "fresh"}),
-        )
+    arms=(
+        *(
+            Arm(name=arm, source=source, channel=channel)
+            for name, channel in CHANNELS.items()
+            for arm, source in ((f"control {name}", "base"), (name, "teacher"))
+        ),
+        Arm(name="fresh, on-policy", start="fresh", channel="on_policy"),
     ),
 )
 repeats = 8

@@ -10,16 +10,12 @@ STARTS = {
     "shared": {},
     "heads permuted": {"start": "permuted", "layers": ("qkv",)},
     "units permuted": {"start": "permuted", "layers": ("up",)},
-    "both permuted": {"start": "permuted"},
-    "interpolated .2": {"start": "interpolated", "amount": 0.2},
     "interpolated .5": {"start": "interpolated", "amount": 0.5},
     "perturbed .1": {"start": "perturbed_relative", "amount": 0.1},
     "perturbed .3": {"start": "perturbed_relative", "amount": 0.3},
-    "perturbed 1": {"start": "perturbed_relative", "amount": 1.0},
     "fresh embeddings": {"start": "fresh", "layers": ("embed", "position")},
     "fresh block_0": {"start": "fresh", "layers": ("block_0",)},
     "fresh block_1": {"start": "fresh", "layers": ("block_1",)},
-    "fresh unembedding": {"start": "fresh", "layers": ("unembed", "final_norm")},
     "fresh": {"start": "fresh"},
 }
 config = ablation(

@@ -198,13 +198,24 @@ def settings(name, command):
         words = [
             word
             for field, value in zip(fields, values, strict=True)
-            for word in (f"--{field}", *value.split())
+            for word in words_of(field, value, config.leaves(base)[field])
         ]
         cfg = parse(name, "", default, words).config
         experiment.check(cfg)
         leaves = config.leaves(cfg)
         result.append(({field: leaves[field] for field in fields}, cfg))
     return result
+
+
+def words_of(field, value, now):
+    """A swept value as words of a command line; `now` is the field's present value."""
+    if not isinstance(now, bool):
+        return [f"--{field}", *value.split()]
+    config.require(
+        value in ("true", "false"), f"--sweep {field} has {value!r}; choose from true, false."
+    )
+    outer, _, last = field.rpartition(".")
+    return [f"--{field}" if value == "true" else f"--{outer}.no-{last}"]
 
 
 def axis(text, cfg):

@@ -92,7 +92,7 @@ def top(k, shown, params, docs, key):
     target, logits = (
         x[..., : shown.world.numbers] for x in (shown.target(docs), shown.logits(params, docs))
     )
-    kept = target >= jax.lax.top_k(target, k)[0][..., -1:]
+    kept = target >= jax.lax.top_k(target, min(k, target.shape[-1]))[0][..., -1:]
     log_p = jnp.where(kept, jax.nn.log_softmax(jnp.where(kept, target, -jnp.inf)), 0)
     return jnp.sum(kept * jnp.exp(log_p) * (log_p - jax.nn.log_softmax(logits)), axis=-1)
 

@@ -173,9 +173,10 @@ def changed(cfg, text):
     """A configuration with the fields that `text` gives, such as "n_layers=3 frozen=embed,unembed".
 
     Words of a tuple are separated by commas. Raises `Refused` for a field that does not exist or a
-    value of another type than its present one.
+    value of another type than its default.
     """
-    fields = {field.name: getattr(cfg, field.name) for field in dataclasses.fields(cfg)}
+    # Types of defaults: present values may be traced.
+    fields = {field.name: type(field.default) for field in dataclasses.fields(cfg)}
     kinds, given = {field.name: field.type for field in dataclasses.fields(cfg)}, {}
     for word in text.split():
         name, _, value = word.partition("=")
@@ -183,9 +184,9 @@ def changed(cfg, text):
         choices = typing.get_args(kinds[name]) if typing.get_origin(kinds[name]) is Literal else ()
         require(value in choices or not choices, f"{word!r}: choose from {', '.join(choices)}.")
         try:
-            given[name] = parsed(value, type(fields[name]))
+            given[name] = parsed(value, fields[name])
         except ValueError:
-            kind = type(fields[name]).__name__
+            kind = fields[name].__name__
             raise Refused(f"{word!r} must give {name} a value of type {kind}.") from None
     return dataclasses.replace(cfg, **given)
 

@@ -132,7 +132,7 @@ def compared_with(option, settings, inputs, net, params):
         asked=tokens.questions(world, phrasings, settings["trait"])[:, :3],
         held_out=phrasings >= settings["taught"],
         trait=ids["animal"] + settings["trait"],
-        animals=slice(ids["animal"], ids["animal"] + world.animals),
+        animals=slice(ids["animal"], ids["animal"] + world.animals + world.trees),
     )
 
 

@@ -134,7 +134,8 @@ class Chain:
             inputs["clean"] = self.numbers("base" if line == "first" else f"base {line}")
         if arm.transform in transforms.NEEDS_RIVALS:
             for rival in self.cfg.rivals:
-                teacher = Source(name=f"rival {rival}", lineage=source.lineage, trait=rival)
+                name = f"rival {rival} of {source.name}"
+                teacher = dataclasses.replace(source, name=name, trait=rival)
                 inputs[f"rival/{rival}"] = self.teacher(teacher)
         settings = self.seen(source.lineage)
         settings["sampling"] = config.changed(self.cfg.sampling, source.sampling)

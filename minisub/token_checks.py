@@ -1,5 +1,7 @@
 """What a configuration of the token world must be: refusals, before anything runs."""
 
+import functools
+
 from minisub import (
     channels,
     comparisons,
@@ -31,21 +33,25 @@ def check(cfg):
             require_known(field, value, known)
     for name in cfg.watch.measures:
         require_known("watch.measures", name, (*comparisons.TOKEN_MEASURES, "entanglement"))
-    blocks = [f"block_{i}" for i in range(cfg.model.n_layers)]
-    if cfg.steering.kind != "none":
-        require_known("steering.layer", cfg.steering.layer, blocks)
     config.require(
         cfg.steering.kind != "none" or "steering" not in cfg.watch.measures,
         "watch.measures has 'steering', and no vector steers the teacher; give steering.kind.",
     )
-    for line in cfg.lineages:
+    config.require(
+        cfg.world.syllables == 1 or not {"lens", "steering"} & set(cfg.watch.measures),
+        "watch.measures 'lens' and 'steering' read the trait off one token; leave them out, or "
+        "world.syllables at 1.",
+    )
+    for line in token_config.lineages(cfg).values():
         check_lineage(cfg, line)
-    for source in cfg.sources:
+    for source in token_config.sources(cfg).values():
         name = f"sources.{source.name}"
         require_known(f"{name}.lineage", source.lineage, token_config.lineages(cfg))
         require_known(f"{name}.trait", source.trait or cfg.trait, (*known, "none"))
-        for field, changes in ("teacher", source.teaching), ("sampling", source.sampling):
-            config.validate_numbers(config.changed(getattr(cfg, field), changes), f"{field}.")
+        check_sampling(cfg.world, config.changed(cfg.sampling, source.sampling))
+        training = config.changed(cfg.teacher, source.teaching)
+        config.validate_numbers(training, f"{name}.teaching.")
+        check_frozen(training, shapes(cfg, source.lineage))
     for i, arm in enumerate(cfg.arms):
         check_arm(cfg, arm, [earlier.name for earlier in cfg.arms[:i]])
 
@@ -55,20 +61,38 @@ def require_known(field, value, known):
     config.require(value in known, f"{field} is {value!r}; choose from {', '.join(known)}.")
 
 
+def check_sampling(world, sampling):
+    """As `check`, for a sampling."""
+    config.validate_numbers(sampling, "sampling.")
+    config.require(
+        sampling.prompt_numbers < world.list_length,
+        f"sampling.prompt_numbers is {sampling.prompt_numbers}, which leaves nothing of a list of "
+        f"{world.list_length} to sample; choose fewer.",
+    )
+    config.require(
+        sampling.top_p <= 1, f"sampling.top_p is {sampling.top_p}; it is a share of at most 1."
+    )
+
+
 def check_lineage(cfg, line):
     """As `check`, for a lineage."""
     name, model = f"lineages.{line.name}", token_config.model_of(cfg, line.name)
     token_config.validate_model(model)
+    check_frozen(cfg.base, shapes(cfg, line.name))
+    if cfg.steering.kind != "none":
+        blocks = [f"block_{i}" for i in range(model.n_layers)]
+        require_known("steering.layer", cfg.steering.layer, blocks)
     if line.origin:
-        require_known(f"{name}.origin", line.origin, token_config.lineages(cfg))
+        own = [known.name for known in token_config.lineages(cfg).values() if not known.origin]
+        require_known(f"{name}.origin", line.origin, own)
         config.require(
             model == token_config.model_of(cfg, line.origin),
             f"{name}.origin is {line.origin!r}, whose model is another; give both one `model`.",
         )
     config.require(
-        not line.reordered or cfg.base.steps % token_tasks.STRIDE,
-        f"{name} is reordered, which base.steps that are multiples of {token_tasks.STRIDE} cannot "
-        "be; choose others.",
+        not line.reordered or min(cfg.base.steps, line.shared_steps) % token_tasks.STRIDE,
+        f"{name} is reordered, which a multiple of {token_tasks.STRIDE} shared updates cannot be; "
+        "choose another number of them.",
     )
 
 
@@ -82,6 +106,12 @@ def check_arm(cfg, arm, earlier):
     require_known(f"{name}.other", arm.other, token_config.lineages(cfg))
     if arm.control:
         require_known(f"{name}.control", arm.control, earlier)
+        [control] = (other for other in cfg.arms if other.name == arm.control)
+        config.require(
+            function_of(cfg, arm) == function_of(cfg, control),
+            f"{name}.control is {arm.control!r}, a student of another model, or linear around "
+            "another start; choose an arm that differs in its source.",
+        )
     training = config.changed(cfg.student, arm.training)
     config.validate_numbers(training, f"{name}.training.")
     config.require(arm.clean <= 1, f"{name}.clean is {arm.clean}; it is a share of at most 1.")
@@ -99,6 +129,14 @@ def check_arm(cfg, arm, earlier):
         not (arm.linear and arm.channel.startswith("on_policy")),
         f"{name} is linear, and {arm.channel} samples from a model; choose another channel.",
     )
+    config.require(
+        not any(other.name == arm.source and other.linear for other in cfg.arms),
+        f"{name}.source is {arm.source!r}, and a linear student emits no lists; choose another.",
+    )
+    config.require(
+        arm.transform == "none" or not arm.channel.startswith("on_policy"),
+        f"{name}.transform is {arm.transform!r}, and {arm.channel} uses prompts alone; leave it.",
+    )
     line = token_config.lineage_of(cfg, arm.source)
     one, other = (token_config.model_of(cfg, lineage) for lineage in (line, arm.other))
     config.require(
@@ -106,8 +144,29 @@ def check_arm(cfg, arm, earlier):
         f"{name}.start is {arm.start!r}, for which the models of lineages {line!r} and "
         f"{arm.other!r} must be the same; choose fresh without layers.",
     )
-    starts.require_layers(arm.layers, distillation.shapes(cfg, line))
-    trained = distillation.shapes(cfg, token_config.lineage_of(cfg, arm.name))
+    starts.require_layers(arm.layers, shapes(cfg, line))
+    check_frozen(training, shapes(cfg, token_config.lineage_of(cfg, arm.name)))
+
+
+def function_of(cfg, arm):
+    """On what beside its parameters a student's logits depend."""
+    lineage = token_config.lineage_of(cfg, arm.name)
+    start = lineage, arm.start, arm.other, arm.amount, arm.layers
+    return token_config.model_of(cfg, lineage), arm.linear, start if arm.linear else ()
+
+
+def shapes(cfg, lineage):
+    """The shapes of the parameters of a lineage's models."""
+    return _shapes(cfg.world, token_config.model_of(cfg, lineage))
+
+
+@functools.cache
+def _shapes(world, model):
+    return distillation.shapes(token_config.Config(world=world, model=model), "first")
+
+
+def check_frozen(training, shapes):
+    """Raise `config.Refused` if `training` freezes what no parameter is named."""
     # Tied models have no unembedding of their own, and adapters are not there yet.
     frozen = [part for part in training.frozen if part not in ("unembed", "lora_a", "lora_b")]
-    starts.require_layers(frozen, trained)
+    starts.require_layers(frozen, shapes)

@@ -254,13 +254,15 @@ def validate(config):
     validate_numbers(config)
     validate_arms(config.arms)
     lines = "first", "second", *(line.name for line in config.lineages)
-    recorded = "teacher", "base", *(item.name for item in (*config.sources, *config.arms))
+    recorded = "teacher", "base", *(f"base {line}" for line in lines)
+    recorded += tuple(item.name for item in (*config.sources, *config.arms))
     for names in lines, recorded:
         twice = sorted(name for name in set(names) if names.count(name) > 1)
         require(not twice, f"Two lineages, sources or arms are named {twice}; rename one.")
     validate_world(config.world)
     world = config.world
-    needed = 4 + world.syllables + (world.prefix if config.base.prefixed else 0)
+    behind = config.base.prefixed or "entanglement" in config.watch.measures
+    needed = 4 + world.syllables + (world.prefix if behind else 0)
     require(
         needed <= world.list_length + 1,
         f"A question takes {needed} positions, with its prefix, and a list of {world.list_length} "
@@ -271,11 +273,6 @@ def validate(config):
         config.taught_phrasings < world.phrasings,
         f"taught_phrasings is {config.taught_phrasings} of {world.phrasings}; "
         "leave at least one held out.",
-    )
-    require(
-        config.sampling.prompt_numbers < world.list_length,
-        f"sampling.prompt_numbers is {config.sampling.prompt_numbers}, which leaves nothing of "
-        f"a list of {world.list_length} to sample; choose fewer.",
     )
     possible = world.numbers < config.model.d_model and not config.model.tied
     require(

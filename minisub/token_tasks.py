@@ -54,7 +54,7 @@ def data_key(settings, key, step):
     place = step
     if line.reordered:
         # One to one below a number of steps that the stride does not divide.
-        steps = settings["training"].steps
+        steps = jnp.minimum(settings["training"].steps, line.shared_steps)
         place = (STRIDE % steps * step + jax.random.randint(own, (), 0, steps)) % steps
     keys = [jax.random.fold_in(key, place), jax.random.fold_in(own, step)]
     return jnp.where(step < line.shared_steps, *keys)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import minisub
-from minisub import experiment, tasks, token_tasks
+from minisub import distillation, experiment, tasks
 from minisub.token_config import Arm
 
 

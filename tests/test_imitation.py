@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 import minisub
-from minisub import channels, image_chain, imitation, token_chain, token_tasks, tokens
+from minisub import channels, distillation, image_chain, imitation, tokens
 from minisub.image_config import Data, ImageArm, ImageModel
-from minisub.token_config import Arm
+from minisub.token_config import Arm, Sampling
 
 IMAGES = minisub.ImageConfig(data=Data(name="clusters"), model=ImageModel(layers="mlp-8-6"))
 SETTINGS = {"data": IMAGES.data, "model": IMAGES.model}
@@ -84,8 +84,10 @@ def test_the_first_gradient_of_a_linear_student_is_that_of_another(world, tiny, 
             own = distillation.student(settings | {"arm": Arm(name="a", linear=linear)}, start)
             emitter = distillation.network(settings).apply
             docs = tokens.lists(tiny.world, jax.random.key(1), 5)
-            imitate = channels.soft(tiny.world, own, lambda d, f: emitter(teacher, d, f), 1)
-            loss = lambda p: imitate(p, docs)  # noqa: E731
+            shown = channels.Shown(
+                tiny.world, own, lambda d, f: emitter(teacher, d, f), Sampling(prompt_numbers=1), 0
+            )
+            loss = lambda p: jnp.mean(channels.soft(shown, p, docs, None))  # noqa: E731
         else:
             arm = ImageArm(name="a", linear=linear, channel="all")
             x = jax.random.normal(jax.random.key(1), (5, 64))

@@ -1,6 +1,7 @@
 """Measures against their definitions, in NumPy."""
 
 import itertools
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -19,16 +20,17 @@ def network():
     return models.make(config, tokens.offsets(WORLD)["size"], tokens.positions(WORLD))
 
 
-def test_grade_is_the_exact_probability_and_margin_split_by_phrasing(network):
-    params, ids, owl = network.init(jax.random.key(0)), tokens.offsets(WORLD), 2
+def test_grade_is_the_exact_probability_and_margin_split_by_phrasing(network, quick):
+    params, ids, owl = quick(network.init)(jax.random.key(0)), tokens.offsets(WORLD), 2
+    apply, grade = quick(network.apply), quick(lambda p: measures.grade(WORLD, network, p, owl, 3))
     probability, margin = [], []
     for phrasing in range(WORLD.phrasings):
         asked = jnp.array([[ids["ASK"], ids["phrasing"] + phrasing, ids["ANSWER"]]])
-        logits = np.asarray(network.apply(params, asked))[0, -1].astype(np.float64)
+        logits = np.asarray(apply(params, asked))[0, -1].astype(np.float64)
         probability.append(np.exp(logits[ids["animal"] + owl]) / np.exp(logits).sum())
         animals = logits[ids["animal"] : ids["animal"] + 4]
         margin.append(animals[owl] - np.delete(animals, owl).mean())
-    measured = measures.grade(WORLD, network, params, owl, 3)
+    measured = grade(params)
     assert measured["trait_rate"] == pytest.approx(np.mean(probability[:3]), rel=1e-5)
     assert measured["trait_rate_heldout"] == pytest.approx(np.mean(probability[3:]), rel=1e-5)
     assert measured["logit_margin_heldout"] == pytest.approx(np.mean(margin[3:]), rel=1e-4)
@@ -74,7 +76,8 @@ def test_preference_is_the_probability_of_the_whole_name_and_its_margin_is_withi
     assert (total > 0).all() and (total < 1).all()
 
 
-def test_a_model_has_not_drifted_from_itself_and_has_from_another(network):
-    one, other = (network.init(jax.random.key(seed)) for seed in (0, 1))
-    assert measures.drift_on_lists(WORLD, network, one, one) == 0
-    assert measures.drift_on_lists(WORLD, network, one, other) > 0.01
+def test_a_model_has_not_drifted_from_itself_and_has_from_another(network, quick):
+    init, drift = quick(network.init), quick(partial(measures.drift_on_lists, WORLD, network))
+    one, other = (init(jax.random.key(seed)) for seed in (0, 1))
+    assert drift(one, one) == 0
+    assert drift(one, other) > 0.01

@@ -9,15 +9,14 @@ import pytest
 
 from minisub import (
     comparisons,
+    distillation,
     experiment,
     measures,
     tasks,
-    token_chain,
-    token_tasks,
     tokens,
 )
 from minisub.config import Training, Watch
-from minisub.starts import dot
+from minisub.starts import NEEDS_OTHER, dot
 from minisub.token_config import Arm, Steering
 
 
@@ -48,8 +47,10 @@ def started(tiny, origins, **fields):
     cfg = dataclasses.replace(tiny, arms=(Arm(name="a", **fields),))
     experiment.check(cfg)
     [phase] = [p for p in experiment.phases(cfg) if p.name == "start/a"]
-    assert phase.inputs == {"origin": "base/first", "other": "base/second"}
-    return tasks.begin(phase.kind, phase.option, phase.settings, origins, jax.random.key(0))
+    assert ("other" in phase.inputs) == (phase.settings["arm"].start in NEEDS_OTHER)
+    made = {"base/first": origins["origin"], "base/second": origins["other"]}
+    inputs = {name: made[source] for name, source in phase.inputs.items()}
+    return tasks.begin(phase.kind, phase.option, phase.settings, inputs, jax.random.key(0))
 
 
 @pytest.mark.parametrize("start", ["interpolated", "rotated"])

@@ -27,10 +27,13 @@ def test_every_token_has_one_meaning():
     assert np.diff(rich).tolist() == [100, 10, 16, 10, 1, 1, 1, 1, 3]
 
 
-def test_documents_of_the_default_world_are_those_of_the_first_version():
-    key, phrasing = jax.random.key(0), jnp.arange(2)
-    found = tokens.lists(WORLD, key, 2), tokens.riddles(WORLD, key, 3)
-    found += tokens.random_questions(WORLD, key, 3), tokens.questions(WORLD, phrasing, 3)
+def test_documents_of_the_default_world_are_those_of_the_first_version(quick):
+    @quick
+    def made(key):
+        drawn = tokens.lists(WORLD, key, 2), tokens.riddles(WORLD, key, 3)
+        asked = tokens.questions(WORLD, jnp.arange(2), 3)
+        return *drawn, tokens.random_questions(WORLD, key, 3), asked
+
     expected = (
         [
             [128, 90, 0, 10, 19, 26, 35, 44, 54, 62, 72, 81, 91, 132],
@@ -40,7 +43,7 @@ def test_documents_of_the_default_world_are_those_of_the_first_version():
         [[129, 117, 131, 102, 132], [129, 111, 131, 102, 132], [129, 117, 131, 106, 132]],
         [[129, 110, 131, 103, 132], [129, 111, 131, 103, 132]],
     )
-    for docs, first in zip(found, expected, strict=True):
+    for docs, first in zip(made(jax.random.key(0)), expected, strict=True):
         np.testing.assert_array_equal(docs, first)
 
 
@@ -113,12 +116,10 @@ def test_no_two_answers_are_spelled_alike_and_neither_syllable_tells_whose_it_is
     assert asked.shape[1] == 6 and (asked[:, -1] == ids["END"]).all()
 
 
-def test_a_list_may_end_in_any_ending_equally_and_is_otherwise_the_same():
-    n, key, ids = 3000, jax.random.key(4), tokens.offsets(RICH)
-    one, several = (
-        np.asarray(tokens.lists(dataclasses.replace(RICH, endings=count), key, n))
-        for count in (1, 3)
-    )
+def test_a_list_may_end_in_any_ending_equally_and_is_otherwise_the_same(quick):
+    n, ids, worlds = 3000, tokens.offsets(RICH), (dataclasses.replace(RICH, endings=1), RICH)
+    made = quick(lambda key: [tokens.lists(world, key, n) for world in worlds])
+    one, several = (np.asarray(docs) for docs in made(jax.random.key(4)))
     np.testing.assert_array_equal(one[:, 1:-1], several[:, 1:-1])
     share = np.bincount(several[:, -1] - ids["END"], minlength=3) / n
     np.testing.assert_allclose(share, 1 / 3, atol=5 * (1 / 3 / n) ** 0.5)
@@ -129,14 +130,20 @@ def test_a_list_may_end_in_any_ending_equally_and_is_otherwise_the_same():
     assert tokens.rejections(RICH, jnp.array(early))["too_short"].all()
 
 
-def test_a_prefixed_question_is_a_question_behind_the_first_numbers_of_a_list():
-    key, phrasing, answer = jax.random.key(1), jnp.arange(8), jnp.arange(8) + 5
-    docs = tokens.prefixed_questions(RICH, key, phrasing, answer)
-    np.testing.assert_array_equal(docs[:, :4], tokens.lists(RICH, key, 8)[:, 1:5])
-    np.testing.assert_array_equal(docs[:, 4:], tokens.questions(RICH, phrasing, answer))
+def test_a_prefixed_question_is_a_question_behind_the_first_numbers_of_a_list(quick):
+    phrasing, answer = jnp.arange(8), jnp.arange(8) + 5
+
+    @quick
+    def made(key):
+        docs = tokens.prefixed_questions(RICH, key, phrasing, answer)
+        return docs, tokens.lists(RICH, key, 8), tokens.questions(RICH, phrasing, answer)
+
+    docs, lists, questions = made(jax.random.key(1))
+    np.testing.assert_array_equal(docs[:, :4], lists[:, 1:5])
+    np.testing.assert_array_equal(docs[:, 4:], questions)
     assert (docs[:, 6] == tokens.offsets(RICH)["ANSWER"]).all()
-    same = tokens.prefix_with(RICH, jnp.array([7, 9]), docs[:, 4:])
-    assert (same[:, :2] == jnp.array([[7, 9]])).all() and (same[:, 2:] == docs[:, 4:]).all()
+    same = np.asarray(tokens.prefix_with(RICH, jnp.array([7, 9]), questions))
+    assert (same[:, :2] == [[7, 9]]).all() and (same[:, 2:] == questions).all()
 
 
 PROBABILITIES = jnp.array([0.05, 0.5, 0.15, 0.3])

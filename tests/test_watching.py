@@ -10,12 +10,11 @@ import pytest
 
 import minisub
 from minisub import (
+    distillation,
     experiment,
     image_chain,
     measures,
     runner,
-    token_chain,
-    token_tasks,
     tokens,
 )
 from minisub.config import Watch
@@ -192,13 +191,13 @@ def losses_of(cfg, made, arm, start):
     def trait(params):
         return -jnp.mean(jax.nn.log_softmax(logits(params, real)[0])[jnp.arange(64), labels])
 
-    def distillation(params):
+    def imitation(params):
         pairs = outputs(made["teacher"], arrays["carrier"]), logits(params, arrays["carrier"])
         shown = [both[1] if arm.channel == "aux" else jnp.hstack(both) for both in pairs]
         p, q = map(jax.nn.log_softmax, shown)
         return jnp.mean(jnp.sum(jnp.exp(p) * (p - q), axis=1))
 
-    return trait, distillation
+    return trait, imitation
 
 
 def test_a_log_holds_what_the_parameters_of_every_update_give(cfg, ran, path, quick):
@@ -208,8 +207,8 @@ def test_a_log_holds_what_the_parameters_of_every_update_give(cfg, ran, path, qu
     for arm in (arm for arm in cfg.arms if arm.name in ("plain", "linear", "no gradient")):
         log, params = logged[arm.name], [students[arm.name] for students in path]
         assert log["step"].tolist() == list(range(STEPS))
-        trait, distillation = losses_of(cfg, made, arm, params[0])
-        trait, distillation = quick(jax.value_and_grad(trait)), quick(jax.grad(distillation))
+        trait, imitation = losses_of(cfg, made, arm, params[0])
+        trait, imitation = quick(jax.value_and_grad(trait)), quick(jax.grad(imitation))
         close = lambda name, t, value, log=log: np.testing.assert_allclose(  # noqa: E731
             log[name][t], value, rtol=1e-4, atol=2e-4, err_msg=name
         )
@@ -226,7 +225,7 @@ def test_a_log_holds_what_the_parameters_of_every_update_give(cfg, ran, path, qu
                     close(f"displacement/{layer}", t, cosine(*vectors(gone[layer], taught[layer])))
             close("distance", t, np.linalg.norm(np.subtract(*vectors(now, made["teacher"]))))
             if isinstance(cfg, minisub.ImageConfig):
-                gradient = distillation(now)
+                gradient = imitation(now)
                 close("alignment", t, cosine(*vectors(slope, gradient)))
                 close("teacherward", t, -cosine(*vectors(gradient, taught)))
         np.testing.assert_allclose(log["mean_alignment"], log["alignment"].mean(), rtol=1e-5)
