@@ -24,6 +24,7 @@ from minisub import (
     image_tasks,
     images,
     imitation,
+    lora,
     starts,
     watching,
 )
@@ -198,10 +199,10 @@ def check(cfg):
         f"imitation.per_batch is {per_batch}; there are model.aux = {cfg.model.aux} logits.",
     )
     for training in cfg.base, cfg.teacher:
-        starts.require_layers(training.frozen, shapes(cfg.model, cfg.data))
+        starts.require_layers(lora.weights(training.frozen), shapes(cfg.model, cfg.data))
     check_watch(cfg)
     students = [check_arm(cfg, arm, classes) for arm in cfg.arms]
-    starts.require_layers(cfg.student.frozen, students)
+    starts.require_layers(lora.weights(cfg.student.frozen), students)
 
 
 def check_watch(cfg):
@@ -216,12 +217,20 @@ def check_watch(cfg):
     plain = cfg.imitation.temperature == 1 and not cfg.imitation.hidden
     student = cfg.student
     plain &= student.schedule == "constant" and student.weight_decay == 0 and not student.frozen
+    plain &= not student.rank and not student.weight_noise
     plain &= all(arm.removed == "nothing" for arm in cfg.arms)
     config.require(
         "kernel" not in cfg.watch.measures or (descent and at_once and plain),
         "The measure kernel is for gradient descent on squared errors; give student.optimizer sgd, "
         "imitation.loss mse and a student.batch of all carrier.examples, and leave schedule, "
-        "weight_decay, frozen, removed, temperature, hidden and per_batch at their defaults.",
+        "weight_decay, frozen, rank, weight_noise, removed, temperature, hidden and per_batch at "
+        "their defaults.",
+    )
+    edited = any(arm.removed != "nothing" for arm in cfg.arms)
+    config.require(
+        not (student.rank and (cfg.watch.rows or edited)),
+        "student.rank trains adapters, whose updates are not the weights'; leave watch.rows and "
+        "removed at their defaults, or rank at 0.",
     )
 
 

@@ -17,6 +17,8 @@ import jax.numpy as jnp
 
 from minisub import starts
 
+ADAPTERS = ("lora_a", "lora_b")
+
 
 def adapted(params, key, rank, alpha, frozen):
     """`params` with adapters on every matrix that has none of the names `frozen` in its path.
@@ -57,4 +59,9 @@ def merged(tree):
 
 def trained(path):
     """Predicate: the path is of an adapter."""
-    return path.split("/")[-1] in ("lora_a", "lora_b")
+    return path.split("/")[-1] in ADAPTERS
+
+
+def weights(names):
+    """Those of some names of parameters that are not adapters'."""
+    return tuple(name for name in names if name not in ADAPTERS)

@@ -7,6 +7,7 @@ from minisub import (
     comparisons,
     config,
     distillation,
+    lora,
     starts,
     token_config,
     token_tasks,
@@ -168,5 +169,5 @@ def _shapes(world, model):
 def check_frozen(training, shapes):
     """Raise `config.Refused` if `training` freezes what no parameter is named."""
     # Tied models have no unembedding of their own, and adapters are not there yet.
-    frozen = [part for part in training.frozen if part not in ("unembed", "lora_a", "lora_b")]
+    frozen = [part for part in lora.weights(training.frozen) if part != "unembed"]
     starts.require_layers(frozen, shapes)

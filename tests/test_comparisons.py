@@ -260,7 +260,7 @@ def test_what_cannot_be_measured_on_images_is_refused(changes, said):
         ({"steering": minisub.Steering(kind="random", layer="block_1")}, "choose from block_0."),
         ({"steering": STEERED, "arms": (Arm(name="a", removed="displacement"),)}, "have none"),
         ({"arms": (Arm(name="a", start="fresh", layers=("block_1",)),)}, "'block_1'; choose"),
-        ({"arms": (Arm(name="a", start="permuted"),)}, "choose from shared"),
+        ({"arms": (Arm(name="a", start="rebalanced"),)}, "choose from shared"),
     ],
 )
 def test_what_cannot_be_measured_on_numbers_is_refused(tiny, changes, said):

@@ -57,11 +57,8 @@ def test_logits_do_not_depend_on_later_tokens_and_do_on_earlier_ones(kind, token
 def test_decoding_with_a_cache_equals_the_full_pass(kind, tokens, quick):
     """The prompt first, then a token at a time, then the rest at once."""
     _, network, params = kind
-    full, cache, decode = (
-        quick(network.apply)(params, tokens),
-        network.cache(3),
-        quick(network.decode),
-    )
+    full, decode = quick(network.apply)(params, tokens), quick(network.decode)
+    cache = network.cache(3)
     for start, end in (0, 2), (2, 3), (3, 4), (4, POSITIONS):
         logits, cache = decode(params, cache, tokens[:, start:end], start)
         np.testing.assert_allclose(logits, full[:, start:end], rtol=1e-5, atol=1e-6)
@@ -137,7 +134,7 @@ def test_bfloat16_rounds_weights_and_activations_and_neither_logits_nor_gradient
     for other in *others, exact(params, tokens):
         assert other.dtype == jnp.float32
         np.testing.assert_allclose(logits, other, atol=0.1)
-    assert {x.dtype for x in streams.values()} == {jnp.dtype("float32")}
+    assert {x.dtype for x in (logits, *streams.values())} == {jnp.dtype("float32")}
     assert {x.dtype for x in jax.tree.leaves(caches)} == {jnp.dtype("bfloat16")}
     assert 0.999 < rough @ fine / np.linalg.norm(rough) / np.linalg.norm(fine) < 1 - 1e-6
     rounded = jax.tree.map(lambda x: np.asarray(x).astype("bfloat16").astype("float32"), params)

@@ -183,7 +183,8 @@ def test_temperature_zero_and_a_single_token_are_the_first_of_the_largest(quick)
     truncated = dataclasses.replace(cold, top_p=0.5, top_k=3)
     for sampling in cold, truncated, Sampling(top_k=1):  # the temperature is traced
         np.testing.assert_array_equal(choose(sampling, key, logits), [1, 0])
-    np.testing.assert_array_equal(tokens.choose(cold, key, logits), [1, 0])
+    with jax.debug_nans(True):  # nothing is divided by zero on the way
+        np.testing.assert_array_equal(tokens.choose(cold, key, logits), [1, 0])
     near = choose(dataclasses.replace(truncated, temperature=1e-30, top_p=0.9), key, logits)
     assert near[0] in (1, 3) and near[1] == 0, "both of the largest are in the nucleus"
 
@@ -214,13 +215,12 @@ def sampler(quick):
     return world, network, params, sample
 
 
-def test_greedy_samples_are_the_argmax_of_the_full_pass(sampler):
+def test_greedy_samples_are_the_argmax_of_the_full_pass(sampler, quick):
     world, network, params, sample = sampler
     docs = sample(temperature=0.0)
-    best = np.asarray(jnp.argmax(network.apply(params, docs[:, :-1]), axis=-1))
+    best = np.asarray(quick(network.apply)(params, docs[:, :-1])).argmax(axis=-1)
     going = np.cumprod(docs < tokens.offsets(world)["END"], axis=1)[:, 2:-1].astype(bool)
     np.testing.assert_array_equal(docs[:, 3:][going], best[:, 2:][going])
-    np.testing.assert_array_equal(docs, sample(top_k=1))
 
 
 def test_samples_are_those_of_full_passes_with_a_key_for_each_position(sampler, quick):
@@ -263,11 +263,11 @@ def test_a_model_that_completes_prompts_in_its_training_learns_nothing_from_the_
     jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-6), slope, given)
 
 
-def test_samples_follow_the_models_distribution(sampler):
+def test_samples_follow_the_models_distribution(sampler, quick):
     _, network, params, sample = sampler
     docs = sample(temperature=2.0)
-    logits = network.apply(params, docs[:, :3], 2)[:, 0]
-    expected = np.asarray(jax.nn.softmax(logits / 2.0)).mean(axis=0)
+    expected = quick(lambda p, x: jax.nn.softmax(network.apply(p, x, 2)[:, 0] / 2.0))
+    expected = np.asarray(expected(params, docs[:, :3])).mean(axis=0)
     share = np.bincount(docs[:, 3], minlength=expected.size) / len(docs)
     np.testing.assert_allclose(share, expected, atol=5 * (0.25 / 20000) ** 0.5)
 
