@@ -80,6 +80,11 @@ def check_lineage(cfg, line):
     name, model = f"lineages.{line.name}", token_config.model_of(cfg, line.name)
     token_config.validate_model(model)
     check_frozen(cfg.base, shapes(cfg, line.name))
+    config.require(
+        cfg.surgery == "none" or (cfg.world.numbers < model.d_model and not model.tied),
+        f"surgery is {cfg.surgery!r}, and {cfg.world.numbers} number rows span all of "
+        f"{model.d_model} dimensions or are tied; raise model.d_model and leave tied.",
+    )
     if cfg.steering.kind != "none":
         blocks = [f"block_{i}" for i in range(model.n_layers)]
         require_known("steering.layer", cfg.steering.layer, blocks)

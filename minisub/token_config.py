@@ -274,12 +274,6 @@ def validate(config):
         f"taught_phrasings is {config.taught_phrasings} of {world.phrasings}; "
         "leave at least one held out.",
     )
-    possible = world.numbers < config.model.d_model and not config.model.tied
-    require(
-        config.surgery == "none" or possible,
-        f"surgery is {config.surgery!r}, and {world.numbers} number rows span all of "
-        f"{config.model.d_model} dimensions or are tied; raise model.d_model and leave tied.",
-    )
 
 
 def validate_world(world):
@@ -290,6 +284,7 @@ def validate_world(world):
         f"{world.attributes} attributes cannot tell {answers} animals and trees apart; "
         "raise world.attributes.",
     )
+    require(world.trees != 1, "world.trees is 1, with no other to compare it with; give 0 or 2.")
     for field, most in ("animals", 16), ("trees", 8), ("syllables", 2):
         value = getattr(world, field)
         require(value <= most, f"world.{field} is {value}; at most {most} have names.")

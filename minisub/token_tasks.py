@@ -72,7 +72,7 @@ def documents(world, mix, key):
         return batch
     k_asked, k_numbers = jax.random.split(jax.random.fold_in(key, zlib.crc32(b"prefixed")))
     asked = tokens.random_questions(world, k_asked, mix.prefixed)
-    numbers = tokens.lists(world, k_numbers, mix.prefixed)[:, 1 : 1 + world.prefix]
+    numbers = tokens.prefixes(world, k_numbers, mix.prefixed)
     return (*batch, tokens.prefix_with(world, numbers, asked))
 
 
@@ -198,7 +198,8 @@ def finish(kind, option, settings, inputs, state, key):
 
 def of_one(measured):
     """Measures with an axis of arms, of a single one."""
-    return {name: value[None] for name, value in measured.items()}
+    # A cosine of trees that have no parameter in common is a plain 0.
+    return {name: jnp.asarray(value, float)[None] for name, value in measured.items()}
 
 
 def of_numbers(world, numbers):

@@ -146,12 +146,6 @@ def random_questions(world, key, n):
     )
 
 
-def prefixed_questions(world, key, phrasing, answer):
-    """As `questions`, behind the first `world.prefix` numbers of random lists."""
-    docs = questions(world, phrasing, answer)
-    return prefix_with(world, prefixes(world, key, len(docs)), docs)
-
-
 def riddles(world, key, n):
     """`n` riddles (n, 5 + syllables): an answer's two attributes in random order, then its name."""
     ids = offsets(world)

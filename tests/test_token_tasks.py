@@ -1,4 +1,4 @@
-"""Students' starts in the token world, and teachers that a vector steers."""
+"""Tasks of the token world: starts, steered teachers, what students see, whole repeats."""
 
 import dataclasses
 
@@ -7,17 +7,20 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import minisub
 from minisub import (
     comparisons,
     distillation,
     experiment,
+    fit,
+    losses,
     measures,
     tasks,
     tokens,
 )
 from minisub.config import Training, Watch
 from minisub.starts import NEEDS_OTHER, dot
-from minisub.token_config import Arm, Steering
+from minisub.token_config import Arm, Lineage, Pretraining, Source, Steering, World
 
 
 def drawn(shapes, seed):
@@ -246,3 +249,282 @@ def test_documents_that_the_filter_rejected_are_not_measured(origins, compare):
     equal(few[:5], many[:5])
     equal(few[5:10], few[:5])
     assert len({tuple(row) for row in few.tolist()}) <= 5
+
+
+# What a student is shown of its source's documents.
+
+
+@pytest.fixture(scope="module")
+def distilled(tiny, origins, quick):
+    """(documents, key, channel="sampled") -> (loss, gradient) of a student at its start."""
+    [phase] = [p for p in experiment.phases(tiny) if p.name == "student/shared"]
+    inputs = {"start": origins["origin"], "emitter": origins["other"]}
+
+    def value(numbers, seed, channel):
+        task = distillation.distill(
+            channel, phase.settings, inputs | {"numbers": numbers}, jax.random.key(0)
+        )
+        return jax.value_and_grad(task.loss)(inputs["start"], jax.random.key(seed))
+
+    value = quick(value, static_argnames="channel")
+    return lambda numbers, seed=0, channel="sampled": value(numbers, seed, channel)
+
+
+def held(tiny, count=64, **more):
+    docs = tokens.lists(tiny.world, jax.random.key(2), 64).astype(jnp.int16)
+    return {"docs": docs, "count": jnp.int32(count)} | more
+
+
+@pytest.mark.parametrize("channel", ["sampled", "soft"])
+def test_weights_of_one_are_no_weights_and_weights_of_zero_are_no_loss(tiny, distilled, channel):
+    chosen = 64, tiny.world.list_length + 1 - tiny.sampling.prompt_numbers
+    near = lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)  # noqa: E731
+    plain = distilled(held(tiny), channel=channel)
+    ones = distilled(held(tiny, weights=jnp.ones(chosen)), channel=channel)
+    jax.tree.map(near, plain, ones)
+    nothing = distilled(held(tiny, weights=jnp.zeros(chosen)), channel=channel)
+    assert not any(jnp.any(x) for x in jax.tree.leaves(nothing))
+
+
+def test_a_loss_is_the_weighted_mean_over_the_tokens_that_were_drawn(tiny, origins, distilled):
+    """Of a single document, by hand."""
+    net = distillation.network({"world": tiny.world, "model": tiny.model})
+    doc, first = held(tiny)["docs"][:1].astype(int), tiny.sampling.prompt_numbers
+    logits = net.apply(origins["origin"], doc[:, :-1], first)
+    nats = np.asarray(losses.cross_entropy(logits, doc[:, first + 1 :]))[0]
+    for weights in np.eye(len(nats)), [[0.5, 0.0, 2.0]], [[1.0, 1.0, 0.0]]:
+        for own in weights:
+            repeated = jnp.tile(jnp.array(own, jnp.float32), (64, 1))
+            found, _ = distilled(held(tiny, count=1, weights=repeated))
+            assert float(found) == pytest.approx(np.average(nats, weights=own), rel=1e-4)
+    assert float(distilled(held(tiny, count=1))[0]) == pytest.approx(nats.mean(), rel=1e-4)
+
+
+def test_only_the_documents_that_count_are_ever_drawn_and_of_none_nothing_is_learned(
+    tiny, distilled
+):
+    """The others may hold anything."""
+    few, other = held(tiny, count=5), held(tiny, count=5)
+    other["docs"] = other["docs"].at[5:].set(other["docs"][5:, ::-1])
+    many = [dict(numbers, count=jnp.int32(64)) for numbers in (few, other)]
+    for seed in range(4):
+        equal(distilled(few, seed), distilled(other, seed))
+        assert distilled(many[0], seed)[0] != distilled(many[1], seed)[0]
+    assert jnp.isnan(distilled(held(tiny, count=0))[0])
+
+
+def prepared(tiny, quick, **fields):
+    """What the student of an arm with these fields sees of 50 of 64 lists; 40 are clean."""
+    cfg = dataclasses.replace(tiny, arms=(Arm(name="a", **fields),))
+    experiment.check(cfg)
+    [phase] = [p for p in experiment.phases(cfg) if p.name == "documents/a"]
+    clean = tokens.lists(tiny.world, jax.random.key(9), 64).astype(jnp.int16)
+    made = {"numbers/teacher": held(tiny, 50), "numbers/base": held(tiny, 40) | {"docs": clean}}
+    inputs = {name: made.get(source, {}) for name, source in phase.inputs.items()}
+    run = quick(lambda: tasks.begin(phase.kind, phase.option, phase.settings, inputs, key()))
+    return run(), made["numbers/teacher"], made["numbers/base"]
+
+
+def key():
+    return jax.random.key(4)
+
+
+def test_a_student_of_clean_documents_alone_sees_those_of_the_base(tiny, quick):
+    seen, own, clean = prepared(tiny, quick, clean=1.0)
+    equal(seen["docs"], clean["docs"])
+    assert seen["count"] == 40 and (seen["weights"] == 1).all()
+    half, _, _ = prepared(tiny, quick, clean=0.5)
+    replaced = (half["docs"] == clean["docs"]).all(axis=1)
+    equal(half["docs"], jnp.where(replaced[:, None], clean["docs"], own["docs"]))
+    assert 10 < replaced.sum() < 54 and half["count"] == 40
+
+
+def test_a_limit_of_documents_keeps_the_first_ones(tiny, quick):
+    for limit, expected in (7, 7), (60, 50):
+        seen, own, _ = prepared(tiny, quick, documents=limit)
+        equal(seen["docs"], own["docs"])
+        assert seen["count"] == expected
+        assert seen["docs"].dtype == own["docs"].dtype
+
+
+# Whole repeats.
+
+
+@pytest.fixture(scope="module")
+def everything():
+    """A config with something of all that there is."""
+    training = Training(steps=4, learning_rate=1e-2, batch=8)
+    return minisub.Config(
+        taught_phrasings=2,
+        world=World(
+            numbers=10, animals=3, trees=2, syllables=2, phrasings=3, attributes=6, endings=2,
+            list_length=6, prefix=1,
+        ),
+        model=minisub.Model(n_layers=1, d_model=16, n_heads=2),
+        base=Pretraining(
+            steps=60, learning_rate=2e-2, batch=8, questions=2, riddles=2, frozen=()
+        ),
+        teacher=training,
+        sampling=minisub.Sampling(documents=64, prompt_numbers=2),
+        student=training,
+        watch=Watch(measures=("entanglement",)),
+        surgery="orthogonal",
+        lineages=(
+            Lineage(name="copy", origin="first", shared_steps=60),
+            Lineage(name="branch", origin="first", shared_steps=30),
+        ),
+        sources=(Source(name="cherry teacher", trait="cherry", sampling="temperature=0.5"),),
+        rivals=("wolf",),
+        graded=("cherry",),
+        arms=(
+            Arm(name="control", source="base", start="fresh", other="copy"),
+            Arm(
+                name="cherry", source="cherry teacher", transform="divergent", training="rank=2",
+                control="control",
+            ),
+            Arm(
+                name="next", source="cherry", start="fresh", other="branch", channel="on_policy",
+                documents=9, clean=0.25,
+            ),
+        ),
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def repeat(everything, quick):
+    """(products, record) of a repeat, phase by phase: programs are shared by phases alike."""
+    static = {"static_argnames": ("kind", "option")}
+    begin, advance, finish = (
+        quick(f, **static) for f in (tasks.begin, tasks.advance, tasks.finish)
+    )
+    experiment.check(everything)
+    made, record = {}, {}
+    for p in experiment.phases(everything):
+        stream = experiment.named_key(jax.random.key(0), p.key)
+        inputs = {name: made[source] for name, source in p.inputs.items()}
+        task = p.kind, p.option, p.settings, inputs
+        product = begin(*task, stream)
+        if isinstance(product, fit.State):
+            product = advance(*task, product, stream, 0, p.steps)
+        made[p.name], measured = finish(*task, product, stream)
+        for arm in p.arms:
+            record.setdefault(arm, {}).update({name: float(x[0]) for name, x in measured.items()})
+    return made, record
+
+
+RIVAL = "rival wolf of cherry teacher"
+TRAITS = {"base": None, "teacher": None, "control": None, RIVAL: "wolf"}
+TRAITS |= dict.fromkeys(("cherry teacher", "cherry", "next"), "cherry")
+
+
+def test_a_repeat_records_all_that_is_asked_for_of_everyone(repeat):
+    _, record = repeat
+    graded = {"trait_rate", "trait_rate_heldout", "logit_margin_heldout"}
+    graded |= {f"{name}/cherry" for name in graded}
+    found = {
+        measure: {name for name, measured in record.items() if measure in measured}
+        for measure in {measure for measured in record.values() for measure in measured}
+    }
+    assert {name for name, where in found.items() if where == set(TRAITS)} == graded
+    emitters = {"base", "teacher", "cherry teacher", "cherry"}
+    assert found["kept_documents"] == found["foreign_tokens"] == emitters
+    assert found["kl_to_emitter"] == {"control", "cherry", "next"}
+    assert found["trained_tokens"] == {"cherry", "next"}
+    assert found["trait_rate_rise"] == {"cherry"}
+    assert found["entangled_span"] == found["entangled_cosine_prompted"] == {"teacher"}
+    assert all(np.isfinite(list(measured.values())).all() for measured in record.values())
+    assert all(record[name]["kept_documents"] >= 9 for name in emitters)
+    assert not any(record[name]["foreign_tokens"] for name in emitters)
+
+
+def test_a_model_is_graded_on_its_own_trait_and_on_others_by_name(repeat):
+    """Its own is that of the source that it learned from, at any number of generations."""
+    for name, own in TRAITS.items():
+        for measure in "trait_rate", "trait_rate_heldout", "logit_margin_heldout":
+            measured = repeat[1][name]
+            assert (measured[f"{measure}/cherry"] == measured[measure]) == (own == "cherry")
+
+
+def test_the_rise_is_the_difference_to_the_control_in_the_record(repeat):
+    """In the trait of the arm, whatever that of the control."""
+    _, record = repeat
+    own, control = record["cherry"], record["control"]
+    rise = own["trait_rate_heldout"] - control["trait_rate_heldout/cherry"]
+    assert own["trait_rate_rise"] == pytest.approx(rise, abs=1e-6) and abs(rise) > 1e-4
+
+
+def test_a_base_is_bitwise_that_of_another_lineage_with_its_origin_and_batches(repeat):
+    made, _ = repeat
+    assert "origin/copy" not in made and "origin/branch" not in made
+    for stage in "pretrained", "base":
+        equal(made[f"{stage}/copy"], made[f"{stage}/first"])
+        one, other = (made[f"{stage}/{name}"]["block_0"] for name in ("branch", "first"))
+        assert (one["up"]["kernel"] != other["up"]["kernel"]).all()
+    equal(made["start/control"], made["base/first"])
+    equal(made["start/next"], made["base/branch"])
+
+
+def test_surgery_is_on_every_base_and_lasts_where_unembeddings_are_frozen(everything, repeat):
+    """Nothing of the trait's vectors is in the span of the numbers'."""
+    made, record = repeat
+    ids = tokens.spelling(everything.world)[0]
+    for name in "base/first", "base/branch", "teacher", "student/cherry", "student/next":
+        kernel = np.asarray(made[name]["unembed"]["kernel"], float)
+        numbers, own = kernel[:, :10], kernel[:, ids]
+        inside = numbers @ np.linalg.lstsq(numbers, own, rcond=None)[0]
+        np.testing.assert_allclose(inside, 0, atol=1e-5)
+        before = made["pretrained/branch" if name in BRANCHED else "pretrained/first"]
+        before = np.asarray(before["unembed"]["kernel"], float)[:, ids]
+        assert np.abs(before - own).max() > 1e-2
+        np.testing.assert_allclose(*(np.linalg.norm(x, axis=0) for x in (own, before)), rtol=1e-5)
+    assert record["teacher"]["entangled_span"] == pytest.approx(0, abs=1e-6)
+
+
+BRANCHED = "base/branch", "student/next"
+
+
+def test_adapters_move_matrices_by_their_rank_and_students_end_as_ordinary_parameters(repeat):
+    made, _ = repeat
+    start, end = made["start/cherry"], made["student/cherry"]
+    assert jax.tree.structure(end) == jax.tree.structure(start)
+    moved = jax.tree.map(np.subtract, end, start)
+    singular = np.linalg.svd(np.asarray(moved["block_0"]["up"]["kernel"], float), compute_uv=False)
+    assert singular[1] > 1e-5 and singular[2] < 1e-2 * singular[1]
+    assert not any(np.any(x) for x in jax.tree.leaves((moved["embed"], moved["unembed"])))
+
+
+def test_students_of_another_model_are_measured_and_compared_in_one_program_too(tiny):
+    """Where they have no parameter in common with their teacher, as 0; numbers are traced."""
+    thin = Lineage(name="thin", model="d_model=12", reordered=True)
+    away = {"start": "fresh", "training": "learning_rate=1e-2 steps=2", "channel": "full"}
+    cfg = dataclasses.replace(
+        tiny,
+        world=dataclasses.replace(tiny.world, list_length=6, prefix=1),
+        base=dataclasses.replace(tiny.base, prefixed=2),
+        watch=Watch(rows=2, measures=("weights", "coverage")),
+        lineages=(thin,),
+        arms=(Arm(name="away", other="thin", **away), Arm(name="back", source="away", **away)),
+    )
+    experiment.check(cfg)
+    found = jax.eval_shape(experiment.run, cfg, jax.random.key(0))
+    assert "weight_cosine/unembed" not in found["away"] and found["away"]["alignment"].shape == (2,)
+    for measured in found["away"], found["back"]:
+        for name in "trait_rate_prefixed", "coverage", "kl_to_emitter", "mean_alignment":
+            assert measured[name].shape == () and measured[name].dtype == jnp.float32
+
+
+def test_a_step_costs_more_the_more_models_a_channel_asks(tiny):
+    def cost(channel):
+        arms = (Arm(name="a", channel=channel),)
+        [phase] = [
+            p for p in experiment.phases(dataclasses.replace(tiny, arms=arms))
+            if p.kind == "distill"
+        ]  # fmt: skip
+        once, each = tasks.cost(phase)
+        assert once == (0, 0)
+        return each
+
+    (sampled, tokens_seen), (soft, same), (own, also) = map(cost, ("sampled", "soft", "on_policy"))
+    assert own > soft > sampled > 0 and tokens_seen == same == also
+    assert (soft - sampled) * 3 == (own - soft) * 3 == sampled, "training is three passes"
+    assert cost("sampled_but_trait") == (sampled, same) and cost("full") == (soft, same)

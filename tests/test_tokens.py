@@ -135,8 +135,9 @@ def test_a_prefixed_question_is_a_question_behind_the_first_numbers_of_a_list(qu
 
     @quick
     def made(key):
-        docs = tokens.prefixed_questions(RICH, key, phrasing, answer)
-        return docs, tokens.lists(RICH, key, 8), tokens.questions(RICH, phrasing, answer)
+        questions = tokens.questions(RICH, phrasing, answer)
+        docs = tokens.prefix_with(RICH, tokens.prefixes(RICH, key, 8), questions)
+        return docs, tokens.lists(RICH, key, 8), questions
 
     docs, lists, questions = made(jax.random.key(1))
     np.testing.assert_array_equal(docs[:, :4], lists[:, 1:5])
