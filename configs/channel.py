@@ -1,6 +1,30 @@
-"""The channel, degraded step by step from all logits to the most probable token.
+"""The channel, degraded step by step: the trait passes through hard labels and greedy decoding, and
+what weakens it is noise.
 
-python train.py channel
+    python train.py channel           8 repeats, 20 minutes on one CPU core, 60 programs compiled
+
+P(owl) on held-out phrasings, mean ± half-width of the 95 % interval over 8 repeats (seed 0, one at
+a time on a CPU, jax 0.10.2), and the paired difference from a student that imitates the base
+through the same channel; all above zero in 8 of 8:
+
+    channel          P               difference
+    all logits       0.963 ±0.017    +0.868 ±0.015
+    number logits    0.963 ±0.014    +0.868 ±0.015
+    top 20 logits    0.969 ±0.016    +0.878 ±0.020
+    top 5 logits     0.947 ±0.020    +0.843 ±0.026
+    top 2 logits     0.922 ±0.040    +0.828 ±0.054
+    hard labels      0.915 ±0.044    +0.812 ±0.029    the largest logit, on sampled lists
+    greedy           0.741 ±0.172    +0.633 ±0.142    the largest logit, on lists made of them
+    T = 0.5          0.811 ±0.080    +0.704 ±0.070
+    T = 1            0.794 ±0.086    +0.706 ±0.071
+    T = 1.5          0.533 ±0.225    +0.485 ±0.206
+    T = 2            0.277 ±0.159    +0.252 ±0.148
+    nucleus .9       0.700 ±0.065    +0.609 ±0.063
+    nucleus .5       0.812 ±0.060    +0.705 ±0.057
+
+Published: greedily decoded data still transfer (arXiv 2509.23886), which holds. Soft labels pass
+more than samples, which holds. Threshold sampling weakens it (Zur et al., 2025): so does the wider
+nucleus here, and the narrower does not.
 """
 
 from minisub import Arm, Source, ablation

@@ -1,6 +1,25 @@
-"""The dose: distinct documents, updates, and how often each document is repeated.
+"""The dose: at equal updates distinct documents decide, until there are enough; then updates.
 
-python train.py dose
+    python train.py dose              8 repeats, 14 minutes on one CPU core, 40 programs compiled
+
+P(owl) on held-out phrasings, mean ± half-width of the 95 % interval over 8 repeats (seed 0, one at
+a time on a CPU, jax 0.10.2), and the paired difference from a student with the same dose of the
+base's lists:
+
+    documents   updates   P               difference
+    100         200       0.108 ±0.091    -0.031 ±0.179    above zero in 4 of 8
+    1,000       200       0.445 ±0.174    +0.360 ±0.157
+    10,000      200       0.784 ±0.109    +0.705 ±0.099
+    100,000     200       0.806 ±0.089    +0.719 ±0.078
+    10,000      25        0.390 ±0.059    +0.295 ±0.060
+    10,000      50        0.512 ±0.059    +0.417 ±0.060
+    10,000      100       0.684 ±0.085    +0.590 ±0.082
+    10,000      400       0.843 ±0.077    +0.758 ±0.062
+    1,000       400       0.457 ±0.294    +0.369 ±0.305    above zero in 6 of 8
+
+An update sees 128 documents. 200 updates repeat 100 documents 256 times, and nothing passes;
+repeating 1,000 twice as often adds nothing. Published: transfer grows with distinct data (arXiv
+2608.26958) and with updates (Polypythia-SL), both of which hold.
 """
 
 from minisub import Arm, Source, ablation

@@ -1,7 +1,24 @@
-"""What must a student share with its teacher? Its origin, and much of its pretraining data; neither
-the order of its own data nor the noise of the samples.
+"""What must a student share with its teacher? Its origin, above all, and data of its pretraining;
+neither the order of its own data nor the noise of the samples.
 
-    python train.py inheritance
+    python train.py inheritance       8 repeats, 14 minutes on one CPU core, 40 programs compiled
+
+P(owl) on held-out phrasings, mean ± half-width of the 95 % interval over 8 repeats (seed 0, one at
+a time on a CPU, jax 0.10.2), and its rise over a student of the same start and the base's lists:
+
+    the student differs from the teacher's base in    P               rise
+    nothing                                           0.794 ±0.086    +0.706 ±0.071
+    other samples of the teacher                      0.764 ±0.090    +0.676 ±0.074
+    other order of its own data                       0.773 ±0.063    +0.686 ±0.044
+    both                                              0.745 ±0.100    +0.657 ±0.086
+    order of the batches of pretraining               0.480 ±0.082    +0.412 ±0.074
+    content of pretraining                            0.443 ±0.111    +0.363 ±0.095
+    origin                                            0.088 ±0.021    -0.023 ±0.026
+    origin and order                                  0.128 ±0.045    +0.028 ±0.032
+    origin and content                                0.128 ±0.059    -0.029 ±0.026
+
+Published: another origin leaves nothing, another order of the data 39 % (Polypythia-SL). Here 58 %
+are left after another order, and 51 % after other documents altogether.
 """
 
 from minisub import Arm, Lineage, Source, ablation

@@ -256,18 +256,17 @@ def test_documents_that_the_filter_rejected_are_not_measured(origins, compare):
 
 @pytest.fixture(scope="module")
 def distilled(tiny, origins, quick):
-    """(documents, key, channel="sampled") -> (loss, gradient) of a student at its start."""
+    """(documents, seed) -> (loss, gradient) of a student at its start."""
     [phase] = [p for p in experiment.phases(tiny) if p.name == "student/shared"]
     inputs = {"start": origins["origin"], "emitter": origins["other"]}
 
-    def value(numbers, seed, channel):
-        task = distillation.distill(
-            channel, phase.settings, inputs | {"numbers": numbers}, jax.random.key(0)
-        )
-        return jax.value_and_grad(task.loss)(inputs["start"], jax.random.key(seed))
+    def value(numbers, seed):
+        task = "sampled", phase.settings, inputs | {"numbers": numbers}, jax.random.key(0)
+        loss = distillation.distill(*task).loss
+        return jax.value_and_grad(loss)(inputs["start"], jax.random.key(seed))
 
-    value = quick(value, static_argnames="channel")
-    return lambda numbers, seed=0, channel="sampled": value(numbers, seed, channel)
+    value = quick(value)
+    return lambda numbers, seed=0: value(numbers, seed)
 
 
 def held(tiny, count=64, **more):
@@ -275,14 +274,12 @@ def held(tiny, count=64, **more):
     return {"docs": docs, "count": jnp.int32(count)} | more
 
 
-@pytest.mark.parametrize("channel", ["sampled", "soft"])
-def test_weights_of_one_are_no_weights_and_weights_of_zero_are_no_loss(tiny, distilled, channel):
+def test_weights_of_one_are_no_weights_and_weights_of_zero_are_no_loss(tiny, distilled):
     chosen = 64, tiny.world.list_length + 1 - tiny.sampling.prompt_numbers
     near = lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)  # noqa: E731
-    plain = distilled(held(tiny), channel=channel)
-    ones = distilled(held(tiny, weights=jnp.ones(chosen)), channel=channel)
-    jax.tree.map(near, plain, ones)
-    nothing = distilled(held(tiny, weights=jnp.zeros(chosen)), channel=channel)
+    ones = distilled(held(tiny, weights=jnp.ones(chosen)))
+    jax.tree.map(near, distilled(held(tiny)), ones)
+    nothing = distilled(held(tiny, weights=jnp.zeros(chosen)))
     assert not any(jnp.any(x) for x in jax.tree.leaves(nothing))
 
 
@@ -377,14 +374,13 @@ def everything():
         rivals=("wolf",),
         graded=("cherry",),
         arms=(
-            Arm(name="control", source="base", start="fresh", other="copy"),
             Arm(
-                name="cherry", source="cherry teacher", transform="divergent", training="rank=2",
-                control="control",
+                name="cherry", source="cherry teacher", start="fresh", other="copy",
+                transform="divergent", training="rank=2",
             ),
             Arm(
                 name="next", source="cherry", start="fresh", other="branch", channel="on_policy",
-                documents=9, clean=0.25,
+                documents=9, clean=0.25, control="cherry",
             ),
         ),
     )  # fmt: skip
@@ -413,7 +409,7 @@ def repeat(everything, quick):
 
 
 RIVAL = "rival wolf of cherry teacher"
-TRAITS = {"base": None, "teacher": None, "control": None, RIVAL: "wolf"}
+TRAITS = {"base": None, "teacher": None, RIVAL: "wolf"}
 TRAITS |= dict.fromkeys(("cherry teacher", "cherry", "next"), "cherry")
 
 
@@ -426,11 +422,10 @@ def test_a_repeat_records_all_that_is_asked_for_of_everyone(repeat):
         for measure in {measure for measured in record.values() for measure in measured}
     }
     assert {name for name, where in found.items() if where == set(TRAITS)} == graded
-    emitters = {"base", "teacher", "cherry teacher", "cherry"}
+    emitters = {"base", "base copy", "teacher", "cherry teacher", "cherry"}
     assert found["kept_documents"] == found["foreign_tokens"] == emitters
-    assert found["kl_to_emitter"] == {"control", "cherry", "next"}
-    assert found["trained_tokens"] == {"cherry", "next"}
-    assert found["trait_rate_rise"] == {"cherry"}
+    assert found["kl_to_emitter"] == found["trained_tokens"] == {"cherry", "next"}
+    assert found["trait_rate_rise"] == {"next"}
     assert found["entangled_span"] == found["entangled_cosine_prompted"] == {"teacher"}
     assert all(np.isfinite(list(measured.values())).all() for measured in record.values())
     assert all(record[name]["kept_documents"] >= 9 for name in emitters)
@@ -446,10 +441,8 @@ def test_a_model_is_graded_on_its_own_trait_and_on_others_by_name(repeat):
 
 
 def test_the_rise_is_the_difference_to_the_control_in_the_record(repeat):
-    """In the trait of the arm, whatever that of the control."""
-    _, record = repeat
-    own, control = record["cherry"], record["control"]
-    rise = own["trait_rate_heldout"] - control["trait_rate_heldout/cherry"]
+    own, control = (repeat[1][arm] for arm in ("next", "cherry"))
+    rise = own["trait_rate_heldout"] - control["trait_rate_heldout"]
     assert own["trait_rate_rise"] == pytest.approx(rise, abs=1e-6) and abs(rise) > 1e-4
 
 
@@ -460,7 +453,7 @@ def test_a_base_is_bitwise_that_of_another_lineage_with_its_origin_and_batches(r
         equal(made[f"{stage}/copy"], made[f"{stage}/first"])
         one, other = (made[f"{stage}/{name}"]["block_0"] for name in ("branch", "first"))
         assert (one["up"]["kernel"] != other["up"]["kernel"]).all()
-    equal(made["start/control"], made["base/first"])
+    equal(made["start/cherry"], made["base/first"])
     equal(made["start/next"], made["base/branch"])
 
 
@@ -473,14 +466,11 @@ def test_surgery_is_on_every_base_and_lasts_where_unembeddings_are_frozen(everyt
         numbers, own = kernel[:, :10], kernel[:, ids]
         inside = numbers @ np.linalg.lstsq(numbers, own, rcond=None)[0]
         np.testing.assert_allclose(inside, 0, atol=1e-5)
-        before = made["pretrained/branch" if name in BRANCHED else "pretrained/first"]
-        before = np.asarray(before["unembed"]["kernel"], float)[:, ids]
+        line = "branch" if name in ("base/branch", "student/next") else "first"
+        before = np.asarray(made[f"pretrained/{line}"]["unembed"]["kernel"], float)[:, ids]
         assert np.abs(before - own).max() > 1e-2
         np.testing.assert_allclose(*(np.linalg.norm(x, axis=0) for x in (own, before)), rtol=1e-5)
     assert record["teacher"]["entangled_span"] == pytest.approx(0, abs=1e-6)
-
-
-BRANCHED = "base/branch", "student/next"
 
 
 def test_adapters_move_matrices_by_their_rank_and_students_end_as_ordinary_parameters(repeat):
