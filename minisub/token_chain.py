@@ -175,9 +175,10 @@ class Chain:
 
     def taught_by(self, source):
         """The teacher whose displacement a student's is compared with."""
-        if source.trait != "none":
-            return self.teacher(source)
-        return self.teacher(dataclasses.replace(source, name=f"{source.name} taught", trait=""))
+        trait = "" if source.trait == "none" else source.trait
+        # Under no name of an arm: what is recorded of it would replace what is of its student.
+        named = dataclasses.replace(source, name=f"{source.name} taught", trait=trait)
+        return self.teacher(named)
 
     def entanglement(self):
         """Scores of the teacher's numbers and of the base's."""

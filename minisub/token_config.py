@@ -157,7 +157,7 @@ class Arm(CommonArm):
     documents: int = 0
     """Distinct documents at most (0: all that pass the filter)."""
     clean: Fixed = 0.0
-    """Share of them replaced by as many of the base's."""
+    """Share of them replaced by as many of the base's, sampled as `sampling` says."""
     seed: int = 0
     """Another number gives another order of its documents."""
     training: str = ""

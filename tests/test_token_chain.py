@@ -265,6 +265,19 @@ def test_a_student_is_compared_with_the_teacher_of_its_source_where_that_is_watc
     assert found["student/shared"].inputs["control"] == "student/control"
 
 
+def test_of_what_is_recorded_under_a_name_nothing_replaces_another(tiny):
+    """Also where the source is a student of another lineage, who has no teacher of his own."""
+    arms = Arm(name="away", start="fresh"), Arm(name="after", source="away")
+    for more in {}, ALL:
+        found = chain(tiny, *(more and ARMS), *arms, **more | {"watch": Watch(rows=2)})
+        graded = [arm for p in found.values() if p.kind in GRADED for arm in p.arms]
+        assert len(set(graded)) == len(graded)
+    assert found["student/after"].inputs["taught"] == "teacher/other"
+
+
+GRADED = ("pretrain", "operate", "teach", "distill")
+
+
 def test_a_student_knows_the_model_of_its_emitter_and_its_own(tiny):
     found = chain(tiny, *ARMS, **ALL)
     width = lambda settings, which: settings[which].d_model  # noqa: E731

@@ -410,7 +410,7 @@ def repeat(everything, quick):
 
 RIVAL = "rival wolf of cherry teacher"
 TRAITS = {"base": None, "teacher": None, RIVAL: "wolf"}
-TRAITS |= dict.fromkeys(("cherry teacher", "cherry", "next"), "cherry")
+TRAITS |= dict.fromkeys(("cherry teacher", "cherry", "cherry taught", "next"), "cherry")
 
 
 def test_a_repeat_records_all_that_is_asked_for_of_everyone(repeat):
