@@ -259,7 +259,7 @@ def test_a_log_is_recorded_by_step_and_with_the_same_bytes_after_kills(smallest,
     assert once == {"mean_alignment", "mean_alignment_update"} | (
         {"accuracy"}
         if has_images(cfg)
-        else {"trait_rate", "trait_rate_heldout", "logit_margin_heldout"}
+        else {"trait_rate", "trait_rate_heldout", "logit_margin_heldout", "kl_to_emitter"}
     )
     assert "step" not in steps
 
