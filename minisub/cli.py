@@ -221,10 +221,11 @@ def usage_lines(usage, programs, compile_seconds, rate, memory):
     `usage` is phase -> (seconds, matrix-product operations, tokens or images); `rate` is the
     operations a second of a plain matrix product on the device; `memory` is the peak in bytes.
     """
-    form = "| {:18} | {:>8} | {:>11} | {:>8} | {:>9} |"
+    width = max(len(name) for name in (*usage, "compilation"))
+    form = f"| {{:{width}}} | {{:>8}} | {{:>11}} | {{:>8}} | {{:>9}} |"
     lines = [
         form.format("phase", "seconds", "examples/s", "GFLOP/s", "of matmul"),
-        form.format("-" * 18, "-" * 8, "-" * 11, "-" * 8, "-" * 9),
+        form.format("-" * width, "-" * 8, "-" * 11, "-" * 8, "-" * 9),
     ]
     for name, (seconds, flops, scored) in usage.items():
         speed = ["", "", ""]

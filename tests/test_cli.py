@@ -118,6 +118,7 @@ def test_bad_input_gets_one_sentence_and_status_2_and_leaves_nothing(
     words, said, tmp_path, capsys, monkeypatch
 ):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TFDS_DATA_DIR", f"{tmp_path}-data")  # where nothing is prepared yet
     assert cli.main(words) == 2
     out, err = capsys.readouterr()
     assert out == "" and err.count("\n") == 1 and err.endswith(".\n")
