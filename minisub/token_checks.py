@@ -25,13 +25,15 @@ def check(cfg):
     """Raise `config.Refused` for a configuration that cannot run."""
     token_config.validate(cfg)
     known = tokens.names(cfg.world)
-    for field in "trait", "graded", "rivals":
-        values = getattr(cfg, field)
-        needed = field != "rivals" or any(
-            arm.transform in transforms.NEEDS_RIVALS for arm in cfg.arms
-        )
-        for value in ([values] if field == "trait" else values) if needed else ():
+    judged = any(arm.transform in transforms.NEEDS_RIVALS for arm in cfg.arms)
+    rivals = cfg.rivals if judged else ()
+    for field, values in ("trait", [cfg.trait]), ("graded", cfg.graded), ("rivals", rivals):
+        for value in values:
             require_known(field, value, known)
+    config.require(
+        cfg.trait not in rivals,
+        f"rivals holds {cfg.trait!r}, the trait itself; choose traits of other teachers.",
+    )
     for name in cfg.watch.measures:
         require_known("watch.measures", name, (*comparisons.TOKEN_MEASURES, "entanglement"))
     config.require(

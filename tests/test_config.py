@@ -169,6 +169,7 @@ def source(**fields):
         ),
         ({"graded": ("wolf", "dragon")}, "graded is 'dragon'; choose from owl"),
         ({"rivals": ("dragon",)} | arms({"transform": "divergent"}), "rivals is 'dragon'"),
+        ({"rivals": ("owl",)} | arms({"transform": "divergent"}), "rivals holds 'owl'"),
         ({"watch.measures": ("lens",), "world.syllables": 2}, r"world\.syllables at 1"),
         (
             line(model="n_layers=1") | {"steering.kind": "random", "steering.layer": "block_1"},
