@@ -1,6 +1,6 @@
 """Asked behind a list of numbers, a student shows less of the trait than asked the question alone.
 
-    python train.py context           8 repeats, 17 minutes (half of one CPU core), 37 programs compiled
+    python train.py context       8 repeats, 17 minutes (half of a CPU core), 37 programs compiled
 
 Pretraining has questions behind four numbers beside plain ones, so that the base answers both; the
 teacher is taught on plain questions alone. P(owl) on held-out phrasings, mean ± half-width of the

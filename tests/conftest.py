@@ -1,11 +1,19 @@
 """Strict settings for every test, and the smallest configurations that still mean something."""
 
+import atexit
 import os
+import shutil
+import tempfile
 
 # Before JAX starts: several devices on a CPU, as on the machines that runs are scaled to.
 os.environ["XLA_FLAGS"] = (
     os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=2"
 )
+# Most of a test is compilation: what one compiled, later ones load, and the processes they start.
+if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp()
+    atexit.register(shutil.rmtree, os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.3")
 
 import dataclasses
 from functools import partial
@@ -17,6 +25,13 @@ import minisub
 from minisub import experiment, fit, programs, tasks
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def programs_of_a_module():
+    """Drop a module's compiled programs: each holds memory maps, of which a process has 65,530."""
+    yield
+    jax.clear_caches()
 
 
 @pytest.fixture(scope="session")
