@@ -1,6 +1,21 @@
-"""Which layers must be trained, in the teacher and in the student, of four.
+"""Early layers carry more, whether the student or the teacher trains a single one, of four.
 
-python train.py layers
+    python train.py layers            8 repeats, 13 minutes on one CPU core, 56 programs compiled
+
+Embedding and unembedding are frozen, as everywhere; "all" are the blocks, positions and the final
+norm. P(owl) on held-out phrasings, mean ± half-width of the 95 % interval over 8 repeats (seed 0,
+one at a time on a CPU, jax 0.10.2), and the paired difference from one control, which trains all on
+the base's lists; teachers of one block reach 0.985 to 0.993:
+
+    trained       by the student                      by the teacher
+    all           0.697 ±0.125    +0.620 ±0.124
+    block_0       0.480 ±0.101    +0.404 ±0.093       0.589 ±0.081    +0.513 ±0.079
+    block_1       0.429 ±0.096    +0.352 ±0.098       0.343 ±0.082    +0.267 ±0.082
+    block_2       0.357 ±0.080    +0.280 ±0.087       0.307 ±0.071    +0.231 ±0.065
+    block_3       0.287 ±0.067    +0.211 ±0.061       0.237 ±0.060    +0.160 ±0.058
+
+All are above zero in 8 of 8. Published: one early layer is enough, and layers of the second half
+pass nothing (2509.23886). The order agrees; here the last block passes some of it too.
 """
 
 from minisub import Arm, Model, Source, ablation
