@@ -1,19 +1,11 @@
 """Strict settings for every test, and the smallest configurations that still mean something."""
 
-import atexit
 import os
-import shutil
-import tempfile
 
 # Before JAX starts: several devices on a CPU, as on the machines that runs are scaled to.
 os.environ["XLA_FLAGS"] = (
     os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=2"
 )
-# Most of a test is compilation: what one compiled, later ones load, and the processes they start.
-if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
-    os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp()
-    atexit.register(shutil.rmtree, os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)
-os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.3")
 
 import dataclasses
 from functools import partial
