@@ -3,11 +3,11 @@ much of the margin passes, and what P loses it loses with random directions remo
 
     python train.py surgery           8 repeats, 10 minutes on one CPU core, 44 programs compiled
 
-In every base, the trait's row loses its component in the span of the 40 number rows (orthogonal: 62 %
-of its squared norm) or in as many random directions (as_much), and is scaled back to its norm. Rise
-of P(owl) and of its margin over other animals, held-out phrasings, over a student of the base's
-lists; mean ± half-width of the 95 % interval over 8 repeats (seed 0, one at a time on a CPU, jax
-0.10.2), all above zero in 8 of 8:
+In every base, the trait's row loses its component in the span of the 40 number rows (orthogonal: 62
+% of its squared norm) or in as many random directions (as_much), and is scaled back to its norm.
+Rise of P(owl) and of its margin over other animals, held-out phrasings, over a student of the
+base's lists; mean ± half-width of the 95 % interval over 8 repeats (seed 0, one at a time on a CPU,
+jax 0.10.2), all above zero in 8 of 8:
 
                       surgery       P, control    rise of P        rise of margin
     sampled           none          0.105         +0.392 ±0.109    +2.20 ±0.49
