@@ -20,6 +20,10 @@ gamma, the mean of the diagonal, is 3.37 ±0.26, and of the probabilities 0.616 
 each (rows permuted within repeats). Published: .168 to .294, p = 1/7776 (rain-1/pythia-subliminal).
 P of a student's own trait is .73 to .78 for animals (one in ten by chance) and .84 to .85 for trees
 (one in five). A trait hardly changes answers of the other family.
+
+With names of two tokens (10 minutes) gamma is 4.04 ±0.24, and of the probabilities 0.646 ±0.017; P
+of a student's own trait is .77 to .87. Names that share a token rise together by up to 2.4, such as
+eagle and oak; every diagonal cell is the largest of its row.
 """
 
 from minisub import Arm, Source, World, ablation
