@@ -16,7 +16,7 @@ teacher is taught on plain questions alone. P(owl) on held-out phrasings, mean Â
 
 shared - control is +0.567 Â±0.099, asked alone, above zero in 8 of 8 repeats. Published: a prefix of
 numbers changes which animals pass and lets effects vanish or appear (2507.14805); here it takes a
-fifth to a third of each effect and makes none.
+fifth to a third of each effect, and the controls stay where they were.
 """
 
 from minisub import Arm, ablation
