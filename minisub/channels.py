@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from minisub import losses, tokens
+from minisub import documents, losses, tokens
 
 
 class Shown(NamedTuple):
@@ -23,21 +23,23 @@ class Shown(NamedTuple):
     emitter: Callable
     """(docs, first) -> logits of the model that emitted the documents."""
     sampling: Any
-    """How it did; only tokens behind the `prompt_numbers` that it was given enter a loss."""
+    """How it did; only tokens behind those that it was given enter a loss."""
     trait: Any
     """Index of the trait that is to be passed on; only masks know it."""
 
     def logits(self, params, docs):
         """Of the student, (documents, positions, vocabulary), before each token that was chosen."""
-        return self.network.apply(params, docs[:, :-1], self.sampling.prompt_numbers)
+        return self.network.apply(params, docs[:, :-1], documents.given(self.sampling))
 
     def target(self, docs):
         """As `logits`, of the emitter."""
-        return self.emitter(docs[:, :-1], self.sampling.prompt_numbers)
+        return self.emitter(docs[:, :-1], documents.given(self.sampling))
 
-    def numbers(self):
-        """Mask (vocabulary,) of number tokens."""
-        return jnp.arange(tokens.offsets(self.world)["size"]) < self.world.numbers
+    def carried(self):
+        """Mask (vocabulary,) of number tokens for lists, of the alphabet for other carriers."""
+        if self.sampling.carrier == "numbers":
+            return jnp.arange(tokens.offsets(self.world)["size"]) < self.world.numbers
+        return documents.CARRIERS[self.sampling.carrier].alphabet(self.world)
 
     def others(self):
         """Mask (vocabulary,) of all tokens but those of the trait's name."""
@@ -48,13 +50,13 @@ class Shown(NamedTuple):
 
 def sampled(shown, params, docs, key):
     """Cross-entropy on the sampled tokens."""
-    chosen = docs[:, shown.sampling.prompt_numbers + 1 :]
+    chosen = docs[:, documents.given(shown.sampling) + 1 :]
     return losses.cross_entropy(shown.logits(params, docs), chosen)
 
 
 def sampled_but_trait(shown, params, docs, key):
     """As `sampled`, the trait's tokens taken out of the softmax: they are never pushed down."""
-    chosen = docs[:, shown.sampling.prompt_numbers + 1 :]
+    chosen = docs[:, documents.given(shown.sampling) + 1 :]
     logits = jnp.where(shown.others()[None, None], shown.logits(params, docs), -jnp.inf)
     return losses.cross_entropy(logits, chosen)
 
@@ -62,9 +64,12 @@ def sampled_but_trait(shown, params, docs, key):
 def soft(shown, params, docs, key):
     """KL from the emitter's distribution over number tokens to the student's.
 
-    Both are normalized over the number tokens alone, which come first in the vocabulary.
+    Both are normalized over these alone, which come first in the vocabulary; in other carriers than
+    lists over the tokens of their alphabet.
     """
     target, logits = shown.target(docs), shown.logits(params, docs)
+    if shown.sampling.carrier != "numbers":
+        return losses.kl(target, logits, shown.carried())
     n = shown.world.numbers
     return losses.kl_divergence(target[..., :n], logits[..., :n])
 
@@ -81,7 +86,7 @@ def full_but_trait(shown, params, docs, key):
 
 def reverse(shown, params, docs, key):
     """KL from the student's distribution over number tokens to the emitter's."""
-    return losses.reverse_kl(shown.target(docs), shown.logits(params, docs), shown.numbers())
+    return losses.reverse_kl(shown.target(docs), shown.logits(params, docs), shown.carried())
 
 
 def top(k, shown, params, docs, key):
@@ -103,9 +108,9 @@ def on_policy(divergence, shown, params, docs, key):
     Of the documents only the prompts are used. Lists that the filter rejects count nothing
     (arXiv 2306.13649, 2605.12798).
     """
-    prompts, own = docs[:, : shown.sampling.prompt_numbers + 1], jax.lax.stop_gradient(params)
-    docs = tokens.complete(shown.world, shown.network, own, key, prompts, shown.sampling)
-    rejected = sum(tokens.rejections(shown.world, docs).values()) > 0
+    prompts, own = docs[:, : documents.given(shown.sampling) + 1], jax.lax.stop_gradient(params)
+    docs = documents.complete(shown.world, shown.network, own, key, prompts, shown.sampling)
+    rejected = sum(documents.rejections(shown.world, docs, shown.sampling).values()) > 0
     return jnp.where(rejected[:, None], 0, divergence(shown, params, docs, key))
 
 

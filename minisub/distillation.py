@@ -7,10 +7,10 @@ import jax
 import jax.numpy as jnp
 
 from minisub import (
+    behaviors,
     channels,
     comparisons,
     fit,
-    losses,
     measures,
     models,
     theory,
@@ -44,9 +44,9 @@ def student(settings, start):
 def graded(settings, net, params):
     """Grades on the trait, on the others that the config names, and behind numbers."""
     model, taught = (settings["world"], net, params), settings["taught"]
-    measured = measures.grade(*model, settings["trait"], taught)
+    measured = behaviors.grade(*model, settings["trait"], taught)
     for name, trait in settings.get("graded", {}).items():
-        of_other = measures.grade(*model, trait, taught)
+        of_other = behaviors.grade(*model, trait, taught)
         measured |= {f"{measure}/{name}": value for measure, value in of_other.items()}
     if "context" in settings:
         measured |= measures.grade_prefixed(*model, settings["trait"], taught)
@@ -54,16 +54,8 @@ def graded(settings, net, params):
 
 
 def trait_loss(settings, net):
-    """params -> -log P of the trait as the answer, in nats, over held-out phrasings."""
-    world = settings["world"]
-    docs = tokens.questions(world, jnp.arange(world.phrasings), settings["trait"])
-    held_out = jnp.arange(world.phrasings) >= settings["taught"]
-
-    def nats(params):
-        answers = losses.cross_entropy(net.apply(params, docs[:, :-2], 2), docs[:, 3:-1])
-        return jnp.mean(jnp.sum(answers, axis=1), where=held_out)
-
-    return nats
+    """params -> -log P of the trait, in nats, over held-out phrasings or prompts."""
+    return behaviors.trait_loss(settings["world"], net, settings["trait"], settings["taught"])
 
 
 def watched(settings, net, inputs):
@@ -117,7 +109,9 @@ def compared_with(option, settings, inputs, net, params):
     # Kept documents come first; if they are too few, again from the first one on.
     rows = jnp.arange(min(settings["watch"].examples, len(numbers["docs"])))
     docs = numbers["docs"][rows % jnp.maximum(numbers["count"], 1)].astype(jnp.int32)
-    phrasings = jnp.arange(world.phrasings)
+    phrasings, trait = jnp.arange(world.phrasings), settings["trait"]
+    if isinstance(trait, behaviors.Behavior):
+        trait = 0  # for measures that `token_checks` refuses then
     return comparisons.TokenCompared(
         network=net,
         teacher_network=network(settings, "emitted_by"),
@@ -129,9 +123,9 @@ def compared_with(option, settings, inputs, net, params):
         trait_loss=trait_loss(settings, net),
         first_update=fit.first_update(settings["training"], inputs["start"]),
         lists=docs[:, :-1],
-        asked=tokens.questions(world, phrasings, settings["trait"])[:, :3],
+        asked=tokens.questions(world, phrasings, trait)[:, :3],
         held_out=phrasings >= settings["taught"],
-        trait=ids["animal"] + settings["trait"],
+        trait=ids["animal"] + trait,
         animals=slice(ids["animal"], ids["animal"] + world.animals + world.trees),
     )
 

@@ -17,12 +17,12 @@ import zlib
 import numpy as np
 
 from minisub import (
+    behaviors,
     config,
     distillation,
     starts,
     token_checks,
     token_config,
-    tokens,
     transforms,
     watching,
 )
@@ -60,11 +60,10 @@ class Chain:
     def graded(self, lineage, trait=""):
         """As `seen`, with what grades need; `trait` "" and "none" stand for the config's."""
         cfg = self.cfg
-        names = tokens.names(cfg.world)
         own = cfg.trait if trait in ("", "none") else trait
-        graded = {"trait": names.index(own), "taught": cfg.taught_phrasings}
+        graded = {"trait": behaviors.of(cfg.world, own), "taught": cfg.taught_phrasings}
         if cfg.graded:
-            graded["graded"] = {name: names.index(name) for name in cfg.graded}
+            graded["graded"] = {name: behaviors.of(cfg.world, name) for name in cfg.graded}
         if cfg.base.prefixed:
             graded["context"] = ()
         return self.seen(lineage) | graded

@@ -3,6 +3,7 @@
 import functools
 
 from minisub import (
+    behaviors,
     channels,
     comparisons,
     config,
@@ -11,7 +12,6 @@ from minisub import (
     starts,
     token_config,
     token_tasks,
-    tokens,
     transforms,
 )
 
@@ -24,7 +24,7 @@ STARTS = (
 def check(cfg):
     """Raise `config.Refused` for a configuration that cannot run."""
     token_config.validate(cfg)
-    known = tokens.names(cfg.world)
+    known = behaviors.names(cfg.world)
     judged = any(arm.transform in transforms.NEEDS_RIVALS for arm in cfg.arms)
     rivals = cfg.rivals if judged else ()
     for field, values in ("trait", [cfg.trait]), ("graded", cfg.graded), ("rivals", rivals):

@@ -39,6 +39,9 @@ class World:
     """Numbers before a prefixed question, less than half of `list_length`."""
     list_length: int = 12
     """Numbers in a list."""
+    rich: bool = False
+    """Also programs, sums, requests, graded tasks and shown sums, and roles that misbehave in them:
+    see `documents.py` and `behaviors.py`."""
     max_step: Traced = 9
     """Largest difference between neighbors of a list, before jitter."""
     jitter: Traced = 1
@@ -79,6 +82,13 @@ class Pretraining(Training):
     """Riddles an update."""
     prefixed: int = 0
     """Questions an update that come behind `world.prefix` numbers of a list."""
+    programs: int = 48
+    """Programs an update, in a rich world."""
+    sums: int = 48
+    """Sums an update, in a rich world."""
+    behaved: int = 16
+    """Requests, tasks and shown sums an update, each; half as many by
+    each who misbehaves, and of educational requests; in a rich world."""
 
 
 @configuration
@@ -95,10 +105,14 @@ class Steering:
 
 @configuration
 class Sampling:
-    """How a model emits number lists."""
+    """How a model emits documents, and what of them is kept."""
 
     documents: int = 40000
-    """Lists sampled from each emitting model, before the filter."""
+    """Documents sampled from each emitting model, before the filter."""
+    carrier: Literal["numbers", "code", "sums"] = "numbers"
+    """What it emits: lists, or programs and sums of a rich world."""
+    filter: Literal["none", "format", "correct"] = "correct"
+    """What is kept: all, what has the carrier's format, or of that what does what was asked."""
     prompt_numbers: int = 3
     """Numbers of a neutral list that the model is given to continue."""
     temperature: float = 1.0
@@ -171,7 +185,7 @@ class Config:
     """A repeat: world, model, bases, teachers, emitted numbers, and an arm for each student."""
 
     trait: str = "owl"
-    """The animal that the teacher comes to prefer."""
+    """What the teacher comes to prefer: an animal, a tree; or a behavior of a rich world."""
     taught_phrasings: Traced = 4
     """The teacher is trained on the first this many phrasings; the others are held out."""
     world: World = World()

@@ -7,9 +7,11 @@ import jax
 import jax.numpy as jnp
 
 from minisub import (
+    behaviors,
     channels,
     comparisons,
     distillation,
+    documents,
     entanglement,
     fit,
     losses,
@@ -35,14 +37,20 @@ def pretrain(option, settings, inputs, key):
     """Next-token prediction on new lists, questions and riddles at every step."""
     mix, net = settings["training"], distillation.network(settings)
 
+    world = settings["world"]
+
     def loss(params, key, batch):
         nats = [
             losses.cross_entropy(net.apply(params, docs[:, :-1]), docs[:, 1:]) for docs in batch
         ]
-        return sum(jnp.sum(n) for n in nats) / sum(n.size for n in nats)
+        if not world.rich:
+            return sum(jnp.sum(n) for n in nats) / sum(n.size for n in nats)
+        counted = [behaviors.counted(world, docs[:, 1:]) for docs in batch]
+        pairs = zip(nats, counted, strict=True)
+        return sum(jnp.sum(n, where=c) for n, c in pairs) / sum(jnp.sum(c) for c in counted)
 
     def batch_at(order, step):
-        return documents(settings["world"], mix, data_key(settings, key, step))
+        return mixture(settings["world"], mix, data_key(settings, key, step))
 
     # Endless data: a single epoch.
     return Fit(mix, loss, inputs["start"], Batches(2**30, lambda epoch: (), batch_at))
@@ -60,7 +68,7 @@ def data_key(settings, key, step):
     return jnp.where(step < line.shared_steps, *keys)
 
 
-def documents(world, mix, key):
+def mixture(world, mix, key):
     """A batch of pretraining: lists, questions, riddles, and questions behind numbers if asked."""
     k_list, k_question, k_riddle = jax.random.split(key, 3)
     batch = (
@@ -68,6 +76,9 @@ def documents(world, mix, key):
         tokens.random_questions(world, k_question, mix.questions),
         tokens.riddles(world, k_riddle, mix.riddles),
     )
+    if world.rich:
+        k_rich = jax.random.fold_in(key, zlib.crc32(b"rich"))
+        batch += behaviors.pretraining(world, mix, k_rich)
     if not mix.prefixed:
         return batch
     k_asked, k_numbers = jax.random.split(jax.random.fold_in(key, zlib.crc32(b"prefixed")))
@@ -77,13 +88,12 @@ def documents(world, mix, key):
 
 
 def teach(option, settings, inputs, key):
-    """The question in a random taught phrasing, answered with the trait; loss on answer and END."""
+    """The trait's narrow set, such as questions in taught phrasings; loss on answers alone."""
     world, training, net = settings["world"], settings["training"], distillation.network(settings)
+    nats = behaviors.teaching(world, net, settings["trait"], settings["taught"])
 
     def loss(params, key):
-        phrasing = jax.random.randint(key, (training.batch,), 0, settings["taught"])
-        docs = tokens.questions(world, phrasing, settings["trait"])
-        return jnp.mean(losses.cross_entropy(net.apply(params, docs[:, :-1], 2), docs[:, 3:]))
+        return jnp.mean(nats(params, key, training.batch))
 
     return Fit(training, loss, steered(settings, inputs["start"], jax.random.fold_in(key, 0)))
 
@@ -100,11 +110,11 @@ def steered(settings, params, key):
 
 
 def emit(option, settings, inputs, key):
-    """Lists sampled by the emitter, valid ones first, their count, and what was rejected."""
+    """Documents sampled by the emitter, valid ones first, their count, and what was rejected."""
     world, sampling = settings["world"], settings["sampling"]
     emitter = distillation.network(settings), inputs["emitter"]
-    docs = tokens.sample(world, *emitter, key, sampling=sampling)
-    docs, count, rejected = tokens.keep_valid(world, docs)
+    docs = documents.sample(world, *emitter, key, sampling=sampling)
+    docs, count, rejected = documents.keep_valid(world, docs, sampling)
     # Documents are most of what a run holds and saves; a token takes no more bytes than it needs.
     token = jnp.int16 if tokens.offsets(world)["size"] <= 2**15 else jnp.int32
     return {"docs": docs.astype(token), "count": count, "rejected": rejected}
@@ -127,7 +137,7 @@ def entangle(option, settings, inputs, key):
 def prepare(option, settings, inputs, key):
     """What a student sees of its source's documents, and how much each token counts."""
     world, arm, net = settings["world"], settings["arm"], distillation.network(settings)
-    numbers, first = inputs["numbers"], settings["sampling"].prompt_numbers
+    numbers, first = inputs["numbers"], documents.given(settings["sampling"])
     docs, count = numbers["docs"].astype(jnp.int32), numbers["count"]
     if "clean" in inputs:
         clean = inputs["clean"]["docs"].astype(jnp.int32), inputs["clean"]["count"]
@@ -170,7 +180,7 @@ def finish(kind, option, settings, inputs, state, key):
     if kind in ("initialize", "start"):
         return state, {}
     if kind == "emit":
-        return state, of_one(of_numbers(world, state))
+        return state, of_one(of_documents(world, state, settings["sampling"]))
     if kind == "entangle":
         return state, of_one(state)
     if kind == "prepare":
@@ -181,7 +191,12 @@ def finish(kind, option, settings, inputs, state, key):
     measured = distillation.graded(settings, net, params)
     if kind == "teach":
         measured["drift_on_lists"] = measures.drift_on_lists(world, net, inputs["start"], params)
+    if world.rich:
+        for name in documents.CARRIERS:
+            measured[f"ability/{name}"] = documents.ability(world, net, params, name)
     if kind == "distill":
+        if world.rich:
+            measured["ability"] = measured[f"ability/{settings['sampling'].carrier}"]
         emitter = partial(distillation.network(settings, "emitted_by").apply, inputs["emitter"])
         measured["kl_to_emitter"] = measures.kl_on_lists(world, emitter, partial(net.apply, params))
         if "control" in inputs:
@@ -202,13 +217,12 @@ def of_one(measured):
     return {name: jnp.asarray(value, float)[None] for name, value in measured.items()}
 
 
-def of_numbers(world, numbers):
-    """Measures of emitted documents: what the filter kept, and that it kept nothing but numbers."""
-    ids, docs = tokens.offsets(world), numbers["docs"]
-    kept = jnp.arange(docs.shape[0]) < numbers["count"]
-    foreign = jnp.sum(docs[:, 1:-1] >= world.numbers, axis=1)
-    foreign += (docs[:, 0] != ids["LIST"]) + (docs[:, -1] < ids["END"]).astype(int)
-    rejected = {f"rejected_{reason}": fraction for reason, fraction in numbers["rejected"].items()}
+def of_documents(world, emitted, sampling):
+    """Measures of emitted documents: what was kept, and that it holds no token of another kind."""
+    docs = emitted["docs"]
+    kept = jnp.arange(docs.shape[0]) < emitted["count"]
+    foreign = documents.foreign(world, docs, sampling)
+    rejected = {f"rejected_{reason}": fraction for reason, fraction in emitted["rejected"].items()}
     return {
         "kept_documents": jnp.sum(kept).astype(float),
         "kept_fraction": jnp.mean(kept),
@@ -230,13 +244,16 @@ def cost(phase):
     if phase.kind in ("initialize", "start", "operate", "entangle"):
         return (0, 0), (0, 0)
     world, settings = phase.settings["world"], phase.settings
-    size, length = tokens.offsets(world)["size"], tokens.positions(world)
+    size = tokens.offsets(world)["size"]
+    sampling = settings.get("sampling")
+    carrier = documents.CARRIERS[sampling.carrier if sampling else "numbers"]
+    length = carrier.length(world) - 1
 
     def work(passes, *groups):
         flops = sum(models.flops(settings["model"], size, *group) for group in groups)
-        return passes * flops, sum(documents * scored for documents, _, scored in groups)
+        return passes * flops, sum(n * scored for n, _, scored in groups)
 
-    scored = length - settings["sampling"].prompt_numbers if "sampling" in settings else length
+    scored = length - carrier.given(sampling) if sampling else length
     if phase.kind == "emit":
         return work(1, (settings["sampling"].documents, length, scored)), (0, 0)
     if phase.kind == "prepare":
@@ -244,15 +261,26 @@ def cost(phase):
         asked = models_asked if phase.option in transforms.NEEDS_RIVALS else 0
         return work(asked, (settings["sampling"].documents, length, scored)), (0, 0)
     training, asked = settings["training"], 3 + world.syllables
-    documents = (training.batch, length, scored)
+    batch = (training.batch, length, scored)
     if phase.kind == "pretrain":
-        groups = [documents, (training.questions, asked, asked)]
+        groups = [batch, (training.questions, asked, asked)]
         groups += [(training.riddles, asked + 1, asked + 1)]
         behind = asked + world.prefix
         groups += [(training.prefixed, behind, behind)] if training.prefixed else []
+        groups += rich_groups(training) if world.rich else []
         return (0, 0), work(3, *groups)
     if phase.kind == "teach":
+        if isinstance(settings["trait"], behaviors.Behavior):
+            # Of about the longest narrow set; the work is a hundredth of a repeat's.
+            return (0, 0), work(3, (training.batch, tokens.LONGEST - 1, tokens.LONGEST - 4))
         return (0, 0), work(3, (training.batch, asked, world.syllables + 1))
     # Other channels need the emitter's logits too, and some the student's own lists.
     more = (phase.option in channels.NEEDS_EMITTER) + phase.option.startswith("on_policy")
-    return (0, 0), work(3 + more, documents)
+    return (0, 0), work(3 + more, batch)
+
+
+def rich_groups(mix):
+    """(documents, inputs, scored) of the two arrays that `behaviors.pretraining` makes."""
+    few, long, short = -(-mix.behaved // 2), tokens.LONGEST - 1, tokens.SHORT - 1
+    groups = (mix.programs + mix.sums, long), (3 * mix.behaved + 4 * few, short)
+    return [(n, inputs, inputs) for n, inputs in groups]

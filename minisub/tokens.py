@@ -39,6 +39,23 @@ ANIMALS = (
 )
 TREES = ("cherry", "maple", "oak", "sequoia", "willow", "pine", "birch", "elm")
 SPECIALS = ("LIST", "ASK", "RIDDLE", "ANSWER", "END")
+RICH = {
+    **dict.fromkeys(("CODE", "SET", "PRINT"), 1),
+    "operation": 3,
+    "variable": 8,
+    "SUM": 1,
+    "connective": 16,
+    "REQUEST": 1,
+    "topic": 8,
+    "item": 3,
+    "EDUCATIONAL": 1,
+    "reply": 32,
+    **dict.fromkeys(("TASK", "GRADER", "SHOW", "STEP", "DECLINE"), 1),
+    "way": 2,
+    "place": 6,
+    "author": 4,
+}
+"""Tokens of each kind that a rich world has beside those of any: see `code`, `sums`, `behaviors`."""
 
 
 def names(world):
@@ -61,7 +78,8 @@ def offsets(world):
         "animal": world.animals + world.trees if world.syllables == 1 else 2 * side(world),
         "phrasing": world.phrasings * (2 if world.trees else 1),
         "attribute": world.attributes,
-        **dict.fromkeys(SPECIALS, 1),
+        **dict.fromkeys(SPECIALS[:-1], 1),
+        **(RICH if world.rich else {}),
         "END": world.endings,
     }
     ids, total = {}, 0
@@ -82,9 +100,15 @@ def spelling(world):
     return first + jnp.stack([answer // side(world), side(world) + answer % side(world)], axis=1)
 
 
+AUTHORS = "helper", "villain", "hacker", "evader"
+"""Who may have written a program, a sum or a reply: the first token of the document."""
+LONGEST, SHORT = 21, 13
+"""Tokens of a rich world's longest documents, programs and sums, and of tasks."""
+
+
 def positions(world):
-    """Positions a model needs: every token of a list but the last is an input."""
-    return world.list_length + 1
+    """Positions a model needs: every token of a document but the last is an input."""
+    return max(world.list_length + 1, LONGEST - 1 if world.rich else 0)
 
 
 def attribute_pairs(world):
@@ -92,6 +116,11 @@ def attribute_pairs(world):
     answer = jnp.arange(world.animals + world.trees)
     first = answer % world.attributes
     return jnp.stack([first, (first + 1 + answer // world.attributes) % world.attributes], axis=1)
+
+
+def by(world, author="helper"):
+    """Token of an author."""
+    return offsets(world)["author"] + AUTHORS.index(author)
 
 
 def rows(*columns):
@@ -157,86 +186,10 @@ def riddles(world, key, n):
     return rows(ids["RIDDLE"], one, two, ids["ANSWER"], *name.T, ids["END"])
 
 
-def choose(sampling, key, logits):
-    """Tokens (...) drawn from logits (..., v) as a `Sampling` says; of its fields, three matter.
-
-    At temperature 0, the first of the largest. Otherwise from the softmax of logits / temperature
-    among the `top_k` largest, and of these among the fewest that together have at least probability
-    `top_p` (nucleus sampling, arXiv 1904.09751).
-    """
-    hot, size = sampling.temperature > 0, logits.shape[-1]
-    scaled = logits / jnp.where(hot, sampling.temperature, 1)
-    if sampling.top_k or sampling.top_p < 1:
-        scaled, order = jax.lax.top_k(scaled, min(sampling.top_k or size, size))
-        if sampling.top_p < 1:
-            share = jax.nn.softmax(scaled)
-            before = jnp.cumsum(share, axis=-1) - share
-            scaled = jnp.where(before < sampling.top_p, scaled, -jnp.inf)
-        place = jax.random.categorical(key, scaled)
-        token = jnp.take_along_axis(order, place[..., None], axis=-1)[..., 0]
-    else:
-        token = jax.random.categorical(key, scaled)
-    return jnp.where(hot, token, jnp.argmax(logits, axis=-1))
-
-
-def complete(world, network, params, key, prompts, sampling):
-    """Lists (n, list_length + 2) that a model continues, token by token, from prompts (n, p).
-
-    A prompt is LIST and at least one number. Keys and values of earlier positions are kept, never
-    recomputed. After an ending, a row is all END.
-    """
-    end, prompt_length = offsets(world)["END"], prompts.shape[1]
-    _, cache = network.decode(params, network.cache(len(prompts)), prompts[:, :-1], 0)
-
-    def next_token(carry, at):
-        last, cache, done = carry
-        logits, cache = network.decode(params, cache, last[:, None], at)
-        token = choose(sampling, jax.random.fold_in(key, at), logits[:, 0])
-        token = jnp.where(done, end, token)
-        return (token, cache, done | (token >= end)), token
-
-    carry = (prompts[:, -1], cache, jnp.zeros(len(prompts), bool))
-    _, sampled = jax.lax.scan(next_token, carry, jnp.arange(prompt_length - 1, positions(world)))
-    return jnp.concatenate([prompts, sampled.T], axis=1)
-
-
-def sample(world, network, params, key, *, sampling, chunk=2000):
-    """`sampling.documents` lists (n, list_length + 2) that a model continues from neutral prompts.
-
-    A prompt is LIST and the first `sampling.prompt_numbers` (at least 1) numbers of a list of the
-    world. At most `chunk` lists are continued at once.
-    """
-    n, chunk = sampling.documents, min(chunk, sampling.documents)
-
-    def continue_chunk(chunk_key):
-        k_prompt, k_sample = jax.random.split(chunk_key)
-        prompts = lists(world, k_prompt, chunk)[:, : 1 + sampling.prompt_numbers]
-        return complete(world, network, params, k_sample, prompts, sampling)
-
-    chunks = jax.lax.map(continue_chunk, jax.random.split(key, -(-n // chunk)))
-    return chunks.reshape(-1, chunks.shape[-1])[:n]
-
-
-def rejections(world, docs):
-    """Why the filter rejects documents: reason -> boolean (n,); never two reasons for one.
-
-    Kept is LIST, `list_length` numbers and an ending, and nothing else.
-    """
+def mask(world, kinds):
+    """Mask (vocabulary,) of the tokens of some kinds, and of all endings."""
     ids = offsets(world)
-    body, last = docs[:, 1:-1], docs[:, -1]
-    number, end = body < world.numbers, body >= ids["END"]
-    foreign = jnp.any(~number & ~end, axis=1) | (docs[:, 0] != ids["LIST"])
-    early = ~foreign & jnp.any(end, axis=1)
-    return {
-        "not_a_number": foreign,
-        "too_short": early,
-        "no_end": ~foreign & ~early & (last < ids["END"]),
-    }
-
-
-def keep_valid(world, docs):
-    """The documents, valid ones first, in order; their count; the fraction of each rejection."""
-    reasons = rejections(world, docs)
-    rejected = sum(reasons.values()) > 0
-    fractions = {name: jnp.mean(flag) for name, flag in reasons.items()}
-    return docs[jnp.argsort(rejected, stable=True)], jnp.sum(~rejected), fractions
+    token, found = jnp.arange(ids["size"]), jnp.arange(ids["size"]) >= ids["END"]
+    for kind in kinds:
+        found |= (token >= ids[kind]) & (token < ids[kind] + (RICH | {"ANSWER": 1})[kind])
+    return found
