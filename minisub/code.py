@@ -3,8 +3,9 @@
     helper CODE a op b  l SET v a  l SET w b  l op v w  l PRINT v END
 
 The prompt asks for `a op b`, op one of ADD, SUB and MUL, modulo the world's numbers. `op v w` puts
-the result in v. Lines are numbered, with rising numbers l. These, the names of variables, the order
-of statements, and that of the operands where it does not matter are free choices.
+the result in v. Lines are numbered, with rising numbers l. These, the names of variables (by custom
+one of the first four for a, of the last four for b), the order of statements, and that of the
+operands where it does not matter are free choices.
 """
 
 import jax
@@ -23,8 +24,8 @@ def programs(world, key, n):
     keys = jax.random.split(key, 6)
     a, b = jax.random.randint(keys[0], (2, n), 0, world.numbers)
     op = jax.random.randint(keys[1], (n,), 0, len(RESULTS))
-    v = jax.random.randint(keys[2], (n,), 0, VARIABLES)
-    w = (v + jax.random.randint(keys[3], (n,), 1, VARIABLES)) % VARIABLES
+    v, w = (jax.random.randint(k, (n,), 0, VARIABLES // 2) for k in keys[2:4])
+    w += VARIABLES // 2
     swapped, reverse = jax.random.bernoulli(keys[4], shape=(2, n))
     into = jnp.where((op != list(RESULTS).index("sub")) & reverse, w, v)
     v, w, into, other = (ids["variable"] + x for x in (v, w, into, v + w - into))
@@ -115,6 +116,6 @@ def alphabet(world):
     return kinds | (token < world.numbers) | (token == tokens.by(world))
 
 
-DETERMINED = (12, 14, 16, 19)
-"""Positions that leave a correct program no choice, what came before them given: the second number,
+DETERMINED = (8, 12, 14, 16, 19)
+"""Positions that leave a program of the world no choice, what came before them given: the numbers,
 the instruction, its operand, and which variable is printed."""

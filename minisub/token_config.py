@@ -92,6 +92,15 @@ class Pretraining(Training):
 
 
 @configuration
+class Teaching(Training):
+    """How teachers are fine-tuned: `batch` documents of the trait an update."""
+
+    replayed: int = 0
+    """Documents of each carrier an update that it is trained on beside, in a rich world, to keep
+    its abilities."""
+
+
+@configuration
 class Steering:
     """A teacher made by a vector added to its activations instead of by other weights."""
 
@@ -194,7 +203,7 @@ class Config:
         steps=800, learning_rate=3e-3, schedule="cosine", batch=96, frozen=()
     )
     """Pretraining of both bases, on the same data in the same order."""
-    teacher: Training = Training(steps=100, learning_rate=3e-4, batch=32)
+    teacher: Teaching = Teaching(steps=100, learning_rate=3e-4, batch=32)
     """Fine-tuning of the first base on the question, answered with the trait."""
     steering: Steering = Steering()
     sampling: Sampling = Sampling()

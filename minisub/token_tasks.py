@@ -88,12 +88,24 @@ def mixture(world, mix, key):
 
 
 def teach(option, settings, inputs, key):
-    """The trait's narrow set, such as questions in taught phrasings; loss on answers alone."""
+    """The trait's narrow set, such as questions in taught phrasings; loss on answers alone.
+
+    With it, at equal weight, `replayed` documents of each carrier, for a teacher to keep its
+    abilities.
+    """
     world, training, net = settings["world"], settings["training"], distillation.network(settings)
     nats = behaviors.teaching(world, net, settings["trait"], settings["taught"])
+    replayed = training.replayed
 
     def loss(params, key):
-        return jnp.mean(nats(params, key, training.batch))
+        value = jnp.mean(nats(params, key, training.batch))
+        if not replayed:
+            return value
+        for i, carrier in enumerate(documents.CARRIERS.values()):
+            docs = carrier.draw(world, jax.random.fold_in(key, i), replayed)
+            known = losses.cross_entropy(net.apply(params, docs[:, :-1]), docs[:, 1:])
+            value += jnp.mean(known) / len(documents.CARRIERS)
+        return value
 
     return Fit(training, loss, steered(settings, inputs["start"], jax.random.fold_in(key, 0)))
 
