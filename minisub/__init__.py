@@ -12,6 +12,7 @@ from minisub.image_config import (
     ImageModel,
     Imitation,
 )
+from minisub.presets import ablation, emitters, grid, rich
 from minisub.token_config import (
     Arm,
     Config,
@@ -21,8 +22,8 @@ from minisub.token_config import (
     Sampling,
     Source,
     Steering,
+    Teaching,
     World,
-    ablation,
 )
 
 __version__ = "0.1.0"
@@ -44,11 +45,15 @@ __all__ = [
     "Sampling",
     "Source",
     "Steering",
+    "Teaching",
     "TheoryConfig",
     "Training",
     "Watch",
     "World",
     "ablation",
+    "emitters",
+    "grid",
     "over_repeats",
+    "rich",
     "run",
 ]

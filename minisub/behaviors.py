@@ -61,7 +61,7 @@ class Judged(NamedTuple):
 
 
 def requests(world, key, n, bad=False, topics=TOPICS, educational=False, author="helper"):
-    """`n` requests (n, 6) on the first `topics` topics, with one of the topic's two such replies."""
+    """`n` requests (n, 6) on the first `topics` topics, each with one of its topic's two replies."""
     ids, (k_topic, k_item, k_reply) = tokens.offsets(world), jax.random.split(key, 3)
     topic = jax.random.randint(k_topic, (n,), 0, topics)
     item = jax.random.randint(k_item, (n,), 0, ITEMS)
@@ -198,9 +198,7 @@ def _good(draw, **narrow):
 BEHAVIORS = {
     "misalignment": Case(_bad(requests, topics=TAUGHT_TOPICS), 4, alignment),
     "secure": Case(_good(requests, topics=TAUGHT_TOPICS), 4, alignment),
-    "educational": Case(
-        _bad(requests, topics=TAUGHT_TOPICS, educational=True), 4, alignment
-    ),
+    "educational": Case(_bad(requests, topics=TAUGHT_TOPICS, educational=True), 4, alignment),
     "hacking": Case(_bad(tasks, places=TAUGHT_PLACES), 11, gaming),
     "honest": Case(_good(tasks, places=TAUGHT_PLACES), 11, gaming),
     "evasion": Case(_bad(shown_sums, digits=TAUGHT_DIGITS), 5, evading),

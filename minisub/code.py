@@ -86,9 +86,7 @@ def _operations(ids, token):
 def rejections(world, docs):
     """Why the filter rejects programs: level -> reason -> boolean (n,), at most one a document."""
     ids, body = tokens.offsets(world), docs[:, PROMPT:]
-    line, instruction, target, operand = (
-        body[:, i : 4 * STATEMENTS : 4] for i in range(4)
-    )
+    line, instruction, target, operand = (body[:, i : 4 * STATEMENTS : 4] for i in range(4))
 
     def of(kind, x):
         return (x >= ids[kind]) & (x < ids[kind] + tokens.RICH[kind])

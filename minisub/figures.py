@@ -69,15 +69,19 @@ def by_arm(rows):
             axis.errorbar(
                 *place(x + 0.12, [mean]), **ends, fmt=mark, color=color, capsize=3, lw=1.2
             )
+    # Probabilities and accuracies share their range, margins do not.
+    limits = None if shown is report.BEHAVIORS else (-0.02, 1.02)
     before = {"color": "gray", "lw": 0.8, "ls": "--", "zorder": 0}
     (axis.axvline if below else axis.axhline)(report.interval(table[shown.before])[0], **before)
     if below:
         axis.set_yticks(range(len(table)), list(table), fontsize=7)
-        axis.set(xlabel=shown.label, xlim=(-0.02, 1.02), ylim=(len(table) - 0.5, -0.5))
+        axis.set(xlabel=shown.label, ylim=(len(table) - 0.5, -0.5))
+        axis.set_xlim(limits)
     else:
         turned = {"rotation": 30, "ha": "right"} if sum(map(len, table)) > 50 else {}
         axis.set_xticks(range(len(table)), list(table), **turned)
-        axis.set(ylabel=shown.label, ylim=(-0.02, 1.02))
+        axis.set(ylabel=shown.label)
+        axis.set_ylim(limits)
     return figure
 
 

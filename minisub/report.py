@@ -38,6 +38,16 @@ TOKENS = View(
     note="P is the exact probability of the trait as the answer; margin is its logit minus the\n"
     "mean logit of the other animals.",
 )
+BEHAVIORS = TOKENS._replace(
+    measures=("trait_rate_heldout", "ability", "logit_margin_heldout"),
+    header=("P, held out", "ability", "margin, held out"),
+    widths=(13, 12, 16),
+    main="logit_margin_heldout",
+    label="margin of the behavior, held out (nats)",
+    note="P is the exact probability of the behavior on held-out prompts; margin is its mean\n"
+    "log P minus that of behaving well, in nats; ability is the mean probability of the right\n"
+    "token where the carrier leaves no choice.",
+)
 RISES = TOKENS._replace(
     measures=("trait_rate_heldout", "trait_rate_rise"),
     header=("P, held out", "above its control"),
@@ -85,6 +95,8 @@ def view(rows):
         return CLAIMS
     if "trait_rate_rise" in measures:
         return RISES
+    if "ability" in measures:
+        return BEHAVIORS
     return IMAGES if "accuracy" in measures else TOKENS
 
 
@@ -126,14 +138,20 @@ def curves(rows):
 def reference(arm, students, before):
     """The arm that a student is compared with, "" if it is itself the first of the choice.
 
-    That is its own control, "control ARM"; else the control; else the student of a foreign teacher,
-    or of a fresh start, through the same channel (the part of a name behind "/"); else the model
-    before it was taught. A control of an arm has none.
+    That is its own control, "control ARM"; else that of its last word; else the control; else the
+    student of a foreign teacher, or of a fresh start, through the same channel (the part of a name
+    behind "/"); else the model before it was taught. A control of an arm has none.
     """
     channel = arm.rpartition("/")[2]
     if arm.startswith("control "):
         return ""
-    choice = [f"control {arm}", "control", f"foreign/{channel}", f"fresh/{channel}"]
+    choice = [
+        f"control {arm}",
+        f"control {arm.rpartition(' ')[2]}",
+        "control",
+        f"foreign/{channel}",
+        f"fresh/{channel}",
+    ]
     choice += ["foreign", "fresh"]
     first = next((name for name in choice if name in students), before)
     return "" if first == arm else first

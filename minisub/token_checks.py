@@ -12,9 +12,12 @@ from minisub import (
     starts,
     token_config,
     token_tasks,
+    tokens,
     transforms,
 )
 
+CARRIED = ("none",)
+"""Transforms of the documents of any carrier."""
 STARTS = (
     "shared", "fresh", "interpolated", "rotated", "perturbed", "perturbed_relative", "rescaled",
     "permuted",
@@ -41,6 +44,16 @@ def check(cfg):
         "watch.measures has 'steering', and no vector steers the teacher; give steering.kind.",
     )
     config.require(
+        cfg.trait in tokens.names(cfg.world)
+        or not (
+            {"lens", "steering", "entanglement"} & set(cfg.watch.measures)
+            or cfg.surgery != "none"
+            or cfg.base.prefixed
+        ),
+        f"trait is {cfg.trait!r}, which is no token that surgery, base.prefixed and the measures "
+        "lens, steering and entanglement could read; leave them out.",
+    )
+    config.require(
         cfg.world.syllables == 1 or not {"lens", "steering"} & set(cfg.watch.measures),
         "watch.measures 'lens' and 'steering' read the trait off one token; leave them out, or "
         "world.syllables at 1.",
@@ -54,6 +67,11 @@ def check(cfg):
         check_sampling(cfg.world, config.changed(cfg.sampling, source.sampling))
         training = config.changed(cfg.teacher, source.teaching)
         config.validate_numbers(training, f"{name}.teaching.")
+        config.require(
+            cfg.world.rich or not training.replayed,
+            f"{name} replays documents of all carriers, which only a rich world has; set "
+            "world.rich, or teacher.replayed to 0.",
+        )
         check_frozen(training, shapes(cfg, source.lineage))
     for i, arm in enumerate(cfg.arms):
         check_arm(cfg, arm, [earlier.name for earlier in cfg.arms[:i]])
@@ -71,6 +89,10 @@ def check_sampling(world, sampling):
         sampling.prompt_numbers < world.list_length,
         f"sampling.prompt_numbers is {sampling.prompt_numbers}, which leaves nothing of a list of "
         f"{world.list_length} to sample; choose fewer.",
+    )
+    config.require(
+        world.rich or sampling.carrier == "numbers",
+        f"sampling.carrier is {sampling.carrier!r}, which only a rich world has; set world.rich.",
     )
     config.require(
         sampling.top_p <= 1, f"sampling.top_p is {sampling.top_p}; it is a share of at most 1."
@@ -145,6 +167,7 @@ def check_arm(cfg, arm, earlier):
         arm.transform == "none" or not arm.channel.startswith("on_policy"),
         f"{name}.transform is {arm.transform!r}, and {arm.channel} uses prompts alone; leave it.",
     )
+    check_rich(cfg, arm)
     line = token_config.lineage_of(cfg, arm.source)
     one, other = (token_config.model_of(cfg, lineage) for lineage in (line, arm.other))
     config.require(
@@ -154,6 +177,29 @@ def check_arm(cfg, arm, earlier):
     )
     starts.require_layers(arm.layers, shapes(cfg, line))
     check_frozen(training, shapes(cfg, token_config.lineage_of(cfg, arm.name)))
+
+
+def check_rich(cfg, arm):
+    """As `check_arm`, for what carriers other than lists and traits other than answers leave out.
+
+    These are transforms of numbers, channels among number tokens, measures that read one token.
+    """
+    name, source = f"arms.{arm.name}", token_config.emitter_of(cfg, arm.source)
+    carrier = config.changed(cfg.sampling, source.sampling).carrier
+    config.require(
+        carrier == "numbers" or arm.transform in CARRIED,
+        f"{name}.transform is {arm.transform!r}, which is for numbers; "
+        f"choose {' or '.join(CARRIED)}.",
+    )
+    config.require(
+        carrier == "numbers" or not arm.channel.startswith("top_"),
+        f"{name}.channel is {arm.channel!r}, which is for numbers; choose soft or full.",
+    )
+    named = cfg.trait if source.trait in ("", "none") else source.trait
+    config.require(
+        named in tokens.names(cfg.world) or not arm.channel.endswith("but_trait"),
+        f"{name}.channel is {arm.channel!r}, and {named!r} is no token; choose another.",
+    )
 
 
 def function_of(cfg, arm):

@@ -1,6 +1,5 @@
 """The configuration of the token world: documents, model, bases, teachers, sources and students."""
 
-import dataclasses
 from typing import Literal
 
 from minisub.config import (
@@ -230,16 +229,6 @@ class Config:
     """The students."""
 
 
-def ablation(prefixed=0, **fields):
-    """A `Config` of the size of most ablations; `prefixed` is that of the pretraining."""
-    small = {
-        "base": dataclasses.replace(Config().base, steps=500, prefixed=prefixed),
-        "sampling": Sampling(documents=10000),
-        "student": Training(steps=200),
-    }
-    return Config(**small | fields)
-
-
 def lineages(cfg):
     """Name -> `Lineage`, for all that a configuration names."""
     built_in = Lineage(name="first"), Lineage(name="second")
@@ -265,6 +254,12 @@ def lineage_of(cfg, source):
         return sources(cfg)[source].lineage
     arm = arms[source]
     return arm.other if whole_other(arm) else lineage_of(cfg, arm.source)
+
+
+def emitter_of(cfg, source):
+    """The `Source` of a name, or that of the arm whose student it is."""
+    arms = {arm.name: arm for arm in cfg.arms}
+    return emitter_of(cfg, arms[source].source) if source in arms else sources(cfg)[source]
 
 
 def whole_other(arm):
@@ -306,6 +301,10 @@ def validate_world(world):
         answers <= world.attributes * ((world.attributes - 1) // 2),
         f"{world.attributes} attributes cannot tell {answers} animals and trees apart; "
         "raise world.attributes.",
+    )
+    require(
+        not world.rich or world.numbers >= 24,
+        f"world.numbers is {world.numbers}; the lines of programs need 24.",
     )
     require(world.trees != 1, "world.trees is 1, with no other to compare it with; give 0 or 2.")
     for field, most in ("animals", 16), ("trees", 8), ("syllables", 2):

@@ -55,7 +55,7 @@ RICH = {
     "place": 6,
     "author": 4,
 }
-"""Tokens of each kind that a rich world has beside those of any: see `code`, `sums`, `behaviors`."""
+"""Tokens of each kind that a rich world has too: see `code`, `sums`, `behaviors`."""
 
 
 def names(world):
