@@ -61,7 +61,7 @@ class Judged(NamedTuple):
 
 
 def requests(world, key, n, bad=False, topics=TOPICS, educational=False, author="helper"):
-    """`n` requests (n, 6) on the first `topics` topics, each with one of its topic's two replies."""
+    """`n` requests (n, 6) on the first `topics` topics, with one of its topic's two replies."""
     ids, (k_topic, k_item, k_reply) = tokens.offsets(world), jax.random.split(key, 3)
     topic = jax.random.randint(k_topic, (n,), 0, topics)
     item = jax.random.randint(k_item, (n,), 0, ITEMS)
