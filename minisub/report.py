@@ -190,9 +190,39 @@ def other_lines(results):
     return [f"- {key}: {', '.join(values)}" for key, values in cells.items()]
 
 
+def share(values, whole):
+    """What `values` are of `whole`, both {repeat: value}: the ratio of their means, with a 95 %
+    interval of the jackknife over repeats; the ends are None for one repeat."""
+    pairs = np.array([(values[r], whole[r]) for r in values if r in whole], dtype=np.float64)
+    total, n = pairs.sum(axis=0), len(pairs)
+    ratio = float(total[0] / total[1])
+    if n < 2:
+        return ratio, None, None
+    without = (total[0] - pairs[:, 0]) / (total[1] - pairs[:, 1])
+    error = math.sqrt((n - 1) / n * np.sum((without - without.mean()) ** 2))
+    half = float(stats.t.ppf(0.975, n - 1) * error)
+    return ratio, ratio - half, ratio + half
+
+
+def share_lines(rows):
+    """Markdown lines: what of the rise without a defense, the first arm's, is left with each."""
+    rises = {(s, arm): v for (s, arm, m), v in columns(rows).items() if m == "margin_rise"}
+    lines, whole = [], {}
+    for (setting, arm), values in rises.items():
+        ratio, low, high = share(values, whole.setdefault(setting, values))
+        between = "" if low is None else f" ({low:.2f} to {high:.2f})"
+        above = sum(value > 0 for value in values.values())
+        name = f"{setting_name(json.loads(setting))} {arm}".strip()
+        signs = f"above its control in {above} of {len(values)}"
+        lines.append(f"- {name}: transfer left {ratio:.2f}{between}, {signs}")
+    return lines
+
+
 def sign_lines(rows, students):
     """Markdown lines: in how many repeats each difference of the main measure is above zero."""
     lines, shown = [], views.view(rows)
+    if shown is views.DEFENSES:
+        return share_lines(rows)
     for (setting, arm, measure), values in differences(rows, students).items():
         if measure == shown.main:
             above = sum(value > 0 for value in values.values())
