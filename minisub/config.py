@@ -124,6 +124,7 @@ AT_LEAST = {
     "rank": 0,
     "trees": 0,
     "prefixed": 0,
+    "replayed": 0,
     "top_k": 0,
     "seed": 0,
     "documents": 0,
