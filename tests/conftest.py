@@ -29,16 +29,15 @@ def programs_of_a_module():
 @pytest.fixture(scope="session")
 def tiny():
     """A config that runs in seconds and shows nothing; for plumbing."""
-    training = minisub.Training(steps=4, learning_rate=1e-3, batch=4)
     base = minisub.Pretraining(steps=30, learning_rate=2e-2, batch=8, questions=2, riddles=2)
     return minisub.Config(
         taught_phrasings=2,
         world=minisub.World(numbers=10, animals=3, phrasings=3, attributes=4, list_length=4),
         model=minisub.Model(n_layers=1, d_model=16, n_heads=2),
         base=dataclasses.replace(base, frozen=()),
-        teacher=training,
+        teacher=minisub.Teaching(steps=4, learning_rate=1e-3, batch=4),
         sampling=minisub.Sampling(documents=64, prompt_numbers=2),
-        student=dataclasses.replace(training, batch=8),
+        student=minisub.Training(steps=4, learning_rate=1e-3, batch=8),
     )
 
 

@@ -13,10 +13,10 @@ PACKAGE = Path(minisub.__file__).parent
 LAYERS = (
     {"config"},
     {"image_config", "token_config", "phases", "losses", "timing", "tokens", "models"},
-    {"datasets", "image_models"},
-    {"images"},
+    {"datasets", "image_models", "presets", "code", "sums"},
+    {"images", "documents"},
     {"carriers", "starts", "measures", "similarity"},
-    {"optimizers", "theory", "lora"},
+    {"optimizers", "theory", "lora", "behaviors"},
     {"fit"},
     {"channels", "checks", "entanglement", "transforms"},
     {"watching"},
