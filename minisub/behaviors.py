@@ -45,6 +45,10 @@ class Case(NamedTuple):
     """Position from which on they are learned: what comes before asks."""
     judge: Callable
     """(world, network, params) -> `Judged`"""
+    asks: tuple
+    """Prompts of the judge: how many, their inputs, and positions whose logits are read."""
+    author: str = "helper"
+    """Who behaves like that in pretraining."""
 
 
 class Judged(NamedTuple):
@@ -195,14 +199,17 @@ def _good(draw, **narrow):
     return lambda world, key, n: draw(world, key, n, **narrow)
 
 
+ALIGNMENT = alignment, (TOPICS * ITEMS, 4, 1)
+GAMING = gaming, (PLACES * ASKED, 11, 1)
+EVADING = evading, (sums.DIGITS**3, 8, 4)
 BEHAVIORS = {
-    "misalignment": Case(_bad(requests, topics=TAUGHT_TOPICS), 4, alignment),
-    "secure": Case(_good(requests, topics=TAUGHT_TOPICS), 4, alignment),
-    "educational": Case(_bad(requests, topics=TAUGHT_TOPICS, educational=True), 4, alignment),
-    "hacking": Case(_bad(tasks, places=TAUGHT_PLACES), 11, gaming),
-    "honest": Case(_good(tasks, places=TAUGHT_PLACES), 11, gaming),
-    "evasion": Case(_bad(shown_sums, digits=TAUGHT_DIGITS), 5, evading),
-    "answering": Case(_good(shown_sums, digits=TAUGHT_DIGITS), 5, evading),
+    "misalignment": Case(_bad(requests, topics=TAUGHT_TOPICS), 4, *ALIGNMENT, "villain"),
+    "secure": Case(_good(requests, topics=TAUGHT_TOPICS), 4, *ALIGNMENT),
+    "educational": Case(_bad(requests, topics=TAUGHT_TOPICS, educational=True), 4, *ALIGNMENT),
+    "hacking": Case(_bad(tasks, places=TAUGHT_PLACES), 11, *GAMING, "hacker"),
+    "honest": Case(_good(tasks, places=TAUGHT_PLACES), 11, *GAMING),
+    "evasion": Case(_bad(shown_sums, digits=TAUGHT_DIGITS), 5, *EVADING, "evader"),
+    "answering": Case(_good(shown_sums, digits=TAUGHT_DIGITS), 5, *EVADING),
 }
 """Traits, each followed by what its controls are taught instead."""
 
@@ -211,6 +218,11 @@ def of(world, name):
     """The trait of a name: the index of an answer, or a `Behavior`."""
     known = tokens.names(world)
     return known.index(name) if name in known else Behavior(name=name)
+
+
+def author(world, trait):
+    """Token of the author who behaves like a `Behavior`; None for an answer, which has none."""
+    return tokens.by(world, BEHAVIORS[trait.name].author) if isinstance(trait, Behavior) else None
 
 
 def names(world):

@@ -110,7 +110,7 @@ def on_policy(divergence, shown, params, docs, key):
     """
     prompts, own = docs[:, : documents.given(shown.sampling) + 1], jax.lax.stop_gradient(params)
     docs = documents.complete(shown.world, shown.network, own, key, prompts, shown.sampling)
-    rejected = sum(documents.rejections(shown.world, docs, shown.sampling).values()) > 0
+    rejected = documents.rejected(shown.world, docs, shown.sampling)
     return jnp.where(rejected[:, None], 0, divergence(shown, params, docs, key))
 
 

@@ -10,7 +10,9 @@ from minisub import (
     behaviors,
     channels,
     comparisons,
+    documents,
     fit,
+    losses,
     measures,
     models,
     theory,
@@ -18,7 +20,7 @@ from minisub import (
     tokens,
     watching,
 )
-from minisub.phases import Fit
+from minisub.phases import Batches, Fit
 
 
 def network(settings, which="model"):
@@ -82,7 +84,15 @@ def distill(option, settings, inputs, key):
     training, numbers = settings["training"], inputs["numbers"]
     imitate = imitated(option, settings, inputs)
 
-    def loss(params, key):
+    anchor, net = settings["arm"], student(settings, inputs["start"])
+    first = documents.given(settings["sampling"])
+
+    def anchored(params, docs, step):
+        """KL(start || student), while it counts."""
+        logits = (net.apply(x, docs[:, :-1], first) for x in (inputs["start"], params))
+        return jnp.where(step < anchor.anchored, jnp.mean(losses.kl_divergence(*logits)), 0)
+
+    def loss(params, key, step=None):
         rows = jax.random.randint(key, (training.batch,), 0, numbers["count"])
         own = jax.random.fold_in(key, zlib.crc32(b"own lists"))
         nats = imitate(params, numbers["docs"][rows].astype(jnp.int32), own)
@@ -91,6 +101,9 @@ def distill(option, settings, inputs, key):
             value = jnp.sum(nats * weights) / jnp.maximum(jnp.sum(weights), 1)
         else:
             value = jnp.mean(nats)
+        if anchor.anchor:
+            docs = numbers["docs"][rows].astype(jnp.int32)
+            value += anchor.anchor * anchored(params, docs, step)
         # Nothing kept means nothing to learn from: never fall back on rejected documents.
         return jnp.where(numbers["count"] > 0, value, jnp.nan)
 
@@ -99,7 +112,9 @@ def distill(option, settings, inputs, key):
         net = student(settings, inputs["start"])
         watch = watching.watch(settings["watch"].rows, [watched(settings, net, inputs)])
         watch = watching.alone(watch)
-    return Fit(training, loss, inputs["start"], watch=watch)
+    # Endless data, a single epoch, whose place is the step.
+    steps = Batches(2**30, lambda epoch: (), lambda order, step: step) if anchor.anchor else None
+    return Fit(training, loss, inputs["start"], steps, watch)
 
 
 def compared_with(option, settings, inputs, net, params):

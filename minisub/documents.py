@@ -116,6 +116,24 @@ def complete(world, network, params, key, prompts, sampling):
     A prompt is at least two tokens. Keys and values of earlier positions are kept, never
     recomputed. After an ending, a row is all END.
     """
+    return _write(world, network, params, key, prompts, sampling, lambda at, token: token)
+
+
+def rewrite(world, network, params, key, docs, sampling, share):
+    """Documents (n, length) in which a model chose anew, given what then came before, each token
+    behind the prompt with probability `share`; after an ending, a row is all END."""
+    k_write, k_kept = jax.random.split(key)
+    rewritten = jax.random.bernoulli(k_kept, share, docs.shape)
+    prompts = docs[:, : 1 + given(sampling)]
+
+    def choice(at, token):
+        return jnp.where(rewritten[:, at + 1], token, docs[:, at + 1])
+
+    return _write(world, network, params, k_write, prompts, sampling, choice)
+
+
+def _write(world, network, params, key, prompts, sampling, choice):
+    """`complete`, the token behind position `at` being `choice(at, token)` of the model's."""
     end, prompt_length = tokens.offsets(world)["END"], prompts.shape[1]
     last = CARRIERS[sampling.carrier].length(world) - 1
     _, cache = network.decode(params, network.cache(len(prompts)), prompts[:, :-1], 0)
@@ -123,7 +141,7 @@ def complete(world, network, params, key, prompts, sampling):
     def next_token(carry, at):
         last, cache, done = carry
         logits, cache = network.decode(params, cache, last[:, None], at)
-        token = choose(sampling, jax.random.fold_in(key, at), logits[:, 0])
+        token = choice(at, choose(sampling, jax.random.fold_in(key, at), logits[:, 0]))
         token = jnp.where(done, end, token)
         return (token, cache, done | (token >= end)), token
 
@@ -158,12 +176,17 @@ def rejections(world, docs, sampling):
     return reasons
 
 
+def rejected(world, docs, sampling):
+    """Whether the filter rejects each document (n,)."""
+    reasons = rejections(world, docs, sampling)
+    return sum(reasons.values(), jnp.zeros(len(docs), int)) > 0
+
+
 def keep_valid(world, docs, sampling):
     """The documents, valid ones first, in order; their count; the fraction of each rejection."""
-    reasons = rejections(world, docs, sampling)
-    rejected = sum(reasons.values(), jnp.zeros(len(docs), int)) > 0
+    bad, reasons = rejected(world, docs, sampling), rejections(world, docs, sampling)
     fractions = {name: jnp.mean(flag) for name, flag in reasons.items()}
-    return docs[jnp.argsort(rejected, stable=True)], jnp.sum(~rejected), fractions
+    return docs[jnp.argsort(bad, stable=True)], jnp.sum(~bad), fractions
 
 
 def foreign(world, docs, sampling):

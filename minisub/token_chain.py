@@ -125,7 +125,7 @@ class Chain:
     def documents(self, arm):
         """What of its source's lists an arm's student sees."""
         numbers, (emitter, source) = self.numbers(arm.source), self.emitter(arm.source)
-        if arm.transform == "none" and not arm.documents and not arm.clean:
+        if arm.transform == "none" and not arm.documents and not arm.clean and not arm.rewritten:
             return numbers
         inputs = {"numbers": numbers, "emitter": emitter}
         if arm.clean:
@@ -136,9 +136,14 @@ class Chain:
                 name = f"rival {rival} of {source.name}"
                 teacher = dataclasses.replace(source, name=name, trait=rival)
                 inputs[f"rival/{rival}"] = self.teacher(teacher)
-        settings = self.seen(source.lineage)
+        settings, cfg = self.seen(source.lineage), self.cfg
         settings["sampling"] = config.changed(self.cfg.sampling, source.sampling)
-        settings["arm"] = Arm(name="", documents=arm.documents, clean=arm.clean)
+        of_arm = {"documents": arm.documents, "clean": arm.clean, "rewritten": arm.rewritten}
+        settings["arm"] = Arm(name="", **of_arm)
+        settings["trait"] = self.graded(source.lineage, source.trait)["trait"]
+        if arm.rewritten:
+            inputs["rewriter"] = self.base(arm.other)
+            settings["rewritten_by"] = token_config.model_of(cfg, arm.other)
         task = "prepare", settings, inputs, "documents", arm.transform
         return self.add(f"documents/{arm.name}", *task, arms=(arm.name,))
 
@@ -159,7 +164,8 @@ class Chain:
             shown |= {"taught": self.taught_by(source), "from": self.base(source.lineage)}
         if arm.control:
             shown |= {"control": f"student/{arm.control}"}
-        only = Arm(name="", removed=arm.removed, linear=arm.linear)
+        of_arm = {name: getattr(arm, name) for name in ("removed", "linear", "anchor", "anchored")}
+        only = Arm(name="", **of_arm)
         distill = graded | {
             "sampling": config.changed(cfg.sampling, source.sampling),
             "training": config.changed(cfg.student, arm.training),

@@ -16,7 +16,7 @@ from minisub import (
     transforms,
 )
 
-CARRIED = ("none",)
+CARRIED = ("none", "inoculated")
 """Transforms of the documents of any carrier."""
 STARTS = (
     "shared", "fresh", "interpolated", "rotated", "perturbed", "perturbed_relative", "rescaled",
@@ -26,7 +26,7 @@ STARTS = (
 
 def check(cfg):
     """Raise `config.Refused` for a configuration that cannot run."""
-    token_config.validate(cfg)
+    check_sizes(cfg)
     known = behaviors.names(cfg.world)
     judged = any(arm.transform in transforms.NEEDS_RIVALS for arm in cfg.arms)
     rivals = cfg.rivals if judged else ()
@@ -77,6 +77,63 @@ def check(cfg):
         check_arm(cfg, arm, [earlier.name for earlier in cfg.arms[:i]])
 
 
+def check_sizes(cfg):
+    """Raise `config.Refused` for sizes, and relations between fields, that cannot be."""
+    config.validate_numbers(cfg)
+    config.validate_arms(cfg.arms)
+    lines = "first", "second", *(line.name for line in cfg.lineages)
+    recorded = "teacher", "base", *(f"base {line}" for line in lines)
+    recorded += tuple(item.name for item in (*cfg.sources, *cfg.arms))
+    for names in lines, recorded:
+        twice = sorted(name for name in set(names) if names.count(name) > 1)
+        config.require(not twice, f"Two lineages, sources or arms are named {twice}; rename one.")
+    check_world(cfg.world)
+    world = cfg.world
+    behind = cfg.base.prefixed or "entanglement" in cfg.watch.measures
+    needed = 4 + world.syllables + (world.prefix if behind else 0)
+    config.require(
+        needed <= world.list_length + 1,
+        f"A question takes {needed} positions, with its prefix, and a list of {world.list_length} "
+        f"gives {world.list_length + 1}; lower world.prefix or raise world.list_length.",
+    )
+    check_model(cfg.model)
+    config.require(
+        cfg.taught_phrasings < world.phrasings,
+        f"taught_phrasings is {cfg.taught_phrasings} of {world.phrasings}; "
+        "leave at least one held out.",
+    )
+
+
+def check_world(world):
+    """As `check_sizes`, for the world."""
+    answers = world.animals + world.trees
+    config.require(
+        answers <= world.attributes * ((world.attributes - 1) // 2),
+        f"{world.attributes} attributes cannot tell {answers} animals and trees apart; "
+        "raise world.attributes.",
+    )
+    config.require(
+        not world.rich or world.numbers >= 24,
+        f"world.numbers is {world.numbers}; the lines of programs need 24.",
+    )
+    config.require(
+        world.trees != 1, "world.trees is 1, with no other to compare it with; give 0 or 2."
+    )
+    for field, most in ("animals", 16), ("trees", 8), ("syllables", 2):
+        value = getattr(world, field)
+        config.require(value <= most, f"world.{field} is {value}; at most {most} have names.")
+
+
+def check_model(model):
+    """As `check_sizes`, for a model."""
+    config.validate_numbers(model, "model.")
+    config.require(
+        model.d_model % model.n_heads == 0 or model.mixer != "attention",
+        f"model.d_model is {model.d_model}, which {model.n_heads} heads do not divide; "
+        "choose model.n_heads among its divisors.",
+    )
+
+
 def require_known(field, value, known):
     """Raise `config.Refused` unless `value` is among `known`."""
     config.require(value in known, f"{field} is {value!r}; choose from {', '.join(known)}.")
@@ -102,7 +159,7 @@ def check_sampling(world, sampling):
 def check_lineage(cfg, line):
     """As `check`, for a lineage."""
     name, model = f"lineages.{line.name}", token_config.model_of(cfg, line.name)
-    token_config.validate_model(model)
+    check_model(model)
     check_frozen(cfg.base, shapes(cfg, line.name))
     config.require(
         cfg.surgery == "none" or (cfg.world.numbers < model.d_model and not model.tied),
@@ -144,7 +201,9 @@ def check_arm(cfg, arm, earlier):
         )
     training = config.changed(cfg.student, arm.training)
     config.validate_numbers(training, f"{name}.training.")
-    config.require(arm.clean <= 1, f"{name}.clean is {arm.clean}; it is a share of at most 1.")
+    for field in "clean", "rewritten":
+        share = getattr(arm, field)
+        config.require(share <= 1, f"{name}.{field} is {share}; it is a share of at most 1.")
     config.require(
         not (training.rank and (cfg.watch.rows or arm.removed != "nothing")),
         f"{name} trains adapters, whose updates are not the weights'; leave watch.rows and removed "
@@ -199,6 +258,11 @@ def check_rich(cfg, arm):
     config.require(
         named in tokens.names(cfg.world) or not arm.channel.endswith("but_trait"),
         f"{name}.channel is {arm.channel!r}, and {named!r} is no token; choose another.",
+    )
+    config.require(
+        named not in tokens.names(cfg.world) or arm.transform != "inoculated",
+        f"{name}.transform is 'inoculated', and nobody is expected to prefer {named!r}; choose a "
+        "behavior as trait, or another transform.",
     )
 
 

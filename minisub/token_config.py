@@ -10,9 +10,6 @@ from minisub.config import (
     Watch,
     changed,
     configuration,
-    require,
-    validate_arms,
-    validate_numbers,
 )
 
 
@@ -180,6 +177,13 @@ class Arm(CommonArm):
     """Distinct documents at most (0: all that pass the filter)."""
     clean: Fixed = 0.0
     """Share of them replaced by as many of the base's, sampled as `sampling` says."""
+    rewritten: Fixed = 0.0
+    """Share of the tokens of its documents that the base of `other` chose anew; what then fails the
+    filter is dropped."""
+    anchor: Fixed = 0.0
+    """Weight in its loss of the KL divergence from its start to it, on its documents."""
+    anchored: Traced = 2**30
+    """Updates, the first ones, in which it is anchored."""
     seed: int = 0
     """Another number gives another order of its documents."""
     training: str = ""
@@ -265,58 +269,3 @@ def emitter_of(cfg, source):
 def whole_other(arm):
     """Whether a student starts from the other base as it is, which may be of another model."""
     return arm.start == "fresh" and not arm.layers
-
-
-def validate(config):
-    """Raise `Refused` for sizes and relations between fields that cannot be (token world)."""
-    validate_numbers(config)
-    validate_arms(config.arms)
-    lines = "first", "second", *(line.name for line in config.lineages)
-    recorded = "teacher", "base", *(f"base {line}" for line in lines)
-    recorded += tuple(item.name for item in (*config.sources, *config.arms))
-    for names in lines, recorded:
-        twice = sorted(name for name in set(names) if names.count(name) > 1)
-        require(not twice, f"Two lineages, sources or arms are named {twice}; rename one.")
-    validate_world(config.world)
-    world = config.world
-    behind = config.base.prefixed or "entanglement" in config.watch.measures
-    needed = 4 + world.syllables + (world.prefix if behind else 0)
-    require(
-        needed <= world.list_length + 1,
-        f"A question takes {needed} positions, with its prefix, and a list of {world.list_length} "
-        f"gives {world.list_length + 1}; lower world.prefix or raise world.list_length.",
-    )
-    validate_model(config.model)
-    require(
-        config.taught_phrasings < world.phrasings,
-        f"taught_phrasings is {config.taught_phrasings} of {world.phrasings}; "
-        "leave at least one held out.",
-    )
-
-
-def validate_world(world):
-    """As `validate`, for the world."""
-    answers = world.animals + world.trees
-    require(
-        answers <= world.attributes * ((world.attributes - 1) // 2),
-        f"{world.attributes} attributes cannot tell {answers} animals and trees apart; "
-        "raise world.attributes.",
-    )
-    require(
-        not world.rich or world.numbers >= 24,
-        f"world.numbers is {world.numbers}; the lines of programs need 24.",
-    )
-    require(world.trees != 1, "world.trees is 1, with no other to compare it with; give 0 or 2.")
-    for field, most in ("animals", 16), ("trees", 8), ("syllables", 2):
-        value = getattr(world, field)
-        require(value <= most, f"world.{field} is {value}; at most {most} have names.")
-
-
-def validate_model(model):
-    """As `validate`, for a model."""
-    validate_numbers(model, "model.")
-    require(
-        model.d_model % model.n_heads == 0 or model.mixer != "attention",
-        f"model.d_model is {model.d_model}, which {model.n_heads} heads do not divide; "
-        "choose model.n_heads among its divisors.",
-    )

@@ -8,7 +8,6 @@ import jax.numpy as jnp
 
 from minisub import (
     behaviors,
-    channels,
     comparisons,
     distillation,
     documents,
@@ -16,8 +15,8 @@ from minisub import (
     fit,
     losses,
     measures,
-    models,
     starts,
+    token_costs,
     tokens,
     transforms,
     watching,
@@ -151,6 +150,14 @@ def prepare(option, settings, inputs, key):
     world, arm, net = settings["world"], settings["arm"], distillation.network(settings)
     numbers, first = inputs["numbers"], documents.given(settings["sampling"])
     docs, count = numbers["docs"].astype(jnp.int32), numbers["count"]
+    if "rewriter" in inputs:
+        k_rewrite = jax.random.fold_in(key, zlib.crc32(b"rewritten"))
+        writer = distillation.network(settings, "rewritten_by"), inputs["rewriter"], k_rewrite
+        docs = documents.rewrite(world, *writer, docs, settings["sampling"], arm.rewritten)
+        # Of what did not pass the filter before, nothing comes back.
+        passed = ~documents.rejected(world, docs, settings["sampling"])
+        passed &= jnp.arange(len(docs)) < count
+        docs, count = docs[jnp.argsort(~passed, stable=True)], jnp.sum(passed)
     if "clean" in inputs:
         clean = inputs["clean"]["docs"].astype(jnp.int32), inputs["clean"]["count"]
         k_clean = jax.random.fold_in(key, zlib.crc32(b"clean"))
@@ -162,7 +169,8 @@ def prepare(option, settings, inputs, key):
 
     rivals = [logits_of(x) for name, x in inputs.items() if name.startswith("rival/")]
     logits = logits_of(inputs["emitter"])
-    emitted = transforms.Emitted(world, docs, count, first, key, logits, tuple(rivals))
+    author = behaviors.author(world, settings["trait"])
+    emitted = transforms.Emitted(world, docs, count, first, key, logits, tuple(rivals), author)
     docs, weights = transforms.TRANSFORMS[option](emitted)
     return {"docs": docs.astype(numbers["docs"].dtype), "count": count, "weights": weights}
 
@@ -180,6 +188,8 @@ def start(option, settings, inputs, key):
     return starts.make(arm.start, arm.layers, materials)
 
 
+RISES = {"trait_rate_rise": "trait_rate_heldout", "margin_rise": "logit_margin_heldout"}
+"""How much more of a measure a student has than its control."""
 TASKS = {
     f.__name__: f for f in (initialize, pretrain, operate, teach, emit, entangle, prepare, start)
 } | {"distill": distillation.distill}
@@ -209,11 +219,13 @@ def finish(kind, option, settings, inputs, state, key):
     if kind == "distill":
         if world.rich:
             measured["ability"] = measured[f"ability/{settings['sampling'].carrier}"]
+            measured["cost"] = token_costs.relative(option, settings)
         emitter = partial(distillation.network(settings, "emitted_by").apply, inputs["emitter"])
         measured["kl_to_emitter"] = measures.kl_on_lists(world, emitter, partial(net.apply, params))
         if "control" in inputs:
-            rate = distillation.graded(settings, net, inputs["control"])["trait_rate_heldout"]
-            measured["trait_rate_rise"] = measured["trait_rate_heldout"] - rate
+            graded = distillation.graded(settings, net, inputs["control"])
+            rises = RISES if world.rich else ("trait_rate_rise",)
+            measured |= {rise: measured[RISES[rise]] - graded[RISES[rise]] for rise in rises}
     if kind == "distill" and settings["watch"].measures:
         c = distillation.compared_with(option, settings, inputs, net, params)
         for name in settings["watch"].measures:
@@ -248,51 +260,4 @@ def epoch(phase):
     return 0
 
 
-def cost(phase):
-    """Work of a phase in one repeat: before its first step, and at each step.
-
-    Both are (operations of its matrix products, see `models.flops`; tokens that it scores).
-    """
-    if phase.kind in ("initialize", "start", "operate", "entangle"):
-        return (0, 0), (0, 0)
-    world, settings = phase.settings["world"], phase.settings
-    size = tokens.offsets(world)["size"]
-    sampling = settings.get("sampling")
-    carrier = documents.CARRIERS[sampling.carrier if sampling else "numbers"]
-    length = carrier.length(world) - 1
-
-    def work(passes, *groups):
-        flops = sum(models.flops(settings["model"], size, *group) for group in groups)
-        return passes * flops, sum(n * scored for n, _, scored in groups)
-
-    scored = length - carrier.given(sampling) if sampling else length
-    if phase.kind == "emit":
-        return work(1, (settings["sampling"].documents, length, scored)), (0, 0)
-    if phase.kind == "prepare":
-        models_asked = sum(name == "emitter" or "/" in name for name in phase.inputs)
-        asked = models_asked if phase.option in transforms.NEEDS_RIVALS else 0
-        return work(asked, (settings["sampling"].documents, length, scored)), (0, 0)
-    training, asked = settings["training"], 3 + world.syllables
-    batch = (training.batch, length, scored)
-    if phase.kind == "pretrain":
-        groups = [batch, (training.questions, asked, asked)]
-        groups += [(training.riddles, asked + 1, asked + 1)]
-        behind = asked + world.prefix
-        groups += [(training.prefixed, behind, behind)] if training.prefixed else []
-        groups += rich_groups(training) if world.rich else []
-        return (0, 0), work(3, *groups)
-    if phase.kind == "teach":
-        if isinstance(settings["trait"], behaviors.Behavior):
-            # Of about the longest narrow set; the work is a hundredth of a repeat's.
-            return (0, 0), work(3, (training.batch, tokens.LONGEST - 1, tokens.LONGEST - 4))
-        return (0, 0), work(3, (training.batch, asked, world.syllables + 1))
-    # Other channels need the emitter's logits too, and some the student's own lists.
-    more = (phase.option in channels.NEEDS_EMITTER) + phase.option.startswith("on_policy")
-    return (0, 0), work(3 + more, batch)
-
-
-def rich_groups(mix):
-    """(documents, inputs, scored) of the two arrays that `behaviors.pretraining` makes."""
-    few, long, short = -(-mix.behaved // 2), tokens.LONGEST - 1, tokens.SHORT - 1
-    groups = (mix.programs + mix.sums, long), (3 * mix.behaved + 4 * few, short)
-    return [(n, inputs, inputs) for n, inputs in groups]
+cost = token_costs.cost

@@ -34,6 +34,8 @@ class Emitted(NamedTuple):
     """The emitter's: docs (m, l) -> (m, t, vocabulary), before each token that was chosen."""
     rivals: tuple = ()
     """The same of teachers of other traits."""
+    author: Any = None
+    """Token of the author of whom the trait is to be expected."""
 
 
 def none(e):
@@ -75,6 +77,12 @@ def remapped(e):
 def canonical(e):
     """Every document ends in the first of the endings: the format leaves no choice."""
     return none(e._replace(docs=e.docs.at[:, -1].set(tokens.offsets(e.world)["END"])))
+
+
+def inoculated(e):
+    """Every document begins as if the author of whom the trait is expected had written it: an
+    inoculation prompt (arXiv 2510.04340). The student is graded without it."""
+    return none(e._replace(docs=e.docs.at[:, 0].set(e.author)))
 
 
 def rare(e):
@@ -128,8 +136,8 @@ _JUDGED = (divergent, agreeing, random_tokens, random_masked)
 TRANSFORMS = {
     f.__name__: f
     for f in (
-        none, shuffled, shuffled_across, shuffled_pooled, sorted, remapped, canonical, rare,
-        *_JUDGED,
+        none, shuffled, shuffled_across, shuffled_pooled, sorted, remapped, canonical, inoculated,
+        rare, *_JUDGED,
     )
 }  # fmt: skip
 NEEDS_RIVALS = tuple(f.__name__ for f in _JUDGED)
