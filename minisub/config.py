@@ -124,7 +124,6 @@ AT_LEAST = {
     "rank": 0,
     "trees": 0,
     "prefixed": 0,
-    "replayed": 0,
     "top_k": 0,
     "seed": 0,
     "documents": 0,
@@ -132,6 +131,8 @@ AT_LEAST = {
     "shared_steps": 0,
     "jitter": 0,
     "steps": 0,
+    "replayed": 0,
+    "anchored": 0,
     "questions": 0,
     "riddles": 0,
     "numbers": 2,
@@ -144,7 +145,8 @@ AT_LEAST = {
     "rows": 0,
 }
 MAY_BE_ZERO = (
-    "weight_decay", "length", "amount", "noise", "alignment", "weight_noise", "clean",
+    "weight_decay", "length", "amount", "noise", "alignment", "weight_noise", "clean", "rewritten",
+    "anchor",
     "sampling.temperature",
 )  # fmt: skip
 
