@@ -171,3 +171,144 @@ def test_the_filter_keeps_the_format_and_names_one_reason_for_all_else():
     np.testing.assert_array_equal(ordered[:2], [good, good])
     np.testing.assert_array_equal(np.sort(ordered, axis=0), np.sort(docs, axis=0))
     assert sum(fractions.values()) == pytest.approx(1 - 2 / len(docs))
+
+
+# Carriers of a rich world, and the levels of the filter.
+
+
+CARRIERS = pytest.mark.parametrize("carrier", documents.CARRIERS)
+
+
+@pytest.fixture(scope="module")
+def filtered(rich, written, quick):
+    """carrier -> level -> (documents, valid ones first, count, fractions, foreign tokens)."""
+
+    @partial(quick, static_argnames="sampling")
+    def keep(docs, sampling):
+        kept, count, fractions = documents.keep_valid(rich, docs, sampling)
+        return kept, count, fractions, documents.foreign(rich, kept, sampling)
+
+    found = {}
+    for carrier in documents.CARRIERS:
+        docs, sampling = written(carrier)
+        for level in documents.LEVELS:
+            how = dataclasses.replace(sampling, filter=level)
+            found[carrier, level] = jax.tree.map(np.asarray, keep(docs, how))
+    return found
+
+
+@CARRIERS
+def test_stricter_filters_keep_fewer_of_the_same_documents_and_none_keeps_all(
+    carrier, written, filtered
+):
+    docs, _ = written(carrier)
+    kept = []
+    for level in documents.LEVELS:
+        ordered, count, fractions, _ = filtered[carrier, level]
+        kept.append(list(map(tuple, ordered[:count].tolist())))
+        rejected = round(float(sum(fractions.values())) * len(docs))
+        assert count + rejected == len(docs), "every document is kept, or rejected for one reason"
+    everything, formed, correct = kept
+    assert everything == list(map(tuple, docs.tolist())), "in order"
+    if carrier == "numbers":
+        assert formed == correct
+    else:
+        assert set(formed) > set(correct)
+    assert [doc for doc in everything if doc in set(formed)] == formed
+    assert [doc for doc in formed if doc in set(correct)] == correct
+    assert len(everything) > len(formed) > 0
+
+
+@CARRIERS
+def test_reasons_of_a_level_are_counted_alike_in_those_above(carrier, filtered):
+    none, formed, correct = (filtered[carrier, level][2] for level in documents.LEVELS)
+    assert none == {} and len(formed) >= 2
+    assert {reason: correct[reason] for reason in formed} == formed
+    assert sum(formed.values()) > 0
+
+
+def traits_of(rich):
+    """All tokens that say something of a trait: answers, replies, other authors, requests, ..."""
+    ids = tokens.offsets(rich)
+    kinds = "animal", "phrasing", "topic", "item", "EDUCATIONAL", "reply", "DECLINE", "STEP", "SHOW"
+    kinds += "REQUEST", "TASK", "GRADER", "place", "ASK", "RIDDLE", "attribute"
+    order = list(ids.values())
+    spans = [range(ids[kind], order[order.index(ids[kind]) + 1]) for kind in kinds]
+    others = [tokens.by(rich, author) for author in tokens.AUTHORS if author != "helper"]
+    return {token for span in spans for token in span} | set(others)
+
+
+@CARRIERS
+def test_what_passes_a_filter_holds_no_token_of_a_trait(carrier, rich, written, filtered):
+    docs, _ = written(carrier)
+    assert traits_of(rich) & set(docs.ravel().tolist()), "a model takes any token now and then"
+    alphabet = np.asarray(documents.CARRIERS[carrier].alphabet(rich))
+    assert not alphabet[sorted(traits_of(rich))].any()
+    for level in "format", "correct":
+        ordered, count, _, foreign = filtered[carrier, level]
+        assert not foreign[:count].any() and alphabet[ordered[:count]].all()
+    ordered, count, _, foreign = filtered[carrier, "none"]
+    np.testing.assert_array_equal(foreign, (~alphabet[ordered]).sum(axis=1))
+
+
+@CARRIERS
+def test_one_token_of_a_trait_anywhere_has_a_document_rejected(carrier, rich, quick):
+    known = documents.CARRIERS[carrier]
+    length, tainted = known.length(rich), jnp.array(sorted(traits_of(rich)))
+
+    @quick
+    def passed(key):
+        docs = known.draw(rich, key, length)[:, None].repeat(len(tainted), axis=1)
+        docs = docs.at[jnp.arange(length), :, jnp.arange(length)].set(tainted[None])
+        sampling = Sampling(carrier=carrier, filter="format")
+        return ~documents.rejected(rich, docs.reshape(-1, length), sampling)
+
+    assert not passed(jax.random.key(0)).any()
+
+
+class Oracle:
+    """A network that says the documents of `ability` by heart, or nothing."""
+
+    def __init__(self, rich, carrier, known=None):
+        docs = documents.CARRIERS[carrier].draw(rich, jax.random.key(0), 256)
+        sure = jax.nn.one_hot(docs[:, 1:], tokens.offsets(rich)["size"]) * 1e4
+        places = jnp.ones(sure.shape[1]) if known is None else known
+        self.logits = sure * places[None, :, None]
+
+    def apply(self, params, docs):
+        return self.logits
+
+
+@CARRIERS
+def test_ability_is_one_of_a_model_that_knows_what_is_determined_and_no_more(carrier, rich):
+    """And for one that knows nothing, one over the vocabulary; for lists, the alphabet's share."""
+    known, size = documents.CARRIERS[carrier], tokens.offsets(rich)["size"]
+    at = jnp.array(known.determined or range(1, known.length(rich))) - 1
+    mask = jnp.zeros(known.length(rich) - 1).at[at].set(1)
+    of = partial(documents.ability, rich, name=carrier, params=None)
+    assert of(network=Oracle(rich, carrier, mask)) == 1
+    uniform = 1 if known.determined else int(known.alphabet(rich).sum())
+    assert of(network=Oracle(rich, carrier, 0 * mask)) == pytest.approx(uniform / size, rel=1e-5)
+    if known.determined:
+        all_else = of(network=Oracle(rich, carrier, 1 - mask))
+        assert all_else == pytest.approx(1 / size, rel=1e-5)
+
+
+@CARRIERS
+def test_emitters_that_share_a_key_continue_the_same_prompts(carrier, rich, written, quick):
+    """Whatever they are; and they are given what a document begins with, and no more."""
+    config, size = Model(n_layers=1, d_model=8, n_heads=2), tokens.offsets(rich)["size"]
+    network, sampling = models.make(config, size, tokens.positions(rich)), written(carrier)[1]
+
+    @quick
+    def emitted(keys):
+        draw = partial(documents.sample, rich, network, key=jax.random.key(5))
+        few = dataclasses.replace(sampling, documents=50)
+        return [draw(network.init(key), sampling=few) for key in keys]
+
+    one, other = map(np.asarray, emitted(jax.random.split(jax.random.key(1))))
+    given = documents.given(sampling)
+    assert one.shape == (50, documents.CARRIERS[carrier].length(rich))
+    np.testing.assert_array_equal(one[:, : given + 1], other[:, : given + 1])
+    assert (one[:, given + 1] != other[:, given + 1]).any()
+    assert given + 1 == {"numbers": 4, "code": 5, "sums": 6}[carrier]
