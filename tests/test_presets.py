@@ -2,12 +2,13 @@
 
 import dataclasses
 import itertools
-import json
 
+import jax
+import numpy as np
 import pytest
 
 import minisub
-from minisub import arguments, config, experiment, presets, runner, store
+from minisub import arguments, config, experiment, presets, runner, tasks
 from minisub.token_config import Arm, Pretraining, Sampling, Source, Teaching
 
 CARRIERS = "numbers", "code", "sums"
@@ -83,71 +84,81 @@ def test_emitters_are_sources_by_name_and_carrier():
 
 
 @pytest.fixture(scope="module")
-def recorded(grid, rich, tmp_path_factory):
-    """arm -> measure -> value, of a tiny grid of which nothing is filtered out."""
-    folder, cfg = tmp_path_factory.mktemp("grid"), shrunk(grid, rich, filter="none")
-    experiment.check(cfg)
-    run = runner.Run(
-        [({}, cfg)],
-        seed=0,
-        repeats=1,
-        group=1,
-        records=store.Records(folder / "records.jsonl"),
-        checkpoints=store.Checkpoints(folder / "checkpoints"),
-    )
-    run.resume()
-    for _ in run.events():
-        pass
-    found = {}
-    for row in map(json.loads, (folder / "records.jsonl").read_text().splitlines()):
-        found.setdefault(row["arm"], {})[row["measure"]] = row["value"]
-    return cfg, found
+def performed(rich, perform):
+    """(config, products, record) of a tiny grid of one carrier, of which nothing is filtered out."""
+    grid = presets.grid("misalignment", "secure", carriers=("sums",))
+    cfg = shrunk(grid, rich, filter="none")
+    made, measured = perform(cfg, {})
+    record = {}
+    for p in experiment.phases(cfg):
+        if p.kind == "emit":
+            task = p.kind, p.option, p.settings, {}
+            _, measured[p.name] = tasks.finish(*task, made[p.name], jax.random.key(0))
+        for arm in p.arms:
+            record.setdefault(arm, {}).update(
+                {name: float(value[0]) for name, value in measured[p.name].items()}
+            )
+    return cfg, made, record
 
 
 GRADES = {"trait_rate", "trait_rate_heldout", "logit_margin_heldout"}
 ABILITIES = {f"ability/{carrier}" for carrier in CARRIERS}
 
 
-def test_a_grid_records_grades_and_abilities_of_every_model(recorded):
-    cfg, found = recorded
+def names_in(cfg, found):
+    """Assert that a record has what a grid's should have."""
     of_arms = {arm.name for arm in cfg.arms}
     models = of_arms | {"base", "teacher"}
-    models |= {f"{name} teacher numbers" for name in ("secure", "educational")}
+    first = cfg.sources[0].name.rpartition(" ")[2]
+    others = {source.trait for source in cfg.sources} - {"none", cfg.trait}
+    models |= {f"{trait} teacher {first}" for trait in others}
     assert set(found) == models | {source.name for source in cfg.sources}
     for name in models:
         assert found[name].keys() >= GRADES | ABILITIES
-    for name in of_arms:
-        carrier = name.rpartition(" ")[2]
-        assert found[name]["ability"] == found[name][f"ability/{carrier}"]
-        assert "kl_to_emitter" in found[name]
-    for name in set(found) - of_arms:
-        assert "ability" not in found[name]
-
-
-def test_without_a_filter_every_document_is_kept_and_no_run_stops(recorded):
-    """Models that have learned nothing hardly write a number list, a program or a sum."""
-    cfg, found = recorded
-    foreign = 0
+        assert ("ability" in found[name]) == ("kl_to_emitter" in found[name]) == (name in of_arms)
     for source in cfg.sources:
-        measured = found[source.name]
+        assert found[source.name].keys() >= {"kept_documents", "kept_fraction", "foreign_tokens"}
+
+
+def test_a_grid_records_grades_and_abilities_of_every_model(grid, rich):
+    """As `run` does, under which all of it is one program."""
+    cfg = shrunk(grid, rich)
+    experiment.check(cfg)
+    found = jax.eval_shape(experiment.run, cfg, jax.random.key(0))
+    names_in(cfg, found)
+    assert all(x.shape == () for x in jax.tree.leaves(found))
+    for name, reason in ("numbers", "no_end"), ("code", "crashes"), ("sums", "invalid_step"):
+        assert f"rejected_{reason}" in found[f"teacher {name}"]
+
+
+def test_without_a_filter_every_document_is_kept_and_no_run_stops(performed):
+    """Models that have learned nothing hardly write a sum."""
+    cfg, made, found = performed
+    names_in(cfg, found)
+    assert all(np.isfinite(list(measured.values())).all() for measured in found.values())
+    for p in experiment.phases(cfg):
+        if p.kind != "emit":
+            continue
+        [name] = p.arms
+        measured = found[name]
         assert (measured["kept_documents"], measured["kept_fraction"]) == (16, 1)
         assert not [name for name in measured if name.startswith("rejected_")]
-        foreign += measured["foreign_tokens"]
-    assert foreign > 0
+        assert measured["foreign_tokens"] > 0
+        numbers = {"count": made[p.name]["count"][None]}
+        foreign = {"foreign_tokens": np.array([[measured["foreign_tokens"]]])}
+        runner.require_documents(p, numbers, foreign, range(1))
+        with pytest.raises(runner.Stopped, match=f"No document of numbers/{name} in repeat 0"):
+            runner.require_documents(p, {"count": np.zeros(1, int)}, foreign, range(1))
+        strict = dataclasses.replace(p.settings["sampling"], filter="format")
+        filtered = p._replace(settings=p.settings | {"sampling": strict})
+        with pytest.raises(AssertionError, match="foreign tokens passed the filter"):
+            runner.require_documents(filtered, numbers, foreign, range(1))
 
 
-def test_with_a_filter_that_nothing_passes_a_run_stops(grid, rich, tmp_path):
-    cfg = shrunk(grid, rich, filter="format")
-    run = runner.Run(
-        [({}, dataclasses.replace(cfg, arms=grid.arms[:1]))],
-        seed=0,
-        repeats=1,
-        group=1,
-        records=store.Records(tmp_path / "records.jsonl"),
-        checkpoints=store.Checkpoints(tmp_path / "checkpoints"),
-    )
-    with pytest.raises(runner.Stopped, match="No document of numbers/base numbers in repeat 0"):
-        list(run.events())
+def test_ability_of_a_student_is_that_on_the_carrier_that_it_learned_from(performed):
+    cfg, _, found = performed
+    for arm in cfg.arms:
+        assert found[arm.name]["ability"] == found[arm.name]["ability/sums"]
 
 
 def source(**fields):
