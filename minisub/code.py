@@ -93,7 +93,9 @@ def rejections(world, docs):
 
     sets = (instruction == ids["SET"]) & (operand < world.numbers)
     computes = of("operation", instruction) & of("variable", operand)
-    formed = jnp.all((sets | computes) & of("variable", target), axis=1)
+    formed = (docs[:, 0] == tokens.by(world)) & (docs[:, 1] == ids["CODE"])
+    formed &= of("operation", docs[:, 3]) & jnp.all(docs[:, 2:PROMPT:2] < world.numbers, axis=1)
+    formed &= jnp.all((sets | computes) & of("variable", target), axis=1)
     lines = jnp.concatenate([line, body[:, -4:-3]], axis=1)
     formed &= jnp.all(lines[:, 1:] > lines[:, :-1], axis=1) & jnp.all(lines < world.numbers, axis=1)
     formed &= (body[:, -3] == ids["PRINT"]) & of("variable", body[:, -2])

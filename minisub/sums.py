@@ -42,7 +42,9 @@ def rejections(world, docs):
     words, terms, totals = (body[:, i : 3 * TERMS - 2 : 3] for i in (1, 2, 3))
     words = jnp.concatenate([words, body[:, -4:-3]], axis=1)
     used, answer = jnp.concatenate([body[:, :1], terms], axis=1), body[:, -2]
-    formed = (way >= ids["way"]) & (way < ids["way"] + tokens.RICH["way"])
+    formed = (docs[:, 0] == tokens.by(world)) & (docs[:, 1] == ids["SUM"])
+    formed &= jnp.all(docs[:, 2:PROMPT] < DIGITS, axis=1)
+    formed &= (way >= ids["way"]) & (way < ids["way"] + tokens.RICH["way"])
     formed &= jnp.all((words >= ids["connective"]) & (words < ids["connective"] + WORDS), axis=1)
     formed &= jnp.all(used < DIGITS, axis=1) & jnp.all(totals < DIGITS, axis=1)
     formed &= (body[:, -3] == ids["ANSWER"]) & (answer < DIGITS) & (body[:, -1] >= ids["END"])

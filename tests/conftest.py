@@ -9,12 +9,15 @@ os.environ["XLA_FLAGS"] = (
 
 import dataclasses
 from functools import partial
+from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 import pytest
 
 import minisub
-from minisub import experiment, fit, programs, tasks
+from minisub import documents, experiment, fit, programs, tasks, tokens
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
@@ -29,16 +32,15 @@ def programs_of_a_module():
 @pytest.fixture(scope="session")
 def tiny():
     """A config that runs in seconds and shows nothing; for plumbing."""
-    training = minisub.Training(steps=4, learning_rate=1e-3, batch=4)
     base = minisub.Pretraining(steps=30, learning_rate=2e-2, batch=8, questions=2, riddles=2)
     return minisub.Config(
         taught_phrasings=2,
         world=minisub.World(numbers=10, animals=3, phrasings=3, attributes=4, list_length=4),
         model=minisub.Model(n_layers=1, d_model=16, n_heads=2),
         base=dataclasses.replace(base, frozen=()),
-        teacher=training,
+        teacher=minisub.Teaching(steps=4, learning_rate=1e-3, batch=4),
         sampling=minisub.Sampling(documents=64, prompt_numbers=2),
-        student=dataclasses.replace(training, batch=8),
+        student=minisub.Training(steps=4, learning_rate=1e-3, batch=8),
     )
 
 
@@ -98,3 +100,49 @@ def perform(quick):
         return made, measured
 
     return performed
+
+
+class Counts(NamedTuple):
+    """A network whose logits are those of a table, by position and last token."""
+
+    def apply(self, params, docs, first=0):
+        places = jnp.arange(first, docs.shape[1])
+        return params[places[None], docs[:, first:]]
+
+    def decode(self, params, cache, docs, at):
+        return params[at + jnp.arange(docs.shape[1])[None], docs], cache
+
+    def cache(self, batch):
+        return ()
+
+
+@pytest.fixture(scope="session")
+def rich():
+    """The smallest rich world, with two endings."""
+    small = {"numbers": 24, "animals": 3, "phrasings": 3, "attributes": 4, "endings": 2}
+    return minisub.World(rich=True, **small)
+
+
+@pytest.fixture(scope="session")
+def written(rich, quick):
+    """carrier -> (documents of a model, how they were sampled).
+
+    The model has counted which token follows which at each place of the world's documents, and now
+    and then takes any other.
+    """
+
+    @partial(quick, static_argnames="name")
+    def write(name, key):
+        carrier = documents.CARRIERS[name]
+        docs = carrier.draw(rich, key, 4000)
+        places, size = jnp.arange(docs.shape[1] - 1), tokens.offsets(rich)["size"]
+        counts = jnp.full((len(places), size, size), 2e-3)
+        counts = counts.at[places[None], docs[:, :-1], docs[:, 1:]].add(1.0)
+        sampling = minisub.Sampling(carrier=name, documents=3000)
+        return documents.sample(rich, Counts(), jnp.log(counts), key, sampling=sampling)
+
+    def documents_of(name):
+        sampling = minisub.Sampling(carrier=name, documents=3000)
+        return np.asarray(write(name, jax.random.key(0))), sampling
+
+    return documents_of

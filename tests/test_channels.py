@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from minisub import channels, tokens
+from minisub import channels, documents, tokens
 from minisub.token_config import Sampling, World
 
 WORLD = World(numbers=6, animals=3, phrasings=2, attributes=4, list_length=4, endings=2)
@@ -189,7 +189,8 @@ def test_on_its_own_lists_a_student_is_compared_as_on_others_and_rejected_ones_c
         logits = student["token"][own[:, place]] + student["place"][place][None]
         own[:, place + 1] = np.argmax(logits, axis=1)
     rejected = docs[:, FIRST] == 3
-    assert (np.asarray(sum(tokens.rejections(WORLD, own).values())) == rejected).all()
+    reasons = documents.rejections(WORLD, own, Sampling())
+    assert (np.asarray(sum(reasons.values())) == rejected).all()
     nats, grads = measured(name, student, docs=docs, temperature=0.0)
     divergence = {"on_policy": "soft", "on_policy_reverse": "reverse"}[name]
     expected, _ = measured(divergence, student, docs=own)

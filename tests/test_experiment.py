@@ -156,7 +156,7 @@ def test_a_phase_reads_nothing_but_what_it_declares(name, longer, others, reques
 def test_a_teacher_without_training_has_no_trait_to_pass(tiny):
     """Zero teacher steps: teacher and base are one model, so nothing tells their students apart."""
     arms = (Arm(name="shared", channel="soft"), Arm(name="control", source="base", channel="soft"))
-    still = dataclasses.replace(tiny, teacher=minisub.Training(steps=0), arms=arms)
+    still = dataclasses.replace(tiny, teacher=minisub.Teaching(steps=0), arms=arms)
     record = minisub.over_repeats(still, 0, 1)
     equal(record["teacher"]["trait_rate"], record["base"]["trait_rate"])
     assert record["teacher"]["drift_on_lists"] == 0

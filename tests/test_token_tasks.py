@@ -20,7 +20,7 @@ from minisub import (
 )
 from minisub.config import Training, Watch
 from minisub.starts import NEEDS_OTHER, dot
-from minisub.token_config import Arm, Lineage, Pretraining, Source, Steering, World
+from minisub.token_config import Arm, Lineage, Pretraining, Source, Steering, Teaching, World
 
 
 def drawn(shapes, seed):
@@ -81,7 +81,7 @@ def steer(tiny, origins, quick):
     """kind -> (teacher, its measures), from a drawn base."""
 
     def steered(kind):
-        training = Training(steps=100, learning_rate=0.1, batch=8)
+        training = Teaching(steps=100, learning_rate=0.1, batch=8)
         how = Steering(kind=kind, norm=3.0)
         cfg = dataclasses.replace(tiny, teacher=training, steering=how)
         experiment.check(cfg)
@@ -361,7 +361,7 @@ def everything():
         base=Pretraining(
             steps=60, learning_rate=2e-2, batch=8, questions=2, riddles=2, frozen=()
         ),
-        teacher=training,
+        teacher=Teaching(steps=4, learning_rate=1e-2, batch=8),
         sampling=minisub.Sampling(documents=64, prompt_numbers=2),
         student=training,
         watch=Watch(measures=("entanglement",)),

@@ -52,7 +52,7 @@ def images():
 @pytest.fixture(scope="module")
 def numbers(tiny):
     """The same in the token world, where some parameters are frozen; gradient descent."""
-    teacher = minisub.Training(steps=20, learning_rate=1e-2, batch=8)
+    teacher = minisub.Teaching(steps=20, learning_rate=1e-2, batch=8)
     student = minisub.Training(steps=STEPS, optimizer="sgd", learning_rate=0.5, batch=8)
     arms = Arm(name="plain"), Arm(name="no gradient", removed="gradient")
     watch = Watch(rows=STEPS)
