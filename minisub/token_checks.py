@@ -37,6 +37,8 @@ def check(cfg):
         cfg.trait not in rivals,
         f"rivals holds {cfg.trait!r}, the trait itself; choose traits of other teachers.",
     )
+    for name in cfg.references:
+        require_known("references", name, token_config.lineages(cfg))
     for name in cfg.watch.measures:
         require_known("watch.measures", name, (*comparisons.TOKEN_MEASURES, "entanglement"))
     config.require(

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from minisub import (
+    auditing,
     behaviors,
     channels,
     comparisons,
@@ -180,8 +181,14 @@ def start(option, settings, inputs, key):
     return starts.make(arm.start, arm.layers, materials)
 
 
+def audit(option, settings, inputs, key):
+    """What a base makes of documents: see `auditing`."""
+    return auditing.phase(settings, inputs, key)
+
+
 TASKS = {
-    f.__name__: f for f in (initialize, pretrain, operate, teach, emit, entangle, prepare, start)
+    f.__name__: f
+    for f in (initialize, pretrain, operate, teach, emit, entangle, prepare, audit, start)
 } | {"distill": distillation.distill}
 VOLATILE = ()
 
@@ -193,7 +200,7 @@ def finish(kind, option, settings, inputs, state, key):
         return state, {}
     if kind == "emit":
         return state, of_one(of_documents(world, state, settings["sampling"]))
-    if kind == "entangle":
+    if kind in ("entangle", "audit"):
         return state, of_one(state)
     if kind == "prepare":
         return state, of_one({"trained_tokens": transforms.share(state["weights"], state["count"])})
@@ -268,6 +275,10 @@ def cost(phase):
     scored = length - carrier.given(sampling) if sampling else length
     if phase.kind == "emit":
         return work(1, (settings["sampling"].documents, length, scored)), (0, 0)
+    if phase.kind == "audit":
+        # Data and own samples forward and backward, each reference on both and on its own.
+        passes = 6 + 3 * (len(phase.settings["models"]) - 1)
+        return work(passes, (settings["sampling"].documents, length, scored)), (0, 0)
     if phase.kind == "prepare":
         models_asked = sum(name == "emitter" or "/" in name for name in phase.inputs)
         asked = models_asked if phase.option in transforms.NEEDS_RIVALS else 0
