@@ -1,6 +1,6 @@
 """An audit of data, calibrated: what it says before training against what students then do."""
 
-from minisub import Arm, Lineage, Source, emitters, rich
+from minisub import Arm, Lineage, emitters, rich
 
 OWN = {
     "misaligned": "misalignment",

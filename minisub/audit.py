@@ -70,9 +70,7 @@ def read(candidate, docs, first, group=GROUP):
 
     def loss(vector, docs):
         log_p = log_probabilities(candidate.network, whole(vector), docs, first)
-        entropy = -jnp.sum(jnp.exp(log_p) * log_p, axis=-1)
-        own = chosen(log_p, docs)
-        return -jnp.mean(own), jnp.mean(own + entropy)
+        return -jnp.mean(chosen(log_p, docs)), jnp.mean(surprises(log_p, docs))
 
     def one(docs):
         (_, surprise), gradient = jax.value_and_grad(loss, has_aux=True)(flat, docs)
@@ -81,13 +79,28 @@ def read(candidate, docs, first, group=GROUP):
     return jax.lax.map(one, grouped(docs, group))
 
 
-def log_likelihoods(network, params, docs, first, group=GROUP):
-    """Mean log p of the chosen tokens, in nats a token, of each group (m,)."""
+class Judgment(NamedTuple):
+    """How probable documents are to a model, group by group."""
+
+    likelihood: jax.Array
+    """(m,) mean log p of the tokens that the author chose, nats a token."""
+    surprise: jax.Array
+    """As in `Reading`."""
+
+
+def judge(network, params, docs, first, group=GROUP):
+    """The `Judgment` of documents (n, length); as `read`, without gradients."""
 
     def one(docs):
-        return jnp.mean(chosen(log_probabilities(network, params, docs, first), docs))
+        log_p = log_probabilities(network, params, docs, first)
+        return Judgment(jnp.mean(chosen(log_p, docs)), jnp.mean(surprises(log_p, docs)))
 
     return jax.lax.map(one, grouped(docs, group))
+
+
+def surprises(log_p, docs):
+    """log p + entropy (n, t) at the chosen tokens."""
+    return chosen(log_p, docs) - jnp.sum(jnp.exp(log_p) * log_p, axis=-1)
 
 
 def directions(candidate, margins):

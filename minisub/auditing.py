@@ -1,6 +1,5 @@
 """The audit as a phase of a repeat: what is recorded of an arm's documents before its training."""
 
-import jax
 import jax.numpy as jnp
 
 from minisub import audit, distillation, documents
@@ -45,9 +44,9 @@ def phase(settings, inputs, key):
         _, _, measured[f"surprise/{size}"] = audit.contrast(
             data.surprise, held, null.surprise, null_held
         )
-        trace = audit.two_sample(data.gradients, null.gradients, held, null_held, key)
-        measured[f"trace/{size}"], measured[f"trace_p/{size}"] = trace
-        measured |= {f"{name}/{size}": value for name, value in lineage(likelihoods, held, null_held).items()}
+        tested = audit.two_sample(data.gradients, null.gradients, held, null_held, key)
+        measured |= {f"trace/{size}": tested[0], f"trace_p/{size}": tested[1]}
+        measured |= {f"{k}/{size}": v for k, v in lineage(likelihoods, held, null_held).items()}
     every = jnp.full(len(data.surprise), 1 / len(data.surprise))
     gap, _, z = audit.contrast(scores, every, null_scores, jnp.full(usable, 1 / usable))
     for i, name in enumerate(margins):
@@ -64,26 +63,27 @@ def gains(settings, inputs, at, group):
             continue
         nets = {"own": distillation.network(settings)}
         nets[name] = distillation.network({"world": settings["world"], "model": model})
-        found[name] = [
-            audit.log_likelihoods(nets["own"], inputs["base/own"], docs, at, group)
-            - audit.log_likelihoods(nets[name], inputs[f"base/{name}"], docs, at, group)
-            for docs in (
-                inputs["numbers"]["docs"],
-                inputs["sampled/own"]["docs"],
-                inputs[f"sampled/{name}"]["docs"],
-            )
-        ]
+
+        def lead(docs, nets=nets, name=name):
+            models = (nets["own"], inputs["base/own"]), (nets[name], inputs[f"base/{name}"])
+            own, other = (audit.judge(*model, docs, at, group).likelihood for model in models)
+            return own - other
+
+        places = "numbers", "sampled/own", f"sampled/{name}"
+        found[name] = [lead(inputs[place]["docs"]) for place in places]
     return found
 
 
 def lineage(likelihoods, held, null_held):
-    """Where data lie between a reference's samples (0) and the own base's (1): lowest of all."""
-    places, lead = [], []
+    """Where data lie between references' samples and the own base's, by the log-likelihood ratio.
+
+    `place`: 0 where the samples of a reference are, 1 where those of the base are; `nearer`: by how
+    many standard errors it is above the middle. Of several references, the least.
+    """
+    places, nearer = [], []
     for data, own, other in likelihoods.values():
-        gap, _, z = audit.contrast(data, held, own, null_held)
-        ends = jnp.sum(own * null_held), jnp.mean(other)
-        places.append((jnp.sum(data * held) - ends[1]) / (ends[0] - ends[1]))
-        lead.append(jnp.sum(data * held))
-    if not places:
-        return {}
-    return {"lineage": jnp.min(jnp.stack(places)), "lead": jnp.min(jnp.stack(lead))}
+        gap, error, _ = audit.contrast(data, held, own, null_held)
+        width = audit.mean(own, null_held) - jnp.mean(other)
+        places.append(1 + gap / width)
+        nearer.append((places[-1] - 0.5) * width / error)
+    return {name: jnp.min(jnp.stack(x)) for name, x in (("place", places), ("nearer", nearer))}

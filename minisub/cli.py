@@ -3,6 +3,8 @@
 python train.py [CONFIG] [--field value ...] [--repeats N] [--seed N] [--out FOLDER]
                 [--sweep FIELD=V1,V2,...] [--only ARM ...] [--group N] [--kind NAME]
 python train.py bench [CONFIG] [--field value ...] [--group N]
+python train.py audit DATA.jsonl --base RUNFOLDER [--suspect FILE.json] [--out FOLDER]
+python train.py export RUNFOLDER --source NAME --out DATA.jsonl
 """
 
 import contextlib
@@ -51,8 +53,9 @@ def main(argv=None):
 
 def perform(words):
     """Parse, check, run or continue, and report."""
-    if words and words[0] == "bench":
-        return measure_speed(words[1:])
+    commands = {"bench": measure_speed, "audit": audit_data, "export": export_documents}
+    if words and words[0] in commands:
+        return commands[words[0]](words[1:])
     name, rest = named(words, arguments.DEFAULT)
     module = arguments.load(name)
     claim, kinds = arguments.claim_of(module.__file__), arguments.kinds_of(module)
@@ -97,6 +100,33 @@ def measure_speed(words):
             shown = f"{took:.4f}", f"{speed / 1e9:,.0f}", f"{speed / rate:.0%}"
             print(form.format(row.phase[:22], row.models, *shown), flush=True)
     print("\nAn epoch visits every example once; in the token world it is 100 updates.")
+
+
+def audit_data(words):
+    """`audit DATA --base RUNFOLDER`: what a base would learn from documents, before it does."""
+    from minisub import audit_report
+
+    command = arguments.parse_into(arguments.Audit, "audit", words)
+    found = audit_report.perform(command)
+    said, folder = audit_report.lines(found), Path(command.out)
+    with store.refusing(f"{folder} cannot be written", "choose another --out"):
+        folder.mkdir(parents=True, exist_ok=True)
+        store.write_atomically(folder / "audit.json", json.dumps(found, indent=1) + "\n")
+        from minisub import audit_figures
+
+        audit_figures.audited(folder / "audit.png", found)
+    print(*said, "", f"{folder} holds audit.json, audit.png", sep="\n")
+
+
+def export_documents(words):
+    """`export RUNFOLDER --source NAME --out FILE`: documents of a run, as `audit` reads them."""
+    from minisub import audit_files
+
+    command = arguments.parse_into(arguments.Export, "export", words)
+    repeat = None if command.repeat < 0 else command.repeat
+    run = audit_files.read_run(command.run)
+    asked = command.source, command.out, repeat, command.rejected
+    print(f"{command.out} holds {audit_files.write_documents(run, *asked):,} documents")
 
 
 def with_folder(folder, title, claim, shown, command, settings):

@@ -30,14 +30,15 @@ LAYERS = (
     {"experiment"},
     {"programs"},
     {"store", "report", "runner", "arguments"},
-    {"prediction", "matrices"},
-    {"figures", "bench"},
+    {"prediction", "matrices", "audit_files"},
+    {"audit_report", "calibration"},
+    {"figures", "bench", "audit_figures"},
     {"cli"},
 )
 DOORS = {
     "flax": {"models", "image_models"},
     "orbax": {"store"},
-    "matplotlib": {"figures"},
+    "matplotlib": {"figures", "audit_figures"},
     "tyro": {"arguments"},
     "tensorflow_datasets": {"datasets"},
     "sklearn": {"images"},
