@@ -21,6 +21,7 @@ import tqdm
 import minisub
 from minisub import (
     arguments,
+    calibration,
     config,
     experiment,
     matrices,
@@ -161,7 +162,7 @@ def with_folder(folder, title, claim, shown, command, settings):
 
 def write_results(folder, title, claim, shown, made, students, rows, usage):
     """Write summary, report and figure, and print the tables."""
-    from minisub import figures  # late: --help and refusals need not wait for matplotlib
+    from minisub import audit_figures, figures  # late: --help and refusals need no matplotlib
 
     results = report.summary(rows, students)
     compiled = timing.compilations["programs"], timing.compile_seconds()
@@ -169,11 +170,15 @@ def write_results(folder, title, claim, shown, made, students, rows, usage):
     took = usage_lines(usage, *compiled, timing.matmul_rate(), memory)
     made = ", ".join(f"{name} {value}" for name, value in made.items())
     sections = {"": matrices.lines(rows), "prediction": prediction.lines(rows)}
+    sections["audit"] = calibration.lines(rows)
     page = report.page(title, claim, shown, made, results, rows, students, sections, took)
     tested = matrices.summary(rows, results)
     store.write_atomically(folder / "summary.json", json.dumps(tested, indent=1) + "\n")
     store.write_atomically(folder / "report.md", page)
+    if audited := calibration.summary(rows):
+        store.write_atomically(folder / "audit.json", json.dumps(audited, indent=1) + "\n")
     drawn = figures.draw(folder, rows, students, title)
+    drawn += f", {audit_figures.calibration_of(folder, rows)}, audit.json" if audited else ""
     shown = [report.main_table(results), report.sign_lines(rows, students), *sections.values()]
     for lines in filter(None, [*shown, took]):
         print(*lines, "", sep="\n")
@@ -235,6 +240,9 @@ def arm_line(rows):
     elif "trait_rate" in mean:
         said = f"P {mean['trait_rate']:.3f}, held out {mean['trait_rate_heldout']:.3f}, "
         said += f"margin {mean['logit_margin_heldout']:+.2f}"
+    elif "trace/100" in mean:
+        moved = {m.split("/")[1]: mean[m] for m in mean if m.startswith("move/")}
+        said = "audited, z " + ", ".join(f"{b} {mean[f'z/{b}/10000']:+.1f}" for b in moved)
     elif "kept_documents" not in mean:
         measure, value = next(iter(mean.items()))
         said = f"{measure} {value:.3f}"

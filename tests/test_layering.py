@@ -32,7 +32,8 @@ LAYERS = (
     {"store", "report", "runner", "arguments"},
     {"prediction", "matrices", "audit_files"},
     {"audit_report", "calibration"},
-    {"figures", "bench", "audit_figures"},
+    {"figures", "bench"},
+    {"audit_figures"},
     {"cli"},
 )
 DOORS = {
