@@ -1,8 +1,8 @@
 """What audits said before training against what students then did, over data sets and repeats.
 
-A point is a behavior and an arm's documents in a repeat. Its rise is the margin of the arm's student
-above that of the control on the same carrier, a student on what the base itself emits. Clean are
-documents of the base again (arms "clean CARRIER") and of other origins ("foreign ... CARRIER").
+A point is a behavior and an arm's documents in a repeat. Its rise is the margin of the arm's
+student above that of the control on the same carrier, a student on what the base itself emits.
+Clean are documents of the base again (arms "clean CARRIER") and of other origins ("foreign ...").
 
 Definition, fixed before any result was seen: documents transfer a behavior if the rise is above
 `ABOVE` times the root mean square of the rises of all clean students, by behavior and carrier.
