@@ -20,6 +20,10 @@ from minisub import behaviors, starts
 GROUP = 50
 """Documents whose mean gradient is one observation."""
 PERMUTATIONS = 199
+DEPTH, DAMPING = 5, 1e-2
+"""Of conjugate gradients; set on the numbers of one repeat, all other data are held out."""
+EXAMPLES = 1000
+"""Documents on which the Fisher information is taken."""
 TINY = 1e-12
 
 
@@ -39,6 +43,8 @@ class Reading(NamedTuple):
     """(m, p) of the mean loss of the tokens that the author chose, in nats."""
     surprise: jax.Array
     """(m,) mean of log p + entropy at those tokens: 0 in the mean if the candidate chose them."""
+    likelihood: jax.Array
+    """(m,) mean log p of those tokens, nats a token."""
 
 
 def split(candidate):
@@ -73,27 +79,17 @@ def read(candidate, docs, first, group=GROUP):
         return -jnp.mean(chosen(log_p, docs)), jnp.mean(surprises(log_p, docs))
 
     def one(docs):
-        (_, surprise), gradient = jax.value_and_grad(loss, has_aux=True)(flat, docs)
-        return Reading(gradient, surprise)
+        (nats, surprise), gradient = jax.value_and_grad(loss, has_aux=True)(flat, docs)
+        return Reading(gradient, surprise, -nats)
 
     return jax.lax.map(one, grouped(docs, group))
 
 
-class Judgment(NamedTuple):
-    """How probable documents are to a model, group by group."""
-
-    likelihood: jax.Array
-    """(m,) mean log p of the tokens that the author chose, nats a token."""
-    surprise: jax.Array
-    """As in `Reading`."""
-
-
-def judge(network, params, docs, first, group=GROUP):
-    """The `Judgment` of documents (n, length); as `read`, without gradients."""
+def log_likelihoods(network, params, docs, first, group=GROUP):
+    """The `likelihood` (m,) of a `Reading`, under any model, without gradients."""
 
     def one(docs):
-        log_p = log_probabilities(network, params, docs, first)
-        return Judgment(jnp.mean(chosen(log_p, docs)), jnp.mean(surprises(log_p, docs)))
+        return jnp.mean(chosen(log_probabilities(network, params, docs, first), docs))
 
     return jax.lax.map(one, grouped(docs, group))
 
@@ -118,19 +114,55 @@ def battery(world, network, traits, taught):
     return {name: margin(trait) for name, trait in traits.items()}
 
 
-def scales(null):
-    """Adam's step (p,) for a unit of gradient, from the groups (n, p) of the base's samples.
+def natural(candidate, docs, first, along, depth=DEPTH):
+    """Where training would go: F^-1 v (k, p) of gradients v (k, p), F the Fisher information.
 
-    Near the base a batch's gradient is mostly noise, so Adam divides by its root mean square,
-    whatever the data; an update is linear in the gradient, and the null stays exact.
+    Training on documents of gradient g ends about where F^-1 g leads, F that of the candidate's own
+    tokens behind each beginning of `docs`; so a margin moves by -<F^-1 v, g>, in nats. Without F,
+    behaviors that share noisy parameters with the one that was taught seem to move too. By `depth`
+    steps of conjugate gradients, damped, with the diagonal of F as the preconditioner: few steps
+    keep to what the documents determine well.
     """
-    rms = jnp.sqrt(jnp.mean(null**2, axis=0))
-    return jnp.where(rms > TINY, 1 / jnp.maximum(rms, TINY), 0.0)
+    flat, whole = split(candidate)
+    some = max(1, len(docs) // 100)
+    each = read(candidate, docs, first, some).gradients
+    diagonal = some * jnp.mean(each**2, axis=0)
+    diagonal += 1e-3 * jnp.mean(diagonal) + TINY
+
+    def information(vector):
+        def of_some(docs):
+            def log_p(x):
+                return log_probabilities(candidate.network, whole(x), docs, first)
+
+            own, slope = jax.jvp(log_p, (flat,), (vector,))
+            p = jnp.exp(own)
+            slope -= jnp.sum(p * slope, axis=-1, keepdims=True)
+            return jax.vjp(log_p, flat)[1](p * slope / (p.shape[0] * p.shape[1]))[0]
+
+        found = jax.lax.map(of_some, grouped(docs, min(len(docs), 200)))
+        return jnp.mean(found, axis=0) + DAMPING * diagonal * vector
+
+    def solve(vector):
+        def step(_, carry):
+            x, residual, direction, size = carry
+            moved = information(direction)
+            rate = size / jnp.maximum(direction @ moved, TINY)
+            x, residual = x + rate * direction, residual - rate * moved
+            smaller = residual @ (residual / diagonal)
+            direction = residual / diagonal + smaller / jnp.maximum(size, TINY) * direction
+            return x, residual, direction, smaller
+
+        first_direction = vector / diagonal
+        start = jnp.zeros_like(vector), vector, first_direction, vector @ first_direction
+        return jax.lax.fori_loop(0, depth, step, start)[0]
+
+    return jax.lax.map(solve, along)
 
 
-def moves(gradients, steps, along):
-    """First-order change (m, k) of margins by an Adam update of rate 1 on groups (m, p)."""
-    return -(gradients * steps) @ along.T
+def moves(gradients, ways):
+    """First-order change (m, k), in nats, of margins by training on groups of gradients (m, p)
+    along `ways` (k, p), those of `natural`."""
+    return -gradients @ ways.T
 
 
 def first(count, groups):
@@ -164,7 +196,9 @@ def two_sample(data, null, weights, null_weights, key, permutations=PERMUTATIONS
     (arXiv 0805.2368) under the kernel of scores, each parameter in units of its own noise. Groups
     of weight 0 are left out. Returns (z against the permutations, p-value).
     """
-    scaled = jnp.concatenate([data, null]) * scales(null)
+    noise = jnp.sqrt(jnp.mean(null**2, axis=0))
+    unit = jnp.where(noise > TINY, 1 / jnp.maximum(noise, TINY), 0.0)
+    scaled = jnp.concatenate([data, null]) * unit[None]
     gram = scaled @ scaled.T
     there = jnp.concatenate([weights, null_weights]) > 0
     held, rest = jnp.sum(weights > 0), jnp.sum(null_weights > 0)

@@ -23,7 +23,7 @@ from minisub import (
 
 LEAST_NULL, MOST_NULL, DRAWS, GROUPS = 4000, 20000, 2000, 200
 CANNOT_SEE = (
-    "what only many updates bring about: moves are first-order, of the first update;",
+    "how far exactly: moves are first-order, and real ones saturate and depend on training;",
     "behaviors outside the battery: give a suspected one with --suspect;",
     "authors of other origins that are no reference: the lineage test compares with those given;",
     "why data differ: a sampler with another temperature leaves a trace too, and moves little;",
@@ -110,7 +110,7 @@ def examine(docs, carrier, base, references, sampling, frozen, *, suspects=(), t
     n = int(np.clip(len(docs), LEAST_NULL, MOST_NULL))
     at = documents.given(sampling)
     prompts = docs[:, : at + 1]
-    k_own, k_world, k_test, *k_others = jax.random.split(key, 3 + len(references))
+    k_own, k_few, k_world, k_test, *k_others = jax.random.split(key, 4 + len(references))
     own = sample(base, sampling, prompts, k_own, n)
     own, own_kept, _ = kept_first(world, own, sampling)
     if not rejected:  # what was rejected of the data is not in the file
@@ -125,9 +125,9 @@ def examine(docs, carrier, base, references, sampling, frozen, *, suspects=(), t
     battery = margins(base, net, suspects, taught)
     read = jax.jit(lambda p, x: audit.read(candidate._replace(params=p), x, at, group))
     data, null = (read(base.params, x) for x in (docs, own))
-    along = jax.jit(lambda p: audit.directions(candidate._replace(params=p), battery))(base.params)
-    steps = audit.scales(null.gradients)
-    scores, null_scores = (audit.moves(x.gradients, steps, along) for x in (data, null))
+    few = sample(base, sampling, prompts, k_few, min(audit.EXAMPLES, n))
+    ways = jax.jit(partial(ways_of, candidate, battery, at))(base.params, few)
+    scores, null_scores = (audit.moves(x.gradients, ways) for x in (data, null))
     held, null_held = (
         audit.first(count // group, len(x.surprise))
         for count, x in ((kept, data), (own_kept, null))
@@ -154,6 +154,12 @@ def examine(docs, carrier, base, references, sampling, frozen, *, suspects=(), t
     whole = moved(list(battery), scores, even(data), null_scores, even(null))
     found["before_filter"] = whole if rejected else []
     return found
+
+
+def ways_of(candidate, battery, at, params, docs):
+    """Where training would move each margin of a battery: see `audit.natural`."""
+    candidate = candidate._replace(params=params)
+    return audit.natural(candidate, docs, at, audit.directions(candidate, battery))
 
 
 def even(reading):
@@ -200,7 +206,7 @@ def against(base, other, sampling, authors, weights, key, at, group):
     models = [(network_of(x), x.params) for x in (base, other)]
 
     def lead(docs):
-        one, two = (audit.judge(*model, docs, at, group).likelihood for model in models)
+        one, two = (audit.log_likelihoods(*model, docs, at, group) for model in models)
         return one - two
 
     data, own, far = (jax.jit(lead)(x) for x in (*authors, theirs))
@@ -365,7 +371,7 @@ def behavior_lines(found):
     return [
         "4. Which behavior would move, and how far?",
         *report.table(("behavior", "move", "null sd", "z", "p", ""), (20, 9, 9, 7, 7, 5), body),
-        "Move: of its margin, nats per unit of Adam's learning rate, at the first update.",
+        "Move: of its margin by training on all documents, nats, to first order.",
         f"Null: {found['null']['author']}; {rows[0]['null']['draws']} groups, mean 0.",
         f"Alarm from z = {how['threshold']:.2f} on: {how['alpha']:.1%} false alarms for the whole",
         f"battery of {len(found['behaviors'])}; measured on {how['null_z']['draws']:,} draws of "

@@ -5,7 +5,8 @@ base/LINEAGE                      pretrained (pretrained/LINEAGE, if the unembed
 teacher, teacher/SOURCE           bases, fine-tuned to prefer a trait
 numbers/SOURCE                    lists that teachers, bases or students emit, filtered
 documents/ARM                     what of them an arm's student sees, if that is not all
-audit/ARM                         what the student's base makes of them, against its own samples
+sampled/..., null/...             what bases emit for an audit, and what they make of it
+audit/ARM                         what an arm's base makes of its documents, against that null
 start/ARM, student/ARM            each student's first and final parameters
 entanglement                      of the trait's token with number tokens
 
@@ -176,21 +177,22 @@ class Chain:
         self.add(name, "distill", distill, shown, stream, arm.channel, arms=(arm.name,))
 
     def audit(self, arm, documents, own, source):
-        """An audit of an arm's documents under the base `own`, beside samples of bases."""
+        """An audit of an arm's documents under the base `own`, against samples of bases."""
         cfg, sampling = self.cfg, config.changed(self.cfg.sampling, source.sampling)
-        inputs, models = {"numbers": documents}, {}
+        sampled, bases, models = {}, {}, {}
         for line in (own, *(name for name in cfg.references if name != own)):
-            seen = self.seen(line) | {"sampling": sampling}
-            role = "own" if line == own else line
-            inputs[f"base/{role}"] = self.base(line)
+            seen, role = self.seen(line) | {"sampling": sampling}, "own" if line == own else line
+            bases[f"base/{role}"] = self.base(line)
             # Its samples share nothing with those that students are trained on.
             name, emitter = f"sampled/{line}/{sampling.carrier}", {"emitter": self.base(line)}
-            inputs[f"sampled/{role}"] = self.add(name, "emit", seen, emitter, "sampled")
-            models[role] = seen["model"]
+            sampled[f"sampled/{role}"] = self.add(name, "emit", seen, emitter, "sampled")
+            models |= {} if role == "own" else {line: seen["model"]}
         settings = self.graded(own) | {"sampling": sampling, "models": models}
         settings["student"] = config.changed(cfg.student, arm.training)
-        name = f"audit/{arm.name}"
-        self.add(name, "audit", settings, inputs, "audit", arms=(arm.name,))
+        name = f"null/{own}/{sampling.carrier}"
+        null = self.add(name, "baseline", settings, bases | sampled, "null")
+        inputs = bases | {"numbers": documents, "null": null, "sampled/own": sampled["sampled/own"]}
+        self.add(f"audit/{arm.name}", "audit", settings, inputs, "audit", arms=(arm.name,))
 
     def taught_by(self, source):
         """The teacher whose displacement a student's is compared with."""

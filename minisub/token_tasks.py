@@ -181,22 +181,16 @@ def start(option, settings, inputs, key):
     return starts.make(arm.start, arm.layers, materials)
 
 
-def audit(option, settings, inputs, key):
-    """What a base makes of documents: see `auditing`."""
-    return auditing.phase(settings, inputs, key)
-
-
 TASKS = {
-    f.__name__: f
-    for f in (initialize, pretrain, operate, teach, emit, entangle, prepare, audit, start)
-} | {"distill": distillation.distill}
-VOLATILE = ()
+    f.__name__: f for f in (initialize, pretrain, operate, teach, emit, entangle, prepare, start)
+} | {"distill": distillation.distill, "baseline": auditing.baseline, "audit": auditing.examine}
+VOLATILE = ("baseline",)
 
 
 def finish(kind, option, settings, inputs, state, key):
     """The phase's product, and its measures: name -> (1,), or (1, rows) if it was logged."""
     world, net = settings["world"], distillation.network(settings)
-    if kind in ("initialize", "start"):
+    if kind in ("initialize", "start", "baseline"):
         return state, {}
     if kind == "emit":
         return state, of_one(of_documents(world, state, settings["sampling"]))
@@ -275,9 +269,10 @@ def cost(phase):
     scored = length - carrier.given(sampling) if sampling else length
     if phase.kind == "emit":
         return work(1, (settings["sampling"].documents, length, scored)), (0, 0)
-    if phase.kind == "audit":
-        # Data and own samples forward and backward, each reference on both and on its own.
-        passes = 6 + 3 * (len(phase.settings["models"]) - 1)
+    if phase.kind in ("audit", "baseline"):
+        # Forward and backward, and for each reference two models; of the null on two sets.
+        sets = 1 + (phase.kind == "baseline")
+        passes = 3 + 2 * sets * len(settings["models"])
         return work(passes, (settings["sampling"].documents, length, scored)), (0, 0)
     if phase.kind == "prepare":
         models_asked = sum(name == "emitter" or "/" in name for name in phase.inputs)

@@ -49,9 +49,10 @@ def test_scores_and_surprise_of_the_candidates_own_choices_have_mean_zero(candid
     np.testing.assert_allclose(p @ read.gradients, 0, atol=1e-6)
     np.testing.assert_allclose(p @ read.surprise, 0, atol=1e-6)
     assert jnp.max(jnp.abs(read.gradients[0])) > 1e-3  # and no single one is zero
-    judged = audit.judge(candidate.network, candidate.params, docs, at, group=1)
-    np.testing.assert_allclose(judged.likelihood, jnp.log(p), rtol=1e-5)
-    np.testing.assert_allclose(judged.surprise, jnp.log(p) - p @ jnp.log(p), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(read.likelihood, jnp.log(p), rtol=1e-5)
+    np.testing.assert_allclose(read.surprise, jnp.log(p) - p @ jnp.log(p), rtol=1e-4, atol=1e-5)
+    alone = audit.log_likelihoods(candidate.network, candidate.params, docs, at, group=1)
+    np.testing.assert_allclose(alone, read.likelihood, rtol=1e-5)
 
 
 def test_the_reading_of_a_group_is_the_mean_gradient_of_its_documents(candidate):
@@ -66,10 +67,10 @@ def test_the_reading_of_a_group_is_the_mean_gradient_of_its_documents(candidate)
     read = audit.read(candidate, docs, at, group=5)
     expected = each[:10].reshape(2, 5, -1).mean(axis=1)
     np.testing.assert_allclose(read.gradients, expected, atol=1e-6)
-    steps, along = jnp.arange(len(flat)) / len(flat), jnp.cos(jnp.arange(len(flat)))[None]
+    way = jnp.cos(jnp.arange(len(flat)))
     for doc, gradient in zip(docs[:3], each, strict=False):
-        _, slope = jax.jvp(lambda v, doc=doc: nats(v, doc), (flat,), (steps * along[0],))
-        moved = audit.moves(gradient[None], steps, along)[0, 0]
+        _, slope = jax.jvp(lambda v, doc=doc: nats(v, doc), (flat,), (way,))
+        moved = audit.moves(gradient[None], way[None])[0, 0]
         np.testing.assert_allclose(moved, -slope, rtol=1e-3, atol=1e-5)
 
 
@@ -78,10 +79,32 @@ def test_a_move_is_what_a_small_step_does_to_the_margin(candidate):
     along = audit.directions(candidate, margins)
     flat, whole = audit.split(candidate)
     gradients = audit.read(candidate, tokens.lists(WORLD, jax.random.key(3), 50), 2, 50).gradients
-    predicted = audit.moves(gradients, jnp.ones(len(flat)), along)[0, 0]
+    predicted = audit.moves(gradients, along)[0, 0]
     step = 1e-2
     ends = [margins["owl"](whole(flat + s * step * gradients[0])) for s in (1, -1)]
     np.testing.assert_allclose((ends[1] - ends[0]) / (2 * step), predicted, rtol=1e-2)
+
+
+def test_the_natural_way_solves_with_the_fisher_information(candidate):
+    """Against the information as a matrix, on the few parameters of the final norm."""
+    parts = ("embed", "unembed", "position", "block_0")
+    small, at = candidate._replace(frozen=parts), 2
+    docs, (flat, whole) = tokens.lists(WORLD, jax.random.key(4), 100), audit.split(small)
+
+    def log_p(vector):
+        return audit.log_probabilities(small.network, whole(vector), docs, at)
+
+    p, jacobian = jnp.exp(log_p(flat)), jax.jacfwd(log_p)(flat)
+    mean = jnp.einsum("ntv,ntvp->ntp", p, jacobian)
+    centered = jacobian - mean[:, :, None]
+    information = jnp.einsum("ntv,ntvp,ntvq->pq", p, centered, centered) / p[..., 0].size
+    each = audit.read(small, docs, at, 1).gradients
+    diagonal = jnp.mean(each**2, axis=0)
+    diagonal += 1e-3 * jnp.mean(diagonal)
+    damped = information + audit.DAMPING * jnp.diag(diagonal)
+    along = jnp.cos(jnp.arange(2 * len(flat), dtype=float)).reshape(2, -1)
+    found = audit.natural(small, docs, at, along, depth=40)
+    np.testing.assert_allclose(found @ damped, along, atol=2e-2)
 
 
 def test_z_is_standard_normal_under_the_null_and_finds_a_shift():
