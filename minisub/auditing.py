@@ -111,4 +111,6 @@ def lineage(likelihoods, held, null_held):
         width = audit.mean(own, null_held) - jnp.mean(other)
         places.append(1 + gap / width)
         nearer.append((places[-1] - 0.5) * width / error)
+    if not places:  # the base of this arm is the only reference
+        return {}
     return {name: jnp.min(jnp.stack(x)) for name, x in (("place", places), ("nearer", nearer))}

@@ -60,19 +60,23 @@ def points(rows):
     for (repeat, arm), own in table.items():
         control = table.get((repeat, f"control {arm.rpartition(' ')[2]}"))
         margins = [m for m in own if m.startswith("logit_margin_heldout/")]
-        if f"place/{KEPT}" not in own or not control or arm.startswith("control "):
+        if f"trace/{KEPT}" not in own or not control or arm.startswith("control "):
             continue
         for measure in margins:
             behavior = measure.rpartition("/")[2]
             scores = {
-                name.rpartition("/")[2]: min(z, own[f"nearer/{name.rpartition('/')[2]}"])
-                for name, z in own.items()
-                if name.startswith(f"z/{behavior}/")
+                size: min(own[f"z/{behavior}/{size}"], own.get(f"nearer/{size}", np.inf))
+                for size in sizes_of(own)
             }
-            move = own[f"move/{behavior}"] if own[f"nearer/{KEPT}"] > 0 else 0.0
+            move = own[f"move/{behavior}"] if own.get(f"nearer/{KEPT}", 1.0) > 0 else 0.0
             rise = own[measure] - control[measure]
             found.append(Point(repeat, arm, behavior, rise, scores, move))
     return found
+
+
+def sizes_of(measured):
+    """The numbers of documents at which an audit's measures are recorded, as text."""
+    return [name.removeprefix("trace/") for name in measured if name.startswith("trace/")]
 
 
 def transfers(points):
@@ -150,10 +154,10 @@ def lines(rows):
     ]
     return [
         f"Audits before training: {said['transfer']} of {said['points']} points (behavior, data",
-        "set, repeat) transfer: the student's margin ends above its control's by more than",
-        f"{ABOVE:g} times the root mean square of clean students. Rank correlation of predicted",
-        f"and real rise {said['rank']:.2f}. AUROC of transfer; share found; and false alarms of",
-        f"data sets (aimed at {ALPHA}): of the base again, of other origins, of other traits.",
+        "set, repeat) transfer: the student's margin ends above its control's by more",
+        f"than {ABOVE:g} times the root mean square of clean students. Rank correlation of",
+        f"predicted and real rise {said['rank']:.2f}. AUROC of transfer; share of it found; false",
+        f"alarms of data sets (aimed at {ALPHA}): base again, other origins and traits.",
         "",
         *report.table(header, (9, 6, 6, 6, 8, 7), body),
         "",

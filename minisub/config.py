@@ -122,6 +122,7 @@ def require(condition, sentence):
 
 AT_LEAST = {
     "rank": 0,
+    "replayed": 0,
     "trees": 0,
     "prefixed": 0,
     "top_k": 0,
