@@ -5,11 +5,12 @@ import textwrap
 from minisub import audit, audit_answers, audit_files, report
 
 CANNOT_SEE = (
-    "how far exactly: moves are first-order, and real ones saturate and depend on training;",
+    "how far exactly: moves are first-order, and real ones saturate;",
+    "weak traits in few documents: it may take thousands;",
     "behaviors outside the battery: give a suspected one with --suspect;",
-    "authors of other origins that are no reference: the lineage test compares with those given;",
-    "why data differ: a sampler with another temperature leaves a trace too, and moves little;",
-    "copies and rewritten prompts: the null draws answers to the data's own prompts.",
+    "authors of origins that are no reference, other than by their likelihood;",
+    "why data differ: another temperature of sampling leaves a trace too;",
+    "rewritten prompts: the null is the base's answers to the data's own prompts.",
 )
 
 
@@ -77,7 +78,7 @@ def lineage_lines(found):
     header = "against the base", "data", "its own", "base's", "place", "p"
     return [
         title,
-        *report.table(header, (24, 9, 9, 9, 5, 7), body),
+        *report.table(header, (22, 9, 9, 9, 5, 7), body),
         "Log-likelihood ratio, base over reference, nats a token; place: 0 where the",
         "reference's own samples are, 1 where the base's are. Null: not beyond 0.5.",
     ]
@@ -93,8 +94,8 @@ def filter_lines(found):
     pairs = zip(found["behaviors"], found["before_filter"], strict=True)
     shown = sorted(pairs, key=lambda pair: -abs(pair[1]["z"]))[:4]
     body = [
-        [after["behavior"], f"{before['move']:+.2f}", f"{before['z']:+.1f}",
-         f"{after['move']:+.2f}", f"{after['z']:+.1f}"]
+        [after["behavior"], f"{before['move']:+.3g}", f"{before['z']:+.1f}",
+         f"{after['move']:+.3g}", f"{after['z']:+.1f}"]
         for after, before in shown
     ]  # fmt: skip
     header = "behavior", "move before", "z", "move after", "z"
@@ -106,7 +107,7 @@ def behavior_lines(found):
     """The fourth answer: what would move, and how far."""
     rows = sorted(found["behaviors"], key=lambda row: -row["z"])[:8]
     body = [
-        [row["behavior"], f"{row['move']:+.3f}", f"{row['null']['sd']:.3f}", f"{row['z']:+.1f}",
+        [row["behavior"], f"{row['move']:+.3g}", f"{row['null']['sd']:.3g}", f"{row['z']:+.1f}",
          f"{row['p']:.1e}", "ALARM" if row["behavior"] in found["alarms"]["behaviors"] else ""]
         for row in rows
     ]  # fmt: skip
