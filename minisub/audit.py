@@ -22,6 +22,9 @@ GROUP = 50
 PERMUTATIONS = 199
 DEPTH, DAMPING = 5, 1e-2
 """Of conjugate gradients; set on the numbers of one repeat, all other data are held out."""
+MIDWAY = 0.75
+"""Between the place of the base's own lineage, 1, and that of an origin that is no reference, by
+symmetry 0.5, on the line from a reference's samples (0) to the base's: see `auditing.lineage`."""
 EXAMPLES = 1000
 """Documents on which the Fisher information is taken."""
 TINY = 1e-12

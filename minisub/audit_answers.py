@@ -178,7 +178,8 @@ def against(base, other, sampling, authors, weights, key, at, group):
     """A row of the second question: is the data's author nearer to the base or to another origin?
 
     `place` is that of the mean log-likelihood ratio between what it is on the reference's own
-    samples (0) and on the base's (1), the same prompts; `z` says how far above the middle it is.
+    samples (0) and on the base's (1), the same prompts; `z` says how far it is
+    above `audit.MIDWAY`.
     """
     docs = authors[0]
     theirs = sample(other, sampling, docs[:, : at + 1], key, len(authors[1]))
@@ -197,7 +198,7 @@ def against(base, other, sampling, authors, weights, key, at, group):
     gap, error, _ = audit.contrast(data, weights[0], own, weights[1])
     width = ends[0] - ends[1]
     place, error = 1 + gap / width, error / width
-    z = (place - 0.5) / error
+    z = (place - audit.MIDWAY) / error
     return {
         "reference": other.name,
         "nats": float(audit.mean(data, weights[0])),
@@ -206,7 +207,7 @@ def against(base, other, sampling, authors, weights, key, at, group):
         "place": float(place),
         "z": float(z),
         "p": one_sided(float(z), weights[1]),
-        "null": {"mean": 0.5, "sd": float(error), "draws": int(np.sum(weights[1] > 0))},
+        "null": {"mean": audit.MIDWAY, "sd": float(error), "draws": int(np.sum(weights[1] > 0))},
     }
 
 

@@ -2,7 +2,7 @@
 
 from matplotlib import pyplot as plt
 
-from minisub import calibration, figures
+from minisub import audit, calibration, figures
 
 
 def calibration_of(folder, rows):
@@ -34,7 +34,7 @@ def audited(path, found):
         axis.plot([row["place"] for row in found["lineage"]], names, "o", color="#0072B2")
         for at in 0, 1:
             axis.axvline(at, color="gray", lw=0.8)
-        axis.axvline(0.5, color="black", ls="--", lw=0.8)
+        axis.axvline(audit.MIDWAY, color="black", ls="--", lw=0.8)
         axis.set_ylim(-0.5, len(names) - 0.5)
         axis.set_xlabel("place: 0 the reference's samples, 1 the base's")
     figure.savefig(path, bbox_inches="tight", dpi=200)

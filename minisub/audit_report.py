@@ -61,7 +61,7 @@ def trace_lines(found):
         "1. Do the documents carry a trace beyond their format?",
         *report.table(header, (32, 10, 5, 8, 7), body),
         f"Gradient: two-sample test, {audit.PERMUTATIONS} permutations, groups of {null['group']}.",
-        "Surprise: mean log p + entropy under the base, nats a token; 0 of its own samples.",
+        "Surprise: mean log p + entropy under the base, nats a token; 0: its own choices.",
     ]
 
 
@@ -80,7 +80,8 @@ def lineage_lines(found):
         title,
         *report.table(header, (22, 9, 9, 9, 5, 7), body),
         "Log-likelihood ratio, base over reference, nats a token; place: 0 where the",
-        "reference's own samples are, 1 where the base's are. Null: not beyond 0.5.",
+        "reference's own samples are, 1 where the base's are; a third origin: about 0.5.",
+        f"p: of a place that is not above {audit.MIDWAY}.",
     ]
 
 

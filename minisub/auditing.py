@@ -103,14 +103,14 @@ def lineage(likelihoods, held, null_held):
     """Where data lie between references' samples and the own base's, by the log-likelihood ratio.
 
     `place`: 0 where the samples of a reference are, 1 where those of the base are; `nearer`: by how
-    many standard errors it is above the middle. Of several references, the least.
+    many standard errors it is above `audit.MIDWAY`. Of several references, the least.
     """
     places, nearer = [], []
     for data, own, other in likelihoods.values():
         gap, error, _ = audit.contrast(data, held, own, null_held)
         width = audit.mean(own, null_held) - jnp.mean(other)
         places.append(1 + gap / width)
-        nearer.append((places[-1] - 0.5) * width / error)
+        nearer.append((places[-1] - audit.MIDWAY) * width / error)
     if not places:  # the base of this arm is the only reference
         return {}
     return {name: jnp.min(jnp.stack(x)) for name, x in (("place", places), ("nearer", nearer))}
