@@ -76,7 +76,8 @@ def points(rows):
 
 def sizes_of(measured):
     """The numbers of documents at which an audit's measures are recorded, as text."""
-    return [name.removeprefix("trace/") for name in measured if name.startswith("trace/")]
+    sizes = (name.removeprefix("trace/") for name in measured if name.startswith("trace/"))
+    return sorted(sizes, key=int)
 
 
 def transfers(points):
