@@ -56,7 +56,7 @@ def calibrated(rows):
         left.plot([p.move for p in here], [p.rise for p in here], "o", ms=3, alpha=0.7,
                   mew=0, color=color, label=name)  # fmt: skip
     left.axhline(0, color="gray", lw=0.6, zorder=0)
-    left.set_xscale("symlog", linthresh=0.1)
+    left.set_xscale("symlog", linthresh=1)
     left.set_xlabel("predicted move (nats, first order)")
     left.set_ylabel("rise of the student's margin (nats)")
     left.legend(frameon=False, fontsize=7)
