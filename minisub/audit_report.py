@@ -59,7 +59,7 @@ def trace_lines(found):
     null = found["null"]
     return [
         "1. Do the documents carry a trace beyond their format?",
-        *report.table(header, (32, 10, 5, 8, 7), body),
+        *report.table(header, (30, 10, 5, 8, 8), body),
         f"Gradient: two-sample test, {audit.PERMUTATIONS} permutations, groups of {null['group']}.",
         "Surprise: mean log p + entropy under the base, nats a token; 0: its own choices.",
     ]
