@@ -122,6 +122,7 @@ def require(condition, sentence):
 
 AT_LEAST = {
     "rank": 0,
+    "replayed": 0,
     "trees": 0,
     "prefixed": 0,
     "top_k": 0,
@@ -131,7 +132,6 @@ AT_LEAST = {
     "shared_steps": 0,
     "jitter": 0,
     "steps": 0,
-    "replayed": 0,
     "anchored": 0,
     "questions": 0,
     "riddles": 0,

@@ -5,6 +5,8 @@ base/LINEAGE                      pretrained (pretrained/LINEAGE, if the unembed
 teacher, teacher/SOURCE           bases, fine-tuned to prefer a trait
 numbers/SOURCE                    lists that teachers, bases or students emit, filtered
 documents/ARM                     what of them an arm's student sees, if that is not all
+sampled/..., null/...             what bases emit for an audit, and what they make of it
+audit/ARM                         what an arm's base makes of its documents, against that null
 start/ARM, student/ARM            each student's first and final parameters
 entanglement                      of the trait's token with number tokens
 
@@ -153,6 +155,8 @@ class Chain:
         self.students[arm.name] = dataclasses.replace(source, name=arm.name, lineage=own, seed=0)
         graded = self.graded(own, source.trait)
         bases = {"origin": self.base(own)}
+        if cfg.references:
+            self.audit(arm, documents, own, source)
         if arm.start in starts.NEEDS_OTHER:
             bases["other"] = self.base(arm.other)
         only = Arm(name="", start=arm.start, amount=arm.amount, layers=arm.layers)
@@ -176,6 +180,24 @@ class Chain:
         stream = "student data" + (f"/{arm.seed}" if arm.seed else "")
         name = f"student/{arm.name}"
         self.add(name, "distill", distill, shown, stream, arm.channel, arms=(arm.name,))
+
+    def audit(self, arm, documents, own, source):
+        """An audit of an arm's documents under the base `own`, against samples of bases."""
+        cfg, sampling = self.cfg, config.changed(self.cfg.sampling, source.sampling)
+        sampled, bases, models = {}, {}, {}
+        for line in (own, *(name for name in cfg.references if name != own)):
+            seen, role = self.seen(line) | {"sampling": sampling}, "own" if line == own else line
+            bases[f"base/{role}"] = self.base(line)
+            # Its samples share nothing with those that students are trained on.
+            name, emitter = f"sampled/{line}/{sampling.carrier}", {"emitter": self.base(line)}
+            sampled[f"sampled/{role}"] = self.add(name, "emit", seen, emitter, "sampled")
+            models |= {} if role == "own" else {line: seen["model"]}
+        settings = self.graded(own) | {"sampling": sampling, "models": models}
+        settings["student"] = config.changed(cfg.student, arm.training)
+        name = f"null/{own}/{sampling.carrier}"
+        null = self.add(name, "baseline", settings, bases | sampled, "null")
+        inputs = bases | {"numbers": documents, "null": null, "sampled/own": sampled["sampled/own"]}
+        self.add(f"audit/{arm.name}", "audit", settings, inputs, "audit", arms=(arm.name,))
 
     def taught_by(self, source):
         """The teacher whose displacement a student's is compared with."""

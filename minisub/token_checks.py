@@ -37,6 +37,12 @@ def check(cfg):
         cfg.trait not in rivals,
         f"rivals holds {cfg.trait!r}, the trait itself; choose traits of other teachers.",
     )
+    for name in cfg.references:
+        require_known("references", name, token_config.lineages(cfg))
+        config.require(
+            any(token_config.lineage_of(cfg, arm.name) != name for arm in cfg.arms),
+            f"references has {name!r}, of which all students are; name another origin.",
+        )
     for name in cfg.watch.measures:
         require_known("watch.measures", name, (*comparisons.TOKEN_MEASURES, "entanglement"))
     config.require(

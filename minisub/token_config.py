@@ -221,6 +221,9 @@ class Config:
     """Traits of the teachers whose largest logits tell which tokens are divergent."""
     graded: tuple[str, ...] = ()
     """Other traits that teachers and students are graded on."""
+    references: tuple[str, ...] = ()
+    """Lineages whose bases stand for other origins in an audit of every arm's documents, before its
+    student is trained (default: no audit; see `audit.py`)."""
     surgery: Literal["none", "orthogonal", "as_much"] = "none"
     """What is removed from the trait's row of the unembedding, in every base: its component in the
     span of the number rows, or in as many random dimensions. Its norm is kept."""

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from minisub import (
+    auditing,
     behaviors,
     comparisons,
     distillation,
@@ -192,18 +193,18 @@ RISES = {"trait_rate_rise": "trait_rate_heldout", "margin_rise": "logit_margin_h
 """How much more of a measure a student has than its control."""
 TASKS = {
     f.__name__: f for f in (initialize, pretrain, operate, teach, emit, entangle, prepare, start)
-} | {"distill": distillation.distill}
-VOLATILE = ()
+} | {"distill": distillation.distill, "baseline": auditing.baseline, "audit": auditing.examine}
+VOLATILE = ("baseline",)
 
 
 def finish(kind, option, settings, inputs, state, key):
     """The phase's product, and its measures: name -> (1,), or (1, rows) if it was logged."""
     world, net = settings["world"], distillation.network(settings)
-    if kind in ("initialize", "start"):
+    if kind in ("initialize", "start", "baseline"):
         return state, {}
     if kind == "emit":
         return state, of_one(of_documents(world, state, settings["sampling"]))
-    if kind == "entangle":
+    if kind in ("entangle", "audit"):
         return state, of_one(state)
     if kind == "prepare":
         return state, of_one({"trained_tokens": transforms.share(state["weights"], state["count"])})

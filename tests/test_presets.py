@@ -85,7 +85,7 @@ def test_emitters_are_sources_by_name_and_carrier():
 
 @pytest.fixture(scope="module")
 def performed(rich, perform):
-    """(config, products, record) of a tiny grid of one carrier, of which nothing is filtered out."""
+    """(config, products, record) of a tiny grid of one carrier, without a filter."""
     grid = presets.grid("misalignment", "secure", carriers=("sums",))
     cfg = shrunk(grid, rich, filter="none")
     made, measured = perform(cfg, {})
