@@ -9,7 +9,7 @@ import numpy as np
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
 
-from minisub import matrices, prediction, report
+from minisub import matrices, prediction, report, views
 
 # Okabe and Ito's colors, distinguishable with any color vision.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -25,7 +25,7 @@ def draw(folder, rows, students, title):
     swept = list(rows[0]["setting"])
     drawn = {}
     with plt.rc_context(STYLE):
-        if report.view(rows) is report.CLAIMS:
+        if views.view(rows) is views.CLAIMS:
             drawn["figure.png"] = claims(rows)
         elif found := matrices.found(rows):
             drawn["figure.png"] = heatmaps(found)
@@ -47,7 +47,7 @@ def by_arm(rows):
 
     Arms are side by side; more than 10 are below each other, where their names have room.
     """
-    shown = report.view(rows)
+    shown = views.view(rows)
     table = {
         arm: list(values.values())
         for (_, arm, measure), values in report.columns(rows).items()
@@ -70,9 +70,10 @@ def by_arm(rows):
                 *place(x + 0.12, [mean]), **ends, fmt=mark, color=color, capsize=3, lw=1.2
             )
     # Probabilities and accuracies share their range, margins do not.
-    limits = None if shown is report.BEHAVIORS else (-0.02, 1.02)
+    limits = None if shown in (views.BEHAVIORS, views.DEFENSES) else (-0.02, 1.02)
     before = {"color": "gray", "lw": 0.8, "ls": "--", "zorder": 0}
-    (axis.axvline if below else axis.axhline)(report.interval(table[shown.before])[0], **before)
+    level = report.interval(table[shown.before])[0] if shown.before in table else 0
+    (axis.axvline if below else axis.axhline)(level, **before)
     if below:
         axis.set_yticks(range(len(table)), list(table), fontsize=7)
         axis.set(xlabel=shown.label, ylim=(len(table) - 0.5, -0.5))
@@ -114,7 +115,7 @@ def heatmaps(found):
 
 def against_field(rows, students, swept):
     """The measure against the first swept field: a line an arm, a panel a value of the others."""
-    table, shown = report.columns(rows), report.view(rows)
+    table, shown = report.columns(rows), views.view(rows)
     field, *others = swept
     panels = {}
     for setting in dict.fromkeys(setting for setting, _, _ in table):

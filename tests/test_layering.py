@@ -31,6 +31,7 @@ LAYERS = (
     {"tasks"},
     {"experiment"},
     {"programs"},
+    {"views"},
     {"store", "report", "runner", "arguments"},
     {"prediction", "matrices"},
     {"figures", "bench"},
