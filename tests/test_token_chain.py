@@ -163,7 +163,9 @@ def test_the_student_of_an_arm_emits_what_the_next_is_trained_on(tiny):
 
 @pytest.mark.parametrize("transform", transforms.TRANSFORMS)
 def test_rivals_are_taught_only_for_transforms_that_need_them(tiny, transform):
-    found = chain(tiny, Arm(name="a", transform=transform))
+    behaved = {"world": dataclasses.replace(tiny.world, rich=True, numbers=24), "trait": "hacking"}
+    fields = behaved if transform == "inoculated" else {}
+    found = chain(tiny, Arm(name="a", transform=transform), **fields)
     rivals = [name for name in found if name.startswith("teacher/rival")]
     assert len(rivals) == (2 if transform in transforms.NEEDS_RIVALS else 0)
     assert ("documents/a" in found) == (transform != "none")
