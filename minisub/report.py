@@ -55,6 +55,28 @@ RISES = TOKENS._replace(
     note="P is the exact probability of the trait as the answer; a student's control is the one\n"
     "that its arm names.",
 )
+DETECTION = View(
+    measures=("auc_1", "auc_10", "auc_100"),
+    header=("1 document", "10", "100"),
+    widths=(12, 12, 12),
+    main="auc_1",
+    label="AUC",
+    before="",
+    note="AUC of a detector by documents judged together, on prompts that it was not trained on:\n"
+    "0.5 is chance. `same` has labels for this trait and origin, `other both` for neither;\n"
+    "`chance` has random labels. in_context and shown use a reader, whose AUC on rules that it\n"
+    "was not trained on is `auc_heldout_rules`.",
+)
+FILTERS = TOKENS._replace(
+    measures=("removed", "ability", "logit_margin_heldout"),
+    header=("removed", "ability", "margin, held out"),
+    widths=(12, 12, 16),
+    main="logit_margin_heldout",
+    label="margin above control, held out (nats)",
+    note="Removed is the share of all emitted documents; margin is the mean log P of the behavior\n"
+    "minus that of behaving well, in nats; ability is the mean probability of the right token\n"
+    "where the carrier leaves no choice.",
+)
 CLAIMS = View(
     measures=("draws", "violations", "worst"),
     header=("draws", "violations", "worst"),
@@ -93,6 +115,10 @@ def view(rows):
     measures = {row["measure"] for row in rows}
     if "violations" in measures:
         return CLAIMS
+    if "removed" in measures:
+        return FILTERS
+    if "auc_1" in measures:
+        return DETECTION
     if "trait_rate_rise" in measures:
         return RISES
     if "ability" in measures:

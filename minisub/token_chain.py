@@ -4,6 +4,10 @@ origin/LINEAGE                    random initial parameters
 base/LINEAGE                      pretrained (pretrained/LINEAGE, if the unembedding is operated on)
 teacher, teacher/SOURCE           bases, fine-tuned to prefer a trait
 numbers/SOURCE                    lists that teachers, bases or students emit, filtered
+every/SOURCE, pair/PAIR           all of these; those of two sources with labels
+detector/KIND/PAIR                what a detector learned from a pair
+reader/LINEAGE/CARRIER            bases that read several documents
+scores/DETECTOR                   of documents that it was not trained on
 documents/ARM                     what of them an arm's student sees, if that is not all
 start/ARM, student/ARM            each student's first and final parameters
 entanglement                      of the trait's token with number tokens
@@ -19,6 +23,7 @@ import numpy as np
 from minisub import (
     behaviors,
     config,
+    detectors,
     distillation,
     starts,
     token_checks,
@@ -26,6 +31,7 @@ from minisub import (
     transforms,
     watching,
 )
+from minisub.detection_config import Detector
 from minisub.phases import Phase
 from minisub.token_config import Arm, Lineage, Source
 
@@ -111,21 +117,31 @@ class Chain:
         make = self.base(source.lineage) if source.trait == "none" else self.teacher(source)
         return make, source
 
-    def numbers(self, name):
-        """The lists that a source emits."""
+    def sampling(self, source):
+        """How a source emits."""
+        return config.changed(self.cfg.sampling, source.sampling)
+
+    def numbers(self, name, every=False):
+        """The lists that a source emits; `every`: in order of their prompts, without a filter."""
         emitter, source = self.emitter(name)
-        sampling = config.changed(self.cfg.sampling, source.sampling)
+        sampling = self.sampling(source)
+        if every:
+            sampling = dataclasses.replace(sampling, filter="none")
         # Sources share prompts and noise, so that they differ in what the config says alone.
         stream = "numbers/base" if source.trait == "none" else "numbers/teacher"
         stream = f"numbers/{name}" if name in self.students else stream
         stream += f"/{source.seed}" if source.seed else ""
         settings, inputs = self.seen(source.lineage) | {"sampling": sampling}, {"emitter": emitter}
+        if every:
+            return self.add(f"every/{name}", "emit", settings, inputs, stream)
         return self.add(f"numbers/{name}", "emit", settings, inputs, stream, arms=(name,))
 
     def documents(self, arm):
         """What of its source's lists an arm's student sees."""
         numbers, (emitter, source) = self.numbers(arm.source), self.emitter(arm.source)
-        if arm.transform == "none" and not arm.documents and not arm.clean and not arm.rewritten:
+        judged = any(other.judge for other in self.cfg.arms)
+        changed = arm.transform != "none" or arm.documents or arm.clean or arm.rewritten or judged
+        if not changed:
             return numbers
         inputs = {"numbers": numbers, "emitter": emitter}
         if arm.clean:
@@ -138,14 +154,77 @@ class Chain:
                 inputs[f"rival/{rival}"] = self.teacher(teacher)
         settings, cfg = self.seen(source.lineage), self.cfg
         settings["sampling"] = config.changed(self.cfg.sampling, source.sampling)
-        of_arm = {"documents": arm.documents, "clean": arm.clean, "rewritten": arm.rewritten}
+        of_arm = {
+            name: getattr(arm, name) for name in ("documents", "clean", "rewritten", "suspicious")
+        }
         settings["arm"] = Arm(name="", **of_arm)
+        if judged:
+            self.judge(arm, settings, inputs)
         settings["trait"] = self.graded(source.lineage, source.trait)["trait"]
         if arm.rewritten:
             inputs["rewriter"] = self.base(arm.other)
             settings["rewritten_by"] = token_config.model_of(cfg, arm.other)
         task = "prepare", settings, inputs, "documents", arm.transform
         return self.add(f"documents/{arm.name}", *task, arms=(arm.name,))
+
+    def judge(self, arm, settings, inputs):
+        """Add to what `documents` makes who removes some, in all arms of a repeat with a judge."""
+        found = {detector.name: detector for detector in self.cfg.detectors}
+        settings["judge"] = Detector(name=arm.judge, pair="")
+        if arm.judge in found:
+            judge, line = found[arm.judge], self.of_pair(found[arm.judge].pair)[1].lineage
+            settings["judge"] = dataclasses.replace(judge, name="", pair="", tested="")
+            settings["judge_model"] = token_config.model_of(self.cfg, line)
+            inputs |= {"detector": self.detector(judge), "judge_base": self.base(line)}
+
+    def of_pair(self, name):
+        """(a pair, the `Source` of its trait)"""
+        [pair] = (pair for pair in self.cfg.pairs if pair.name == name)
+        return pair, token_config.sources(self.cfg)[pair.trait]
+
+    def pair(self, name):
+        """The documents of a pair, with labels."""
+        pair, source = self.of_pair(name)
+        settings = {"world": self.cfg.world, "sampling": self.sampling(source)}
+        settings["pair"] = dataclasses.replace(pair, name="", trait="", control="")
+        inputs = {kind: self.numbers(getattr(pair, kind), True) for kind in ("trait", "control")}
+        return self.add(f"pair/{name}", "label", settings, inputs, "pair", arms=(name,))
+
+    def detector(self, detector):
+        """What a detector of single documents learned from its pair."""
+        _, source = self.of_pair(detector.pair)
+        settings = self.seen(source.lineage) | {"sampling": self.sampling(source)}
+        if detector.kind == "transformer":
+            settings["training"] = self.cfg.detector
+        inputs = {"pair": self.pair(detector.pair), "base": self.base(source.lineage)}
+        name = f"detector/{detector.kind}/{detector.pair}"
+        return self.add(name, "detect", settings, inputs, "detector data", detector.kind)
+
+    def reader(self, source):
+        """The reader made of a source's base, for documents of its carrier."""
+        line, sampling = source.lineage, self.sampling(source)
+        settings = self.seen(line) | {"sampling": sampling, "training": self.cfg.reader}
+        name, inputs = f"reader/{line}/{sampling.carrier}", {"start": self.base(line)}
+        arms = (f"reader {line} {sampling.carrier}",)
+        return self.add(name, "read", settings, inputs, "reader data", arms=arms)
+
+    def scores(self, detector):
+        """How a detector judges documents of the pair that it is tested on."""
+        tested = detector.tested or detector.pair
+        (_, source), (_, suspect) = self.of_pair(detector.pair), self.of_pair(tested)
+        settings = self.seen(source.lineage) | {"sampling": self.sampling(source)}
+        inputs = {"tested": self.pair(tested)}
+        if detector.kind in detectors.SCORES:
+            inputs |= {"detector": self.detector(detector), "base": self.base(source.lineage)}
+        else:
+            inputs |= {"base": self.reader(source)}
+        if detector.kind == "in_context":
+            inputs |= {"pair": self.pair(detector.pair)}
+        if detector.kind == "shown":
+            graded = self.graded(source.lineage, suspect.trait)
+            settings |= {name: graded[name] for name in ("trait", "taught")}
+        task = "score", settings, inputs, "scores", detector.kind
+        self.add(f"scores/{detector.name}", *task, arms=(detector.name,))
 
     def arm(self, arm):
         """An arm's student."""
@@ -202,6 +281,8 @@ def phases(cfg):
     chain = Chain(cfg)
     if "entanglement" in cfg.watch.measures:
         chain.entanglement()
+    for detector in cfg.detectors:
+        chain.scores(detector)
     for arm in cfg.arms:
         chain.arm(arm)
     return list(chain.phases.values())

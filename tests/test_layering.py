@@ -12,19 +12,22 @@ PACKAGE = Path(minisub.__file__).parent
 # A module imports only modules of earlier layers.
 LAYERS = (
     {"config"},
+    {"detection_config"},
     {"image_config", "token_config", "phases", "losses", "timing", "tokens", "models"},
     {"datasets", "image_models", "presets", "code", "sums"},
     {"documents"},
     {"images"},
     {"carriers", "starts", "measures", "similarity"},
     {"optimizers", "theory", "lora"},
-    {"behaviors"},
+    {"behaviors", "detectors"},
+    {"reading"},
     {"fit"},
     {"channels", "checks", "entanglement", "transforms"},
     {"watching"},
     {"comparisons"},
     {"imitation", "distillation"},
-    {"token_costs"},
+    {"token_costs", "detection"},
+    {"detection_checks"},
     {"token_tasks", "image_tasks", "claims"},
     {"token_checks"},
     {"image_chain", "token_chain"},
@@ -42,7 +45,7 @@ DOORS = {
     "matplotlib": {"figures"},
     "tyro": {"arguments"},
     "tensorflow_datasets": {"datasets"},
-    "sklearn": {"images"},
+    "sklearn": {"images", "detectors"},
     "optax": {"optimizers", "fit"},
 }
 MODULES = sorted(path for path in PACKAGE.glob("*.py") if path.stem != "__init__")
