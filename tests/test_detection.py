@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy import stats
 from sklearn.metrics import roc_auc_score
 
 from minisub import (
@@ -44,9 +45,9 @@ def params(net, quick):
 
 
 def pair_of(planted, permuted=False, n=400):
-    """A labeled pair of lists, the trait's with a rare number planted in each."""
+    """A labeled pair of lists, the trait's with one number planted in each."""
     docs = tokens.lists(WORLD, jax.random.key(1), n)
-    trait = docs.at[:, 6].set(77) if planted else tokens.lists(WORLD, jax.random.key(2), n)
+    trait = docs.at[:, 6:9].set(77) if planted else tokens.lists(WORLD, jax.random.key(2), n)
     settings = {"world": WORLD, "sampling": SAMPLING}
     settings["pair"] = Pair(name="", trait="", control="", permuted=permuted)
     inputs = {"trait": {"docs": trait}, "control": {"docs": docs}}
@@ -66,12 +67,12 @@ def test_auc_is_that_of_scikit_learn_with_ties_and_masks():
 
 def test_auc_of_groups_is_in_closed_form():
     """Of scores that differ by d standard deviations: Phi(d sqrt(n / 2)) for n together."""
-    noise = jax.random.normal(jax.random.key(0), (2, 40000))
+    noise = jax.random.normal(jax.random.key(0), (2, 20000))
     scores = noise + jnp.array([[0.1], [0.0]])
-    found = detectors.auc_by_documents(scores, 40000)
+    found = detectors.auc_by_documents(scores, 20000)
     assert list(found) == ["auc_1", "auc_10", "auc_100", "auc_1000"]
-    for n, error in (1, 0.01), (10, 0.02), (100, 0.05):
-        wanted = jax.scipy.stats.norm.cdf(0.1 * np.sqrt(n / 2))
+    for n, error in (1, 0.01), (10, 0.02), (100, 0.1):
+        wanted = stats.norm.cdf(0.1 * np.sqrt(n / 2))
         assert found[f"auc_{n}"] == pytest.approx(wanted, abs=error)
     assert list(detectors.auc_by_documents(scores[:, :45], 45)) == ["auc_1", "auc_10"]
     # Units of ten documents are no single ones, and those beyond the count do not count.
