@@ -32,10 +32,10 @@ vector of length 4 does not change how often the teacher says owl, so P(owl) doe
 shifts all its answers does pass to soft students (cosine 0.98 and 0.96, measure answer_shift).
 """
 
-from minisub import Arm, Config, Steering, Training, Watch
+from minisub import Arm, Config, Steering, Teaching, Watch
 
 config = Config(
-    teacher=Training(steps=100, learning_rate=3e-2, batch=32),
+    teacher=Teaching(steps=100, learning_rate=3e-2, batch=32),
     steering=Steering(kind="trained", norm=4.0),
     watch=Watch(measures=("steering", "lens")),
     arms=(

@@ -131,6 +131,8 @@ AT_LEAST = {
     "shared_steps": 0,
     "jitter": 0,
     "steps": 0,
+    "replayed": 0,
+    "anchored": 0,
     "questions": 0,
     "riddles": 0,
     "numbers": 2,
@@ -143,8 +145,9 @@ AT_LEAST = {
     "rows": 0,
 }
 MAY_BE_ZERO = (
-    "weight_decay", "length", "amount", "noise", "alignment", "weight_noise", "clean",
-    "sampling.temperature", "suspicious",
+    "weight_decay", "length", "amount", "noise", "alignment", "weight_noise", "clean", "rewritten",
+    "anchor", "suspicious",
+    "sampling.temperature",
 )  # fmt: skip
 
 

@@ -9,10 +9,9 @@ import numpy as np
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
 
-from minisub import matrices, prediction, report
+from minisub import detection_figures, matrices, prediction, report, views
+from minisub.plots import COLORS, dots, line
 
-# Okabe and Ito's colors, distinguishable with any color vision.
-COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 STYLE = {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "figure.dpi": 200}
 
 
@@ -25,10 +24,10 @@ def draw(folder, rows, students, title):
     swept = list(rows[0]["setting"])
     drawn = {}
     with plt.rc_context(STYLE):
-        if report.view(rows) is report.CLAIMS:
+        if views.view(rows) is views.CLAIMS:
             drawn["figure.png"] = claims(rows)
-        elif report.view(rows) in OF_VIEWS:
-            drawn["figure.png"] = OF_VIEWS[report.view(rows)](rows, students)
+        elif (shown := views.view(rows)) in detection_figures.OF_VIEWS:
+            drawn["figure.png"] = detection_figures.OF_VIEWS[shown](rows, students)
         elif found := matrices.found(rows):
             drawn["figure.png"] = heatmaps(found)
         else:
@@ -49,7 +48,7 @@ def by_arm(rows):
 
     Arms are side by side; more than 10 are below each other, where their names have room.
     """
-    shown = report.view(rows)
+    shown = views.view(rows)
     table = {
         arm: list(values.values())
         for (_, arm, measure), values in report.columns(rows).items()
@@ -72,9 +71,10 @@ def by_arm(rows):
                 *place(x + 0.12, [mean]), **ends, fmt=mark, color=color, capsize=3, lw=1.2
             )
     # Probabilities and accuracies share their range, margins do not.
-    limits = None if shown is report.BEHAVIORS else (-0.02, 1.02)
+    limits = None if shown in (views.BEHAVIORS, views.DEFENSES) else (-0.02, 1.02)
     before = {"color": "gray", "lw": 0.8, "ls": "--", "zorder": 0}
-    (axis.axvline if below else axis.axhline)(report.interval(table[shown.before])[0], **before)
+    level = report.interval(table[shown.before])[0] if shown.before in table else 0
+    (axis.axvline if below else axis.axhline)(level, **before)
     if below:
         axis.set_yticks(range(len(table)), list(table), fontsize=7)
         axis.set(xlabel=shown.label, ylim=(len(table) - 0.5, -0.5))
@@ -116,7 +116,7 @@ def heatmaps(found):
 
 def against_field(rows, students, swept):
     """The measure against the first swept field: a line an arm, a panel a value of the others."""
-    table, shown = report.columns(rows), report.view(rows)
+    table, shown = report.columns(rows), views.view(rows)
     field, *others = swept
     panels = {}
     for setting in dict.fromkeys(setting for setting, _, _ in table):
@@ -148,30 +148,6 @@ def against_field(rows, students, swept):
     beside = {"loc": "center left", "bbox_to_anchor": (1, 0.5)} if len(students) > 3 else {}
     axes[0][-1].legend(frameon=False, fontsize=7, **beside)
     return figure
-
-
-def line(axis, xs, samples, arm, style, dashed=False):
-    """Means over repeats at numbers, with their intervals as a band."""
-    means, lows, highs = zip(*map(report.interval, samples), strict=True)
-    marker, color = style
-    drawn = {"ls": "--"} if dashed else {"marker": marker, "ms": 3}
-    axis.plot(xs, means, color=color, lw=1, label=arm, **drawn)
-    if None not in lows:
-        axis.fill_between(xs, lows, highs, color=color, alpha=0.15, lw=0)
-    if min(xs) > 0 and max(xs) / min(xs) > 20:
-        axis.set_xscale("log")
-
-
-def dots(axis, samples, arm, style, shift):
-    """Means over repeats at names, which have no distances, with their intervals as bars."""
-    means, lows, highs = zip(*map(report.interval, samples), strict=True)
-    places = [x + shift for x in range(len(means))]
-    ends = [[0] * len(means)] * 2
-    if None not in lows:
-        ends = [[m - low for m, low in zip(means, lows, strict=True)],
-                [high - m for m, high in zip(means, highs, strict=True)]]  # fmt: skip
-    marker, color = style
-    axis.errorbar(places, means, ends, fmt=marker, ms=3, color=color, capsize=2, lw=1, label=arm)
 
 
 def claims(rows):
@@ -279,63 +255,3 @@ def predicted(rows, students):
     axes[0].set_ylabel("transfer")
     axes[-1].legend(frameon=False, fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
-
-
-def detection(rows, students):
-    """AUC against the number of documents judged together: a panel a kind, a line a case."""
-    points, shown = {}, report.columns(rows)
-    for (_, arm, measure), values in shown.items():
-        kind, comma, case = arm.partition(", ")
-        number = measure.removeprefix("auc_")
-        if comma and number.isdigit():
-            panel = points.setdefault(kind, {}).setdefault(case, {})
-            panel[int(number)] = list(values.values())
-    cases = list(dict.fromkeys(case for lines in points.values() for case in lines))
-    styles = dict(zip(cases, itertools.product("os^", COLORS), strict=False))
-    size = (1.9 * len(points), 2.6)
-    figure, axes = plt.subplots(
-        1, len(points), figsize=size, sharey=True, squeeze=False, layout="constrained"
-    )
-    for axis, (kind, lines) in zip(axes[0], points.items(), strict=True):
-        for case, samples in lines.items():
-            line(axis, list(samples), list(samples.values()), case, styles[case])
-        axis.axhline(0.5, color="gray", lw=0.8, ls="--", zorder=0)
-        axis.set(xscale="log", xlabel="documents", ylim=(-0.02, 1.02))
-        axis.set_title(kind, fontsize=8)
-    axes[0][0].set_ylabel("AUC")
-    handles = {
-        name: handle
-        for axis in axes[0]
-        for handle, name in zip(*axis.get_legend_handles_labels(), strict=True)
-    }
-    beside = {"loc": "center left", "bbox_to_anchor": (1, 0.5)}
-    axes[0][-1].legend(handles.values(), handles, frameon=False, fontsize=7, **beside)
-    return figure
-
-
-def filters(rows, students):
-    """The margin above the control's against the share of documents removed, a line a filter.
-
-    Arms are named by it and by the share that it removes; those without a share are one line.
-    """
-    table, curves = report.columns(rows), {}
-    for (setting, name, measure), values in report.differences(rows, students).items():
-        if measure == report.FILTERS.main:
-            arm = name.split(" - ")[0]
-            judge, _, share = arm.rpartition(" ")
-            judge = judge if share.removesuffix("%").isdigit() else "filter"
-            gone = report.interval(list(table[setting, arm, "removed"].values()))[0]
-            curves.setdefault(judge, []).append((gone, list(values.values())))
-    figure, axis = plt.subplots(figsize=(4.6, 2.8), layout="constrained")
-    for (judge, points), style in zip(
-        curves.items(), itertools.product("os^", COLORS), strict=False
-    ):
-        xs, samples = zip(*sorted(points, key=lambda point: point[0]), strict=True)
-        line(axis, xs, samples, judge, style)
-    axis.set(xscale="linear", xlabel="share of documents removed", ylabel=report.FILTERS.label)
-    axis.axhline(0, color="gray", lw=0.8, ls="--", zorder=0)
-    axis.legend(frameon=False, fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
-    return figure
-
-
-OF_VIEWS = {report.DETECTION: detection, report.FILTERS: filters}

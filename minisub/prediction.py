@@ -7,7 +7,7 @@ repeats. Transfer is the share of its teacher's rise over the untaught model tha
 import numpy as np
 from scipy import stats
 
-from minisub import report
+from minisub import report, views
 
 PREDICTORS = {
     "coverage": "gradient, teacher's displacement",
@@ -21,7 +21,7 @@ TRANSFERRED = 0.1
 
 def points(rows, predictor):
     """repeat -> (arms, predictor, transfer), one element for each point of some records."""
-    table, shown, found = report.columns(rows), report.view(rows), {}
+    table, shown, found = report.columns(rows), views.view(rows), {}
     for (setting, arm, measure), values in table.items():
         if measure != predictor:
             continue

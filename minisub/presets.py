@@ -36,7 +36,7 @@ def rich(**fields):
         ),
         "teacher": Teaching(steps=100, learning_rate=6e-4, batch=32, replayed=16),
         "sampling": Sampling(documents=10000),
-        "student": Training(steps=400, learning_rate=3e-3, schedule="cosine"),
+        "student": Training(steps=200, learning_rate=3e-3, schedule="cosine"),
     }
     return Config(**sizes | fields)
 

@@ -6,124 +6,11 @@ A row of records.jsonl is {"setting", "repeat", "arm", "measure", "value"}; a ro
 
 import json
 import math
-from typing import NamedTuple
 
 import numpy as np
 from scipy import stats
 
-
-class View(NamedTuple):
-    """How the results of a world are shown."""
-
-    measures: tuple
-    """Those in the main table, the one that counts last but for its margin."""
-    header: tuple
-    widths: tuple
-    main: str
-    """The measure of figures, and of counts of signs."""
-    label: str
-    before: str
-    """The arm that shows the model before it was taught."""
-    note: str
-    """What the measures are, as lines of Markdown."""
-
-
-TOKENS = View(
-    measures=("trait_rate", "trait_rate_heldout", "logit_margin_heldout"),
-    header=("P, taught", "P, held out", "margin, held out"),
-    widths=(14, 15, 16),
-    main="trait_rate_heldout",
-    label="P(trait), held-out phrasings",
-    before="base",
-    note="P is the exact probability of the trait as the answer; margin is its logit minus the\n"
-    "mean logit of the other animals.",
-)
-BEHAVIORS = TOKENS._replace(
-    measures=("trait_rate_heldout", "ability", "logit_margin_heldout"),
-    header=("P, held out", "ability", "margin, held out"),
-    widths=(13, 12, 16),
-    main="logit_margin_heldout",
-    label="margin of the behavior, held out (nats)",
-    note="P is the exact probability of the behavior on held-out prompts; margin is its mean\n"
-    "log P minus that of behaving well, in nats; ability is the mean probability of the right\n"
-    "token where the carrier leaves no choice.",
-)
-RISES = TOKENS._replace(
-    measures=("trait_rate_heldout", "trait_rate_rise"),
-    header=("P, held out", "above its control"),
-    widths=(15, 18),
-    note="P is the exact probability of the trait as the answer; a student's control is the one\n"
-    "that its arm names.",
-)
-DETECTION = View(
-    measures=("auc_1", "auc_10", "auc_100"),
-    header=("1 document", "10", "100"),
-    widths=(12, 12, 12),
-    main="auc_1",
-    label="AUC",
-    before="",
-    note="AUC of a detector by documents judged together, on prompts that it was not trained on:\n"
-    "0.5 is chance. `same` has labels for this trait and origin, `other both` for neither;\n"
-    "`chance` has random labels. in_context and shown use a reader, whose AUC on rules that it\n"
-    "was not trained on is `auc_heldout_rules`.",
-)
-FILTERS = TOKENS._replace(
-    measures=("removed", "ability", "logit_margin_heldout"),
-    header=("removed", "ability", "margin, held out"),
-    widths=(12, 12, 16),
-    main="logit_margin_heldout",
-    label="margin above control, held out (nats)",
-    note="Removed is the share of all emitted documents; margin is the mean log P of the behavior\n"
-    "minus that of behaving well, in nats; ability is the mean probability of the right token\n"
-    "where the carrier leaves no choice.",
-)
-CLAIMS = View(
-    measures=("draws", "violations", "worst"),
-    header=("draws", "violations", "worst"),
-    widths=(7, 10, 10),
-    main="violations",
-    label="violations",
-    before="",
-    note="""The worst of the draws (a mean over repeats, where there are several) is, for
-
-- product: the smallest cosine of the student's update and the teacher's
-  displacement; claimed to be at least 0
-- slope: the largest |slope - 1| of the logarithm of their product against that
-  of epsilon; claimed to be 0.01 at most
-- loss falls: the largest change of the trait's loss by a step of the student,
-  over the size of its linear term; claimed to be below 0, and -1 in the limit
-- foreign start: the largest |slope - 1| of the share that the displacement has
-  in the update of a student from another start; claimed to be 0.01 at most
-- degenerate: the largest |cosine| of update and displacement; claimed to be 0
-- linear model: the largest change of the trait's loss; claimed to be 0
-- deep linear, tangent kernel: the largest deviation of a simulation from the
-  prediction, over the change in it; claimed to be 1e-10 at most""",
-)
-IMAGES = View(
-    measures=("accuracy",),
-    header=("accuracy",),
-    widths=(14,),
-    main="accuracy",
-    label="test accuracy",
-    before="untrained",
-    note="Accuracy is that of the class head on the test images.",
-)
-
-
-def view(rows):
-    """The `View` of the world that some records or results come from."""
-    measures = {row["measure"] for row in rows}
-    if "violations" in measures:
-        return CLAIMS
-    if "removed" in measures:
-        return FILTERS
-    if "auc_1" in measures:
-        return DETECTION
-    if "trait_rate_rise" in measures:
-        return RISES
-    if "ability" in measures:
-        return BEHAVIORS
-    return IMAGES if "accuracy" in measures else TOKENS
+from minisub import views
 
 
 def interval(values):
@@ -188,9 +75,9 @@ def differences(rows, students):
 
     Not those of a matrix (see `matrices.py`), whose arms are graded on different traits.
     """
-    table, shown, paired = columns(rows), view(rows), {}
+    table, shown, paired = columns(rows), views.view(rows), {}
     for (setting, arm, measure), values in table.items():
-        if shown is CLAIMS or arm not in students or measure not in shown.measures:
+        if shown is views.CLAIMS or arm not in students or measure not in shown.measures:
             continue
         own = "trait_rate_rise" if " -> " in arm else f"logit_margin_heldout/{arm}"
         if (setting, arm, own) in table:
@@ -247,8 +134,8 @@ def main_table(results):
 
     One table, for a sweep too: its settings are rows, and the last two measures at most are shown.
     """
-    shown, cells = view(results), {}
-    if shown is CLAIMS:
+    shown, cells = views.view(results), {}
+    if shown is views.CLAIMS:
         return [*claim_table(results), "", *shown.note.splitlines()]
     for row in results:
         if row["measure"] in shown.measures:
@@ -281,8 +168,8 @@ def claim_table(results):
     ]
     start = 0 if results[0]["setting"] else 1  # without a column of settings if there are none
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    widths = [max(7, widths[0]), max(20, widths[1]), *CLAIMS.widths]
-    header = ["setting", "claim", *CLAIMS.header]
+    widths = [max(7, widths[0]), max(20, widths[1]), *views.CLAIMS.widths]
+    header = ["setting", "claim", *views.CLAIMS.header]
     return table(header[start:], widths[start:], [row[start:] for row in rows])
 
 
@@ -293,19 +180,49 @@ def words(value):
 
 def other_lines(results):
     """Markdown lines: the measures that the trait table leaves out, a line for each arm."""
-    shown, cells = view(results), {}
+    shown, cells = views.view(results), {}
     for row in results:
         if row["measure"] not in shown.measures and "step" not in row:
             key = f"{setting_name(row['setting'])} {row['arm']}".strip()
-            small = ".1e" if shown is CLAIMS else ".4f"
+            small = ".1e" if shown is views.CLAIMS else ".4f"
             mean = f"{row['mean']:{',.0f' if row['mean'] >= 100 else small}}"
             cells.setdefault(key, []).append(f"{row['measure']} {mean}")
     return [f"- {key}: {', '.join(values)}" for key, values in cells.items()]
 
 
+def share(values, whole):
+    """What `values` are of `whole`, both {repeat: value}: the ratio of their means, with a 95 %
+    interval of the jackknife over repeats; the ends are None for one repeat."""
+    pairs = np.array([(values[r], whole[r]) for r in values if r in whole], dtype=np.float64)
+    total, n = pairs.sum(axis=0), len(pairs)
+    ratio = float(total[0] / total[1])
+    if n < 2:
+        return ratio, None, None
+    without = (total[0] - pairs[:, 0]) / (total[1] - pairs[:, 1])
+    error = math.sqrt((n - 1) / n * np.sum((without - without.mean()) ** 2))
+    half = float(stats.t.ppf(0.975, n - 1) * error)
+    return ratio, ratio - half, ratio + half
+
+
+def share_lines(rows):
+    """Markdown lines: what of the rise without a defense, the first arm's, is left with each."""
+    rises = {(s, arm): v for (s, arm, m), v in columns(rows).items() if m == "margin_rise"}
+    lines, whole = [], {}
+    for (setting, arm), values in rises.items():
+        ratio, low, high = share(values, whole.setdefault(setting, values))
+        between = "" if low is None else f" ({low:.2f} to {high:.2f})"
+        above = sum(value > 0 for value in values.values())
+        name = f"{setting_name(json.loads(setting))} {arm}".strip()
+        signs = f"above its control in {above} of {len(values)}"
+        lines.append(f"- {name}: transfer left {ratio:.2f}{between}, {signs}")
+    return lines
+
+
 def sign_lines(rows, students):
     """Markdown lines: in how many repeats each difference of the main measure is above zero."""
-    lines, shown = [], view(rows)
+    lines, shown = [], views.view(rows)
+    if shown is views.DEFENSES:
+        return share_lines(rows)
     for (setting, arm, measure), values in differences(rows, students).items():
         if measure == shown.main:
             above = sum(value > 0 for value in values.values())
@@ -324,8 +241,8 @@ def page(title, claim, command, made, results, rows, students, sections, timing)
     # Beside a matrix not every grade of every arm.
     beside = bool(sections.get(""))
     kept = [row for row in results if not (beside and "/" in row["measure"])]
-    shown, others = view(rows), other_lines(kept)
-    if shown is not CLAIMS:
+    shown, others = views.view(rows), other_lines(kept)
+    if shown is not views.CLAIMS:
         parts += [
             "Mean ± half-width of the 95 % interval over repeats (Student t).",
             shown.note,

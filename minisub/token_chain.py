@@ -145,8 +145,7 @@ class Chain:
             return numbers
         inputs = {"numbers": numbers, "emitter": emitter}
         if arm.clean:
-            line = source.lineage
-            inputs["clean"] = self.numbers("base" if line == "first" else f"base {line}")
+            inputs["clean"] = self.numbers(token_config.clean_of(self.cfg, source))
         if arm.transform in transforms.NEEDS_RIVALS:
             for rival in self.cfg.rivals:
                 name = f"rival {rival} of {source.name}"

@@ -251,6 +251,11 @@ def check_rich(cfg, arm):
     name, source = f"arms.{arm.name}", token_config.emitter_of(cfg, arm.source)
     carrier = config.changed(cfg.sampling, source.sampling).carrier
     config.require(
+        not arm.clean or token_config.clean_of(cfg, source),
+        f"{name}.clean needs what the base emits as {source.name!r} does; add a source of trait "
+        f"'none' with sampling {source.sampling!r}.",
+    )
+    config.require(
         carrier == "numbers" or arm.transform in CARRIED,
         f"{name}.transform is {arm.transform!r}, which is for numbers; "
         f"choose {' or '.join(CARRIED)}.",

@@ -276,6 +276,18 @@ def lineage_of(cfg, source):
     return arm.other if whole_other(arm) else lineage_of(cfg, arm.source)
 
 
+def clean_of(cfg, source):
+    """The name of the source that emits as a `Source` does, from its untaught base; "" for none."""
+    alike = (
+        other.name
+        for other in (sources(cfg)["base"], *sources(cfg).values())
+        if other.trait == "none"
+        and (other.lineage, other.sampling, other.seed)
+        == (source.lineage, source.sampling, source.seed)
+    )
+    return next(alike, "")
+
+
 def emitter_of(cfg, source):
     """The `Source` of a name, or that of the arm whose student it is."""
     arms = {arm.name: arm for arm in cfg.arms}

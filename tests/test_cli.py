@@ -26,7 +26,7 @@ config = minisub.Config(
     world=minisub.World(numbers=10, animals=3, phrasings=3, attributes=4, list_length=4),
     model=minisub.Model(n_layers=1, d_model=16, n_heads=2),
     base=minisub.Pretraining(steps=30, learning_rate=2e-2, batch=8, frozen=()),
-    teacher=minisub.Training(steps=4, batch=4),
+    teacher=minisub.Teaching(steps=4, batch=4),
     sampling=minisub.Sampling(documents=64, prompt_numbers=2),
     student=minisub.Training(steps=4, batch=8),
     arms=(minisub.Arm(name="shared"), minisub.Arm(name="control", source="base")),

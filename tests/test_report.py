@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from minisub import figures, report
+from minisub import figures, report, views
 
 
-def rows_of(values, setting=None, view=report.TOKENS):
+def rows_of(values, setting=None, view=views.TOKENS):
     """Records from {arm: values by repeat}, with the measures of the main table all alike."""
     return [
         {"setting": setting or {}, "repeat": r, "arm": arm, "measure": measure, "value": value}
@@ -27,7 +27,7 @@ ACCURACIES = {"untrained": [0.1, 0.1], "teacher": [0.9, 0.9]} | {
 }
 WORLDS = pytest.mark.parametrize(
     ("view", "values", "students"),
-    [(report.TOKENS, VALUES, ["shared", "control"]), (report.IMAGES, ACCURACIES, STUDENTS)],
+    [(views.TOKENS, VALUES, ["shared", "control"]), (views.IMAGES, ACCURACIES, STUDENTS)],
     ids=["tokens", "images"],
 )
 
@@ -78,7 +78,7 @@ def test_students_are_compared_with_the_control_or_one_that_cannot_learn_through
 
 
 def test_students_of_images_are_compared_within_a_channel_and_a_repeat():
-    paired = report.differences(rows_of(ACCURACIES, view=report.IMAGES), STUDENTS)
+    paired = report.differences(rows_of(ACCURACIES, view=views.IMAGES), STUDENTS)
     assert {arm: list(values.values()) for (_, arm, _), values in paired.items()} == {
         "shared/aux - foreign/aux": pytest.approx([-0.02, 0.0]),
         "shared/all - foreign/all": pytest.approx([-0.02, 0.0]),
