@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from minisub import behaviors, detectors, distillation, documents, fit, models, reading, tokens
 from minisub.phases import Fit
 
-LIMIT = 2000
+LIMIT = 1000
 """Documents of a source that a reader is asked about at most: its contexts are long."""
 
 

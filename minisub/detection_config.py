@@ -28,6 +28,6 @@ class Detector:
     trained as a classifier; the reader prompted with labeled examples; or the reader's own margin
     of the trait with documents in its context, which takes no labels."""
     pair: str
-    """Whose documents it has labels for, and whose base it is made of."""
+    """Whose documents it has labels for, and whose base it is made of, but for a reader's."""
     tested: str = ""
     """The pair that it is tested on, by prompts that it was not trained on (default: `pair`)."""

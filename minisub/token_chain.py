@@ -211,16 +211,18 @@ class Chain:
         """How a detector judges documents of the pair that it is tested on."""
         tested = detector.tested or detector.pair
         (_, source), (_, suspect) = self.of_pair(detector.pair), self.of_pair(tested)
-        settings = self.seen(source.lineage) | {"sampling": self.sampling(source)}
-        inputs = {"tested": self.pair(tested)}
-        if detector.kind in detectors.SCORES:
+        inputs, alone = {"tested": self.pair(tested)}, detector.kind in detectors.SCORES
+        # A reader is of the origin that it is asked about, whatever examples it is shown.
+        line = source.lineage if alone else suspect.lineage
+        settings = self.seen(line) | {"sampling": self.sampling(source)}
+        if alone:
             inputs |= {"detector": self.detector(detector), "base": self.base(source.lineage)}
         else:
-            inputs |= {"base": self.reader(source)}
+            inputs |= {"base": self.reader(suspect)}
         if detector.kind == "in_context":
             inputs |= {"pair": self.pair(detector.pair)}
         if detector.kind == "shown":
-            graded = self.graded(source.lineage, suspect.trait)
+            graded = self.graded(line, suspect.trait)
             settings |= {name: graded[name] for name in ("trait", "taught")}
         task = "score", settings, inputs, "scores", detector.kind
         self.add(f"scores/{detector.name}", *task, arms=(detector.name,))

@@ -226,11 +226,11 @@ class Config:
     """Sources whose documents detectors tell apart."""
     detectors: tuple[Detector, ...] = ()
     detector: Training = Training(
-        steps=400, learning_rate=1e-3, schedule="cosine", batch=128, frozen=()
+        steps=300, learning_rate=1e-3, schedule="cosine", batch=128, frozen=()
     )
     """Training of bases as classifiers: `batch` documents an update, half of each source."""
     reader: Training = Training(
-        steps=600, learning_rate=2e-3, schedule="cosine", batch=32, frozen=()
+        steps=300, learning_rate=2e-3, schedule="cosine", batch=16, frozen=()
     )
     """Training of bases to read: `batch` contexts of ten documents an update."""
     rivals: tuple[str, ...] = ("wolf", "cat")

@@ -64,10 +64,12 @@ DETECTION = View(
     main="auc_1",
     label="AUC",
     before="",
-    note="AUC of a detector by documents judged together, on prompts that it was not trained on:\n"
-    "0.5 is chance. `same` has labels for this trait and origin, `other both` for neither;\n"
-    "`chance` has random labels. in_context and shown use a reader, whose AUC on rules that it\n"
-    "was not trained on is `auc_heldout_rules`.",
+    note="""AUC of a detector by documents judged together, on prompts that it was not trained
+on; 0.5 is chance. It has labels of the same trait and origin, or of others. With `chance`,
+labels are random. With `harmless`, the labels are those of `same`, and it is tested on
+documents of a teacher of a harmless preference: what is above 0.5 are false alarms.
+in_context and shown use a reader, which has an AUC of `auc_heldout_rules` on rules that
+it was not trained on.""",
 )
 FILTERS = TOKENS._replace(
     measures=("removed", "ability", "logit_margin_heldout"),

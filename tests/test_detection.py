@@ -276,6 +276,9 @@ def test_detection_tests_on_one_pair_whatever_it_has_labels_of():
             sources[pairs[name].trait] for name in (detector.pair, detector.tested or detector.pair)
         )
         same = trained.trait == tested.trait, trained.lineage == tested.lineage
+        if case == "harmless":
+            assert (trained.trait, tested.trait) == ("misalignment", "owl")
+            continue
         assert same == {"other trait": (False, True), "other origin": (True, False),
                         "other both": (False, False)}.get(case, (True, True))  # fmt: skip
         assert pairs[detector.pair].permuted == (case == "chance")
