@@ -1,6 +1,7 @@
 """Detectors find what is there, and nothing where nothing is; judges remove what they say."""
 
 import dataclasses
+import json
 from functools import partial
 
 import jax
@@ -234,29 +235,15 @@ def tiny(cfg, **fields):
     )
 
 
-def test_every_kind_and_judge_runs_in_one_program(quick):
-    detectors_of = arguments.load("detection").config
-    kinds = tuple(Detector(name=f"{kind}, same", kind=kind, pair="p")
-                  for kind in ("ngrams", "transformer", "in_context", "shown"))  # fmt: skip
+def test_a_chain_with_a_regression_is_one_program(quick):
     cfg = tiny(
-        detectors_of,
+        arguments.load("detection").config,
         sources=(Source(name="good", trait="secure"),),
         pairs=(Pair(name="p", trait="teacher", control="good"),),
-        detectors=kinds,
-        arms=(
-            Arm(name="all"),
-            Arm(name="own judge 30%", judge="transformer, same", suspicious=0.3),
-            Arm(name="random 30%", judge="random", suspicious=0.3),
-        ),
+        detectors=(Detector(name="d", kind="ngrams", pair="p"),),
     )
     experiment.check(cfg)
-    record = quick(experiment.run)(cfg, jax.random.key(0))
-    for detector in kinds:
-        name = "auc_10" if "shown" in detector.name else "auc_1"
-        assert 0 <= record[detector.name][name] <= 1
-    assert 0 <= record["reader first numbers"]["auc_heldout_rules"] <= 1
-    removed = [float(record[arm.name]["removed"]) for arm in cfg.arms]
-    assert removed == pytest.approx([0, 0.3, 0.3], abs=1e-6)
+    assert 0 <= quick(experiment.run)(cfg, jax.random.key(0))["d"]["auc_1"] <= 1
 
 
 @pytest.mark.parametrize("name", ["detection", "filters"])
@@ -329,6 +316,8 @@ repeats = 2
 JUDGED = """(
     Arm(name="control judge 50%", source="base", judge="ngrams, same", suspicious=0.5),
     Arm(name="judge 50%", judge="ngrams, same", suspicious=0.5),
+    Arm(name="random 30%", judge="random", suspicious=0.3),
+    Arm(name="all"),
 )"""
 
 
@@ -343,3 +332,7 @@ def test_a_run_ends_in_the_table_and_figure_of_its_view(arms, said, tmp_path, ca
     table = [line for line in capsys.readouterr().out.splitlines() if line.startswith("|")]
     assert any(said in line for line in table) and max(map(len, table)) <= 80
     assert (folder / "figure.png").exists()
+    rows = map(json.loads, (folder / "records.jsonl").read_text().splitlines())
+    removed = {row["arm"]: row["value"] for row in rows if row["measure"] == "removed"}
+    shares = {"control judge 50%": 0.5, "judge 50%": 0.5, "random 30%": 0.3, "all": 0}
+    assert removed == pytest.approx(shares if arms != "()" else {}, abs=1e-6)
