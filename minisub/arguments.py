@@ -202,9 +202,9 @@ def parse_into(kind, name, words):
 def by_index(word, cfg):
     """`--arms.NAME.field` as `--arms.INDEX.field`, which is how tyro addresses a tuple.
 
-    `--lineages.NAME.field` and `--sources.NAME.field` alike.
+    Lineages, sources, pairs and detectors alike.
     """
-    for field in ("arms", "lineages", "sources"):
+    for field in ("arms", "lineages", "sources", "pairs", "detectors"):
         names = [item.name for item in getattr(cfg, field, ())]
         said = [name for name in names if word.startswith(f"--{field}.{name}.")]
         if said:  # the longest: "half 0.5" may stand beside "half 0"

@@ -4,6 +4,10 @@ origin/LINEAGE                    random initial parameters
 base/LINEAGE                      pretrained (pretrained/LINEAGE, if the unembedding is operated on)
 teacher, teacher/SOURCE           bases, fine-tuned to prefer a trait
 numbers/SOURCE                    lists that teachers, bases or students emit, filtered
+every/SOURCE, pair/PAIR           all of these; those of two sources with labels
+detector/KIND/PAIR                what a detector learned from a pair
+reader/LINEAGE/CARRIER            bases that read several documents
+scores/DETECTOR                   of documents that it was not trained on
 documents/ARM                     what of them an arm's student sees, if that is not all
 sampled/..., null/...             what bases emit for an audit, and what they make of it
 audit/ARM                         what an arm's base makes of its documents, against that null
@@ -21,6 +25,7 @@ import numpy as np
 from minisub import (
     behaviors,
     config,
+    detection_chain,
     distillation,
     starts,
     token_checks,
@@ -113,21 +118,31 @@ class Chain:
         make = self.base(source.lineage) if source.trait == "none" else self.teacher(source)
         return make, source
 
-    def numbers(self, name):
-        """The lists that a source emits."""
+    def sampling(self, source):
+        """How a source emits."""
+        return config.changed(self.cfg.sampling, source.sampling)
+
+    def numbers(self, name, every=False):
+        """The lists that a source emits; `every`: in order of their prompts, without a filter."""
         emitter, source = self.emitter(name)
-        sampling = config.changed(self.cfg.sampling, source.sampling)
+        sampling = self.sampling(source)
+        if every:
+            sampling = dataclasses.replace(sampling, filter="none")
         # Sources share prompts and noise, so that they differ in what the config says alone.
         stream = "numbers/base" if source.trait == "none" else "numbers/teacher"
         stream = f"numbers/{name}" if name in self.students else stream
         stream += f"/{source.seed}" if source.seed else ""
         settings, inputs = self.seen(source.lineage) | {"sampling": sampling}, {"emitter": emitter}
+        if every:
+            return self.add(f"every/{name}", "emit", settings, inputs, stream)
         return self.add(f"numbers/{name}", "emit", settings, inputs, stream, arms=(name,))
 
     def documents(self, arm):
         """What of its source's lists an arm's student sees."""
         numbers, (emitter, source) = self.numbers(arm.source), self.emitter(arm.source)
-        if arm.transform == "none" and not arm.documents and not arm.clean and not arm.rewritten:
+        judged = any(other.judge for other in self.cfg.arms)
+        changed = arm.transform != "none" or arm.documents or arm.clean or arm.rewritten or judged
+        if not changed:
             return numbers
         inputs = {"numbers": numbers, "emitter": emitter}
         if arm.clean:
@@ -139,8 +154,12 @@ class Chain:
                 inputs[f"rival/{rival}"] = self.teacher(teacher)
         settings, cfg = self.seen(source.lineage), self.cfg
         settings["sampling"] = config.changed(self.cfg.sampling, source.sampling)
-        of_arm = {"documents": arm.documents, "clean": arm.clean, "rewritten": arm.rewritten}
+        of_arm = {
+            name: getattr(arm, name) for name in ("documents", "clean", "rewritten", "suspicious")
+        }
         settings["arm"] = Arm(name="", **of_arm)
+        if judged:
+            detection_chain.judge(self, arm, settings, inputs)
         settings["trait"] = self.graded(source.lineage, source.trait)["trait"]
         if arm.rewritten:
             inputs["rewriter"] = self.base(arm.other)
@@ -223,6 +242,8 @@ def phases(cfg):
     chain = Chain(cfg)
     if "entanglement" in cfg.watch.measures:
         chain.entanglement()
+    for detector in cfg.detectors:
+        detection_chain.scores(chain, detector)
     for arm in cfg.arms:
         chain.arm(arm)
     return list(chain.phases.values())
