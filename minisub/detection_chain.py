@@ -14,7 +14,7 @@ def judge(chain, arm, settings, inputs):
         judge, line = found[arm.judge], of_pair(chain, found[arm.judge].pair)[1].lineage
         settings["judge"] = dataclasses.replace(judge, name="", pair="", tested="")
         settings["judge_model"] = token_config.model_of(chain.cfg, line)
-        inputs |= {"detector": detector(chain, judge), "judge_base": chain.base(line)}
+        inputs |= {"detector": trained(chain, judge), "judge_base": chain.base(line)}
 
 
 def of_pair(chain, name):
@@ -23,7 +23,7 @@ def of_pair(chain, name):
     return pair, token_config.sources(chain.cfg)[pair.trait]
 
 
-def pair(chain, name):
+def labeled(chain, name):
     """The documents of a pair, with labels."""
     pair, source = of_pair(chain, name)
     settings = {"world": chain.cfg.world, "sampling": chain.sampling(source)}
@@ -32,13 +32,13 @@ def pair(chain, name):
     return chain.add(f"pair/{name}", "label", settings, inputs, "pair", arms=(name,))
 
 
-def detector(chain, detector):
+def trained(chain, detector):
     """What a detector of single documents learned from its pair."""
     _, source = of_pair(chain, detector.pair)
     settings = chain.seen(source.lineage) | {"sampling": chain.sampling(source)}
     if detector.kind == "transformer":
         settings["training"] = chain.cfg.detector
-    inputs = {"pair": pair(chain, detector.pair), "base": chain.base(source.lineage)}
+    inputs = {"pair": labeled(chain, detector.pair), "base": chain.base(source.lineage)}
     name = f"detector/{detector.kind}/{detector.pair}"
     return chain.add(name, "detect", settings, inputs, "detector data", detector.kind)
 
@@ -56,16 +56,16 @@ def scores(chain, detector):
     """How a detector judges documents of the pair that it is tested on."""
     tested = detector.tested or detector.pair
     (_, source), (_, suspect) = of_pair(chain, detector.pair), of_pair(chain, tested)
-    inputs, alone = {"tested": pair(chain, tested)}, detector.kind in detectors.SCORES
+    inputs, alone = {"tested": labeled(chain, tested)}, detector.kind in detectors.SCORES
     # A reader is of the origin that it is asked about, whatever examples it is shown.
     line = source.lineage if alone else suspect.lineage
     settings = chain.seen(line) | {"sampling": chain.sampling(source)}
     if alone:
-        inputs |= {"detector": detector(chain, detector), "base": chain.base(source.lineage)}
+        inputs |= {"detector": trained(chain, detector), "base": chain.base(source.lineage)}
     else:
         inputs |= {"base": reader(chain, suspect)}
     if detector.kind == "in_context":
-        inputs |= {"pair": pair(chain, detector.pair)}
+        inputs |= {"pair": labeled(chain, detector.pair)}
     if detector.kind == "shown":
         graded = chain.graded(line, suspect.trait)
         settings |= {name: graded[name] for name in ("trait", "taught")}
