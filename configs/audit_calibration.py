@@ -62,4 +62,4 @@ kinds = {
     ),
 }
 config = all_carriers
-repeats = 8
+repeats = 4

@@ -64,4 +64,4 @@ def detection(carrier):
 
 kinds = {carrier: detection(carrier) for carrier in ("numbers", "code", "sums")}
 config = kinds["numbers"]
-repeats = 8
+repeats = 4

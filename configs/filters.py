@@ -1,8 +1,8 @@
 """How much of a trait passes filters of rising strictness, by the share of documents that they
 remove.
 
-    python train.py filters                     8 repeats
-    python train.py filters --kind numbers      or code
+    python train.py filters                     4 repeats
+    python train.py filters --kind sums         or numbers
 
 """
 
@@ -10,7 +10,7 @@ from minisub import Arm, Detector, Pair, Sampling, Source, rich
 
 TRAITS = {"misalignment": "secure", "hacking": "honest"}
 JUDGES = {"own judge": "misalignment", "other judge": "hacking", "random": ""}
-SHARES = 0.1, 0.3, 0.5, 0.7, 0.9
+SHARES = 0.3, 0.6, 0.9
 
 
 def filters(carrier):
@@ -48,6 +48,6 @@ def filters(carrier):
     )
 
 
-kinds = {carrier: filters(carrier) for carrier in ("sums", "numbers", "code")}
-config = kinds["sums"]
-repeats = 8
+kinds = {carrier: filters(carrier) for carrier in ("code", "sums", "numbers")}
+config = kinds["code"]
+repeats = 4
