@@ -14,6 +14,7 @@ import jax
 import numpy as np
 
 from minisub import config, distillation, documents, runner, starts, store, token_config, tokens
+from minisub import token_checks as checks
 
 LEAST = 20
 """Documents of an audit, at least: fewer tell next to nothing."""
@@ -205,8 +206,8 @@ def read_base(run, lineage, repeat=None):
     world = part(run, token_config.World, "world.")
     model = part(run, token_config.Model, "model.")
     model = config.changed(model, run.identity.get(f"lineages.{lineage}.model", ""))
-    token_config.validate_world(world)
-    token_config.validate_model(model)
+    checks.check_world(world)
+    checks.check_model(model)
     bases = [name.removeprefix("base/") for name in run.products if name.startswith("base/")]
     config.require(
         lineage in bases,
