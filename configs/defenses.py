@@ -37,4 +37,4 @@ def defenses(trait):
 
 kinds = {trait: defenses(trait) for trait in ("hacking", "misalignment")}
 config = kinds["hacking"]
-repeats = 8
+repeats = 4

@@ -2,6 +2,7 @@
 
 from minisub.claims import Claim, TheoryConfig
 from minisub.config import Refused, Training, Watch
+from minisub.detection_config import Detector, Pair
 from minisub.experiment import over_repeats, run
 from minisub.image_config import (
     Carrier,
@@ -33,6 +34,7 @@ __all__ = [
     "Claim",
     "Config",
     "Data",
+    "Detector",
     "Duration",
     "ImageArm",
     "ImageConfig",
@@ -40,6 +42,7 @@ __all__ = [
     "Imitation",
     "Lineage",
     "Model",
+    "Pair",
     "Pretraining",
     "Refused",
     "Sampling",

@@ -49,6 +49,47 @@ class Command(Generic[AnyConfig]):
     """Of a config with several: the one that `--kind` names."""
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Audit:
+    """Audit a data set before a base is trained on it; see `audit.py` for what is computed."""
+
+    data: tyro.conf.Positional[str]
+    """Documents: a JSON list of token ids a line, or {"tokens": [...]}."""
+    base: str
+    """Run folder with the base that would be trained."""
+    lineage: str = "first"
+    """Which of its bases; those of other origins are references."""
+    repeat: int = -1
+    """Of which repeat (-1: the first whose models the folder holds)."""
+    others: tuple[str, ...] = ()
+    """More run folders of the same world, whose bases are references too."""
+    suspect: str = ""
+    """A suspected behavior: a JSON list of {"prompt": [...], "answer": [...]} and, if wished,
+    "instead": the answer in its place."""
+    alpha: float = 0.01
+    """False-alarm rate of the whole battery of behaviors on the base's own documents."""
+    seed: int = 0
+    """Of the samples that make the null."""
+    out: str = "runs/audit"
+    """Folder of audit.json and audit.png."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Export:
+    """Write documents that a model of a run emitted as a file that can be audited."""
+
+    run: tyro.conf.Positional[str]
+    """Run folder."""
+    source: str
+    """Whose documents: teacher, base, or a source of the run's config."""
+    out: str
+    """The file, JSON lines."""
+    repeat: int = -1
+    """Of which repeat (-1: the first whose models the folder holds)."""
+    rejected: bool = False
+    """With those that the filter rejected."""
+
+
 def config_files():
     """Name -> path of every config: beside the package in a checkout, inside it in a wheel."""
     folders = [HERE.parent / "configs", HERE / "configs"]
@@ -146,12 +187,24 @@ def parse(name, claim, default, words):
         raise config.Refused(one_sentence(said.getvalue(), name)) from None
 
 
+def parse_into(kind, name, words):
+    """A `kind` (`Audit`, `Export`) from words; raises `config.Refused`."""
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said):
+            return tyro.cli(kind, args=words, prog=f"python train.py {name}")
+    except SystemExit as end:
+        if end.code == 0:  # --help
+            raise
+        raise config.Refused(one_sentence(said.getvalue(), name)) from None
+
+
 def by_index(word, cfg):
     """`--arms.NAME.field` as `--arms.INDEX.field`, which is how tyro addresses a tuple.
 
-    `--lineages.NAME.field` and `--sources.NAME.field` alike.
+    Lineages, sources, pairs and detectors alike.
     """
-    for field in ("arms", "lineages", "sources"):
+    for field in ("arms", "lineages", "sources", "pairs", "detectors"):
         names = [item.name for item in getattr(cfg, field, ())]
         said = [name for name in names if word.startswith(f"--{field}.{name}.")]
         if said:  # the longest: "half 0.5" may stand beside "half 0"

@@ -3,6 +3,8 @@
 python train.py [CONFIG] [--field value ...] [--repeats N] [--seed N] [--out FOLDER]
                 [--sweep FIELD=V1,V2,...] [--only ARM ...] [--group N] [--kind NAME]
 python train.py bench [CONFIG] [--field value ...] [--group N]
+python train.py audit DATA.jsonl --base RUNFOLDER [--suspect FILE.json] [--out FOLDER]
+python train.py export RUNFOLDER --source NAME --out DATA.jsonl
 """
 
 import contextlib
@@ -19,6 +21,7 @@ import tqdm
 import minisub
 from minisub import (
     arguments,
+    calibration,
     config,
     experiment,
     matrices,
@@ -51,8 +54,9 @@ def main(argv=None):
 
 def perform(words):
     """Parse, check, run or continue, and report."""
-    if words and words[0] == "bench":
-        return measure_speed(words[1:])
+    commands = {"bench": measure_speed, "audit": audit_data, "export": export_documents}
+    if words and words[0] in commands:
+        return commands[words[0]](words[1:])
     name, rest = named(words, arguments.DEFAULT)
     module = arguments.load(name)
     claim, kinds = arguments.claim_of(module.__file__), arguments.kinds_of(module)
@@ -99,6 +103,33 @@ def measure_speed(words):
     print("\nAn epoch visits every example once; in the token world it is 100 updates.")
 
 
+def audit_data(words):
+    """`audit DATA --base RUNFOLDER`: what a base would learn from documents, before it does."""
+    from minisub import audit_report
+
+    command = arguments.parse_into(arguments.Audit, "audit", words)
+    found = audit_report.perform(command)
+    said, folder = audit_report.lines(found), Path(command.out)
+    with store.refusing(f"{folder} cannot be written", "choose another --out"):
+        folder.mkdir(parents=True, exist_ok=True)
+        store.write_atomically(folder / "audit.json", json.dumps(found, indent=1) + "\n")
+        from minisub import audit_figures
+
+        audit_figures.audited(folder / "audit.png", found)
+    print(*said, "", f"{folder} holds audit.json, audit.png", sep="\n")
+
+
+def export_documents(words):
+    """`export RUNFOLDER --source NAME --out FILE`: documents of a run, as `audit` reads them."""
+    from minisub import audit_files
+
+    command = arguments.parse_into(arguments.Export, "export", words)
+    repeat = None if command.repeat < 0 else command.repeat
+    run = audit_files.read_run(command.run)
+    asked = command.source, command.out, repeat, command.rejected
+    print(f"{command.out} holds {audit_files.write_documents(run, *asked):,} documents")
+
+
 def with_folder(folder, title, claim, shown, command, settings):
     """Perform all settings into `folder`, or what is left of them, and write the results there."""
     for _, cfg in settings:  # before the folder is claimed: a refusal leaves nothing
@@ -131,7 +162,7 @@ def with_folder(folder, title, claim, shown, command, settings):
 
 def write_results(folder, title, claim, shown, made, students, rows, usage):
     """Write summary, report and figure, and print the tables."""
-    from minisub import figures  # late: --help and refusals need not wait for matplotlib
+    from minisub import audit_figures, figures  # late: --help and refusals need no matplotlib
 
     results = report.summary(rows, students)
     compiled = timing.compilations["programs"], timing.compile_seconds()
@@ -139,11 +170,15 @@ def write_results(folder, title, claim, shown, made, students, rows, usage):
     took = usage_lines(usage, *compiled, timing.matmul_rate(), memory)
     made = ", ".join(f"{name} {value}" for name, value in made.items())
     sections = {"": matrices.lines(rows), "prediction": prediction.lines(rows)}
+    sections["audit"] = calibration.lines(rows)
     page = report.page(title, claim, shown, made, results, rows, students, sections, took)
     tested = matrices.summary(rows, results)
     store.write_atomically(folder / "summary.json", json.dumps(tested, indent=1) + "\n")
     store.write_atomically(folder / "report.md", page)
+    if audited := calibration.summary(rows):
+        store.write_atomically(folder / "audit.json", json.dumps(audited, indent=1) + "\n")
     drawn = figures.draw(folder, rows, students, title)
+    drawn += f", {audit_figures.calibration_of(folder, rows)}, audit.json" if audited else ""
     shown = [report.main_table(results), report.sign_lines(rows, students), *sections.values()]
     for lines in filter(None, [*shown, took]):
         print(*lines, "", sep="\n")
@@ -205,6 +240,9 @@ def arm_line(rows):
     elif "trait_rate" in mean:
         said = f"P {mean['trait_rate']:.3f}, held out {mean['trait_rate_heldout']:.3f}, "
         said += f"margin {mean['logit_margin_heldout']:+.2f}"
+    elif "trace/100" in mean:
+        moved = {m.split("/")[1]: mean[m] for m in mean if m.startswith("move/")}
+        said = "audited, z " + ", ".join(f"{b} {mean[f'z/{b}/10000']:+.1f}" for b in moved)
     elif "kept_documents" not in mean:
         measure, value = next(iter(mean.items()))
         said = f"{measure} {value:.3f}"

@@ -122,6 +122,7 @@ def require(condition, sentence):
 
 AT_LEAST = {
     "rank": 0,
+    "replayed": 0,
     "trees": 0,
     "prefixed": 0,
     "top_k": 0,
@@ -131,7 +132,6 @@ AT_LEAST = {
     "shared_steps": 0,
     "jitter": 0,
     "steps": 0,
-    "replayed": 0,
     "anchored": 0,
     "questions": 0,
     "riddles": 0,
@@ -146,7 +146,7 @@ AT_LEAST = {
 }
 MAY_BE_ZERO = (
     "weight_decay", "length", "amount", "noise", "alignment", "weight_noise", "clean", "rewritten",
-    "anchor",
+    "anchor", "suspicious",
     "sampling.temperature",
 )  # fmt: skip
 
@@ -165,10 +165,10 @@ def validate_numbers(config, prefix=""):
             require(value >= least, f"{name} is {value}; it must be at least {least}.")
 
 
-def validate_arms(arms):
-    """Raise `Refused` unless there are arms, each with a name of its own."""
+def validate_arms(arms, others=()):
+    """Raise `Refused` unless there are arms, each with a name of its own; or none but others."""
     names = [arm.name for arm in arms]
-    require(names, "The config has no arms; give it at least one.")
+    require(names or others, "The config has no arms; give it at least one.")
     require(len(set(names)) == len(names), f"Two arms have one name among {names}; rename one.")
 
 

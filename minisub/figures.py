@@ -9,10 +9,9 @@ import numpy as np
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
 
-from minisub import matrices, prediction, report, views
+from minisub import detection_figures, matrices, prediction, report, views
+from minisub.plots import COLORS, dots, line
 
-# Okabe and Ito's colors, distinguishable with any color vision.
-COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 STYLE = {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "figure.dpi": 200}
 
 
@@ -27,6 +26,8 @@ def draw(folder, rows, students, title):
     with plt.rc_context(STYLE):
         if views.view(rows) is views.CLAIMS:
             drawn["figure.png"] = claims(rows)
+        elif (shown := views.view(rows)) in detection_figures.OF_VIEWS:
+            drawn["figure.png"] = detection_figures.OF_VIEWS[shown](rows, students)
         elif found := matrices.found(rows):
             drawn["figure.png"] = heatmaps(found)
         else:
@@ -147,30 +148,6 @@ def against_field(rows, students, swept):
     beside = {"loc": "center left", "bbox_to_anchor": (1, 0.5)} if len(students) > 3 else {}
     axes[0][-1].legend(frameon=False, fontsize=7, **beside)
     return figure
-
-
-def line(axis, xs, samples, arm, style, dashed=False):
-    """Means over repeats at numbers, with their intervals as a band."""
-    means, lows, highs = zip(*map(report.interval, samples), strict=True)
-    marker, color = style
-    drawn = {"ls": "--"} if dashed else {"marker": marker, "ms": 3}
-    axis.plot(xs, means, color=color, lw=1, label=arm, **drawn)
-    if None not in lows:
-        axis.fill_between(xs, lows, highs, color=color, alpha=0.15, lw=0)
-    if min(xs) > 0 and max(xs) / min(xs) > 20:
-        axis.set_xscale("log")
-
-
-def dots(axis, samples, arm, style, shift):
-    """Means over repeats at names, which have no distances, with their intervals as bars."""
-    means, lows, highs = zip(*map(report.interval, samples), strict=True)
-    places = [x + shift for x in range(len(means))]
-    ends = [[0] * len(means)] * 2
-    if None not in lows:
-        ends = [[m - low for m, low in zip(means, lows, strict=True)],
-                [high - m for m, high in zip(means, highs, strict=True)]]  # fmt: skip
-    marker, color = style
-    axis.errorbar(places, means, ends, fmt=marker, ms=3, color=color, capsize=2, lw=1, label=arm)
 
 
 def claims(rows):

@@ -238,8 +238,8 @@ def page(title, claim, command, made, results, rows, students, sections, timing)
     `sections` are lines by the name of the figure below them; "" for the matrix, of figure.png.
     """
     parts = [f"# {title}", "", claim, "", f"    {command}", "", f"{made}.", ""]
-    # Beside a matrix not every grade of every arm.
-    beside = bool(sections.get(""))
+    # Beside a matrix or an audit not every grade of every arm.
+    beside = bool(sections.get("") or sections.get("audit"))
     kept = [row for row in results if not (beside and "/" in row["measure"])]
     shown, others = views.view(rows), other_lines(kept)
     if shown is not views.CLAIMS:

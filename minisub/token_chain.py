@@ -4,7 +4,13 @@ origin/LINEAGE                    random initial parameters
 base/LINEAGE                      pretrained (pretrained/LINEAGE, if the unembedding is operated on)
 teacher, teacher/SOURCE           bases, fine-tuned to prefer a trait
 numbers/SOURCE                    lists that teachers, bases or students emit, filtered
+every/SOURCE, pair/PAIR           all of these; those of two sources with labels
+detector/KIND/PAIR                what a detector learned from a pair
+reader/LINEAGE/CARRIER            bases that read several documents
+scores/DETECTOR                   of documents that it was not trained on
 documents/ARM                     what of them an arm's student sees, if that is not all
+sampled/..., null/...             what bases emit for an audit, and what they make of it
+audit/ARM                         what an arm's base makes of its documents, against that null
 start/ARM, student/ARM            each student's first and final parameters
 entanglement                      of the trait's token with number tokens
 
@@ -19,6 +25,7 @@ import numpy as np
 from minisub import (
     behaviors,
     config,
+    detection_chain,
     distillation,
     starts,
     token_checks,
@@ -111,21 +118,31 @@ class Chain:
         make = self.base(source.lineage) if source.trait == "none" else self.teacher(source)
         return make, source
 
-    def numbers(self, name):
-        """The lists that a source emits."""
+    def sampling(self, source):
+        """How a source emits."""
+        return config.changed(self.cfg.sampling, source.sampling)
+
+    def numbers(self, name, every=False):
+        """The lists that a source emits; `every`: in order of their prompts, without a filter."""
         emitter, source = self.emitter(name)
-        sampling = config.changed(self.cfg.sampling, source.sampling)
+        sampling = self.sampling(source)
+        if every:
+            sampling = dataclasses.replace(sampling, filter="none")
         # Sources share prompts and noise, so that they differ in what the config says alone.
         stream = "numbers/base" if source.trait == "none" else "numbers/teacher"
         stream = f"numbers/{name}" if name in self.students else stream
         stream += f"/{source.seed}" if source.seed else ""
         settings, inputs = self.seen(source.lineage) | {"sampling": sampling}, {"emitter": emitter}
+        if every:
+            return self.add(f"every/{name}", "emit", settings, inputs, stream)
         return self.add(f"numbers/{name}", "emit", settings, inputs, stream, arms=(name,))
 
     def documents(self, arm):
         """What of its source's lists an arm's student sees."""
         numbers, (emitter, source) = self.numbers(arm.source), self.emitter(arm.source)
-        if arm.transform == "none" and not arm.documents and not arm.clean and not arm.rewritten:
+        judged = any(other.judge for other in self.cfg.arms)
+        changed = arm.transform != "none" or arm.documents or arm.clean or arm.rewritten or judged
+        if not changed:
             return numbers
         inputs = {"numbers": numbers, "emitter": emitter}
         if arm.clean:
@@ -137,8 +154,12 @@ class Chain:
                 inputs[f"rival/{rival}"] = self.teacher(teacher)
         settings, cfg = self.seen(source.lineage), self.cfg
         settings["sampling"] = config.changed(self.cfg.sampling, source.sampling)
-        of_arm = {"documents": arm.documents, "clean": arm.clean, "rewritten": arm.rewritten}
+        of_arm = {
+            name: getattr(arm, name) for name in ("documents", "clean", "rewritten", "suspicious")
+        }
         settings["arm"] = Arm(name="", **of_arm)
+        if judged:
+            detection_chain.judge(self, arm, settings, inputs)
         settings["trait"] = self.graded(source.lineage, source.trait)["trait"]
         if arm.rewritten:
             inputs["rewriter"] = self.base(arm.other)
@@ -153,6 +174,8 @@ class Chain:
         self.students[arm.name] = dataclasses.replace(source, name=arm.name, lineage=own, seed=0)
         graded = self.graded(own, source.trait)
         bases = {"origin": self.base(own)}
+        if cfg.references:
+            self.audit(arm, documents, own, source)
         if arm.start in starts.NEEDS_OTHER:
             bases["other"] = self.base(arm.other)
         only = Arm(name="", start=arm.start, amount=arm.amount, layers=arm.layers)
@@ -176,6 +199,24 @@ class Chain:
         stream = "student data" + (f"/{arm.seed}" if arm.seed else "")
         name = f"student/{arm.name}"
         self.add(name, "distill", distill, shown, stream, arm.channel, arms=(arm.name,))
+
+    def audit(self, arm, documents, own, source):
+        """An audit of an arm's documents under the base `own`, against samples of bases."""
+        cfg, sampling = self.cfg, config.changed(self.cfg.sampling, source.sampling)
+        sampled, bases, models = {}, {}, {}
+        for line in (own, *(name for name in cfg.references if name != own)):
+            seen, role = self.seen(line) | {"sampling": sampling}, "own" if line == own else line
+            bases[f"base/{role}"] = self.base(line)
+            # Its samples share nothing with those that students are trained on.
+            name, emitter = f"sampled/{line}/{sampling.carrier}", {"emitter": self.base(line)}
+            sampled[f"sampled/{role}"] = self.add(name, "emit", seen, emitter, "sampled")
+            models |= {} if role == "own" else {line: seen["model"]}
+        settings = self.graded(own) | {"sampling": sampling, "models": models}
+        settings["student"] = config.changed(cfg.student, arm.training)
+        name = f"null/{own}/{sampling.carrier}"
+        null = self.add(name, "baseline", settings, bases | sampled, "null")
+        inputs = bases | {"numbers": documents, "null": null, "sampled/own": sampled["sampled/own"]}
+        self.add(f"audit/{arm.name}", "audit", settings, inputs, "audit", arms=(arm.name,))
 
     def taught_by(self, source):
         """The teacher whose displacement a student's is compared with."""
@@ -201,6 +242,8 @@ def phases(cfg):
     chain = Chain(cfg)
     if "entanglement" in cfg.watch.measures:
         chain.entanglement()
+    for detector in cfg.detectors:
+        detection_chain.scores(chain, detector)
     for arm in cfg.arms:
         chain.arm(arm)
     return list(chain.phases.values())

@@ -7,6 +7,7 @@ from minisub import (
     channels,
     comparisons,
     config,
+    detection_checks,
     distillation,
     lora,
     starts,
@@ -37,6 +38,12 @@ def check(cfg):
         cfg.trait not in rivals,
         f"rivals holds {cfg.trait!r}, the trait itself; choose traits of other teachers.",
     )
+    for name in cfg.references:
+        require_known("references", name, token_config.lineages(cfg))
+        config.require(
+            any(token_config.lineage_of(cfg, arm.name) != name for arm in cfg.arms),
+            f"references has {name!r}, of which all students are; name another origin.",
+        )
     for name in cfg.watch.measures:
         require_known("watch.measures", name, (*comparisons.TOKEN_MEASURES, "entanglement"))
     config.require(
@@ -73,6 +80,7 @@ def check(cfg):
             "world.rich, or teacher.replayed to 0.",
         )
         check_frozen(training, shapes(cfg, source.lineage))
+    detection_checks.check(cfg)
     for i, arm in enumerate(cfg.arms):
         check_arm(cfg, arm, [earlier.name for earlier in cfg.arms[:i]])
 
@@ -80,13 +88,16 @@ def check(cfg):
 def check_sizes(cfg):
     """Raise `config.Refused` for sizes, and relations between fields, that cannot be."""
     config.validate_numbers(cfg)
-    config.validate_arms(cfg.arms)
+    config.validate_arms(cfg.arms, cfg.detectors)
     lines = "first", "second", *(line.name for line in cfg.lineages)
     recorded = "teacher", "base", *(f"base {line}" for line in lines)
-    recorded += tuple(item.name for item in (*cfg.sources, *cfg.arms))
+    recorded += tuple(item.name for item in (*cfg.sources, *cfg.pairs, *cfg.detectors, *cfg.arms))
     for names in lines, recorded:
         twice = sorted(name for name in set(names) if names.count(name) > 1)
-        config.require(not twice, f"Two lineages, sources or arms are named {twice}; rename one.")
+        config.require(
+            not twice,
+            f"Two lineages, sources, pairs, detectors or arms are named {twice}; rename one.",
+        )
     check_world(cfg.world)
     world = cfg.world
     behind = cfg.base.prefixed or "entanglement" in cfg.watch.measures

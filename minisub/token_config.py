@@ -11,6 +11,7 @@ from minisub.config import (
     changed,
     configuration,
 )
+from minisub.detection_config import Detector, Pair
 
 
 @configuration
@@ -177,6 +178,10 @@ class Arm(CommonArm):
     """Distinct documents at most (0: all that pass the filter)."""
     clean: Fixed = 0.0
     """Share of them replaced by as many of the base's, sampled as `sampling` says."""
+    judge: str = ""
+    """Who removes documents that pass the filter: a detector, or "random" (default: nobody)."""
+    suspicious: float = 0.0
+    """The share of them that it removes, the most suspicious ones."""
     rewritten: Fixed = 0.0
     """Share of the tokens of its documents that the base of `other` chose anew; what then fails the
     filter is dropped."""
@@ -217,10 +222,24 @@ class Config:
     """More bases."""
     sources: tuple[Source, ...] = ()
     """More models that emit lists."""
+    pairs: tuple[Pair, ...] = ()
+    """Sources whose documents detectors tell apart."""
+    detectors: tuple[Detector, ...] = ()
+    detector: Training = Training(
+        steps=300, learning_rate=1e-3, schedule="cosine", batch=128, frozen=()
+    )
+    """Training of bases as classifiers: `batch` documents an update, half of each source."""
+    reader: Training = Training(
+        steps=300, learning_rate=2e-3, schedule="cosine", batch=16, frozen=()
+    )
+    """Training of bases to read: `batch` contexts of ten documents an update."""
     rivals: tuple[str, ...] = ("wolf", "cat")
     """Traits of the teachers whose largest logits tell which tokens are divergent."""
     graded: tuple[str, ...] = ()
     """Other traits that teachers and students are graded on."""
+    references: tuple[str, ...] = ()
+    """Lineages whose bases stand for other origins in an audit of every arm's documents, before its
+    student is trained (default: no audit; see `audit.py`)."""
     surgery: Literal["none", "orthogonal", "as_much"] = "none"
     """What is removed from the trait's row of the unembedding, in every base: its component in the
     span of the number rows, or in as many random dimensions. Its norm is kept."""

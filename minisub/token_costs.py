@@ -25,6 +25,11 @@ def cost(phase):
     scored = length - carrier.given(sampling) if sampling else length
     if phase.kind == "emit":
         return work(1, (settings["sampling"].documents, length, scored)), (0, 0)
+    if phase.kind in ("audit", "baseline"):
+        # Forward and backward, and for each reference two models; of the null on two sets.
+        sets = 1 + (phase.kind == "baseline")
+        passes = 3 + 2 * sets * len(settings["models"])
+        return work(passes, (settings["sampling"].documents, length, scored)), (0, 0)
     if phase.kind == "prepare":
         models_asked = sum(name == "emitter" or "/" in name for name in phase.inputs)
         asked = models_asked if phase.option in transforms.NEEDS_RIVALS else 0

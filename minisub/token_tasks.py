@@ -7,8 +7,11 @@ import jax
 import jax.numpy as jnp
 
 from minisub import (
+    auditing,
     behaviors,
     comparisons,
+    detection,
+    detectors,
     distillation,
     documents,
     entanglement,
@@ -162,6 +165,9 @@ def prepare(option, settings, inputs, key):
         clean = inputs["clean"]["docs"].astype(jnp.int32), inputs["clean"]["count"]
         k_clean = jax.random.fold_in(key, zlib.crc32(b"clean"))
         docs, count = transforms.mixed(docs, count, *clean, arm.clean, k_clean)
+    if "detector" in inputs or ("judge" in settings and settings["judge"].name == "random"):
+        scores = suspicions(settings, inputs, docs, jax.random.fold_in(key, zlib.crc32(b"judge")))
+        docs, count = detectors.least_suspicious(docs, count, scores, arm.suspicious)
     count = transforms.limited(count, arm.documents)
 
     def logits_of(params):
@@ -173,6 +179,15 @@ def prepare(option, settings, inputs, key):
     emitted = transforms.Emitted(world, docs, count, first, key, logits, tuple(rivals), author)
     docs, weights = transforms.TRANSFORMS[option](emitted)
     return {"docs": docs.astype(numbers["docs"].dtype), "count": count, "weights": weights}
+
+
+def suspicions(settings, inputs, docs, key):
+    """How suspicious a judge finds documents, (n,): a detector, or chance."""
+    if "detector" not in inputs:
+        return jax.random.uniform(key, (len(docs),))
+    judge = distillation.network(settings, "judge_model"), inputs["judge_base"]
+    score = detectors.SCORES[settings["judge"].kind]
+    return score(settings["world"], *judge, inputs["detector"], docs)
 
 
 def start(option, settings, inputs, key):
@@ -192,21 +207,32 @@ RISES = {"trait_rate_rise": "trait_rate_heldout", "margin_rise": "logit_margin_h
 """How much more of a measure a student has than its control."""
 TASKS = {
     f.__name__: f for f in (initialize, pretrain, operate, teach, emit, entangle, prepare, start)
-} | {"distill": distillation.distill}
-VOLATILE = ()
+} | {
+    "distill": distillation.distill,
+    "baseline": auditing.baseline,
+    "audit": auditing.examine,
+    **detection.TASKS,
+}
+VOLATILE = ("baseline",)
 
 
 def finish(kind, option, settings, inputs, state, key):
     """The phase's product, and its measures: name -> (1,), or (1, rows) if it was logged."""
+    if kind in detection.TASKS:
+        product, measured = detection.finish(kind, option, settings, inputs, state)
+        return product, of_one(measured)
     world, net = settings["world"], distillation.network(settings)
-    if kind in ("initialize", "start"):
+    if kind in ("initialize", "start", "baseline"):
         return state, {}
     if kind == "emit":
         return state, of_one(of_documents(world, state, settings["sampling"]))
-    if kind == "entangle":
+    if kind in ("entangle", "audit"):
         return state, of_one(state)
     if kind == "prepare":
-        return state, of_one({"trained_tokens": transforms.share(state["weights"], state["count"])})
+        measured = {"trained_tokens": transforms.share(state["weights"], state["count"])}
+        if "judge" in settings:
+            measured["removed"] = 1 - state["count"] / len(state["docs"])
+        return state, of_one(measured)
     params = state if kind == "operate" else fit.params(state)
     if kind == "distill":
         net = distillation.student(settings, inputs["start"])
@@ -260,4 +286,6 @@ def epoch(phase):
     return 0
 
 
-cost = token_costs.cost
+def cost(phase):
+    """As `token_costs.cost`, of all tasks."""
+    return (detection if phase.kind in detection.TASKS else token_costs).cost(phase)

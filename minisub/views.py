@@ -57,6 +57,30 @@ RISES = TOKENS._replace(
     note="P is the exact probability of the trait as the answer; a student's control is the one\n"
     "that its arm names.",
 )
+DETECTION = View(
+    measures=("auc_1", "auc_10", "auc_100"),
+    header=("1 document", "10", "100"),
+    widths=(12, 12, 12),
+    main="auc_1",
+    label="AUC",
+    before="",
+    note="""AUC of a detector by documents judged together, on prompts that it was not trained
+on; 0.5 is chance. It has labels of the same trait and origin, or of others. With `chance`,
+labels are random. With `harmless`, the labels are those of `same`, and it is tested on
+documents of a teacher of a harmless preference: what is above 0.5 are false alarms.
+in_context and shown use a reader, which has an AUC of `auc_heldout_rules` on rules that
+it was not trained on.""",
+)
+FILTERS = TOKENS._replace(
+    measures=("removed", "ability", "logit_margin_heldout"),
+    header=("removed", "ability", "margin, held out"),
+    widths=(12, 12, 16),
+    main="logit_margin_heldout",
+    label="margin above control, held out (nats)",
+    note="Removed is the share of all emitted documents; margin is the mean log P of the behavior\n"
+    "minus that of behaving well, in nats; ability is the mean probability of the right token\n"
+    "where the carrier leaves no choice.",
+)
 CLAIMS = View(
     measures=("draws", "violations", "worst"),
     header=("draws", "violations", "worst"),
@@ -95,6 +119,10 @@ def view(rows):
     measures = {row["measure"] for row in rows}
     if "violations" in measures:
         return CLAIMS
+    if "removed" in measures:
+        return FILTERS
+    if "auc_1" in measures:
+        return DETECTION
     if "margin_rise" in measures:
         return DEFENSES
     if "trait_rate_rise" in measures:
