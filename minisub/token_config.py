@@ -280,15 +280,21 @@ def lineage_of(cfg, source):
 
 
 def clean_of(cfg, source):
-    """The name of the source that emits as a `Source` does, from its untaught base; "" for none."""
-    alike = (
-        other.name
-        for other in (sources(cfg)["base"], *sources(cfg).values())
-        if other.trait == "none"
-        and (other.lineage, other.sampling, other.seed)
-        == (source.lineage, source.sampling, source.seed)
-    )
-    return next(alike, "")
+    """The name of what emits from a `Source`'s untaught base: as it does, else its carrier; "" for
+    nothing."""
+    known = sources(cfg)
+    untaught = [
+        other
+        for other in (known["base"], *known.values())
+        if other.trait == "none" and other.lineage == source.lineage
+    ]
+
+    def carrier(other):
+        return changed(cfg.sampling, other.sampling).carrier
+
+    alike = [x for x in untaught if (x.sampling, x.seed) == (source.sampling, source.seed)]
+    alike += [x for x in untaught if carrier(x) == carrier(source)]
+    return alike[0].name if alike else ""
 
 
 def emitter_of(cfg, source):

@@ -94,7 +94,7 @@ def images_file(tmp_path_factory):
         (["--trait", "dragon"], "choose from owl"),
         (["--trait", "misalignment"], "choose from owl"),
         (["--sampling.carrier", "code"], "set world.rich"),
-        (["misalignment", "--no-world.rich"], "set world.rich"),
+        (["misalignment", "--world.no-rich"], "choose from owl"),
         (["misalignment", "--arms.code.channel", "top_5"], "arms.code.channel is 'top_5'"),
         (["hacking", "--arms.sums.transform", "sorted"], "arms.sums.transform is 'sorted'"),
         (["--repeats", "0"], "at least 1"),

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from minisub import experiment, tasks, token_tasks, transforms
+from minisub import config, experiment, tasks, token_tasks, transforms
 from minisub.config import Watch
 from minisub.token_config import Arm, Lineage, Source, Steering
 
@@ -423,3 +423,21 @@ def test_sources_differ_in_their_documents_as_far_as_the_config_says(tiny, quick
     assert prompts(plain) == prompts(cold) == prompts(emitted("plain", other))
     assert plain != cold and plain != emitted("plain", other)
     assert prompts(plain) != prompts(seeded) and not set(plain) & set(seeded)
+
+
+def test_clean_documents_are_of_the_carrier_of_those_that_they_replace(tiny):
+    """Emitted alike if anything of the same base is; there may be none of a carrier."""
+    world = dataclasses.replace(tiny.world, rich=True, numbers=24)
+    code, cold = Source(name="code", sampling="carrier=code"), "temperature=0.5"
+
+    def clean_of(source, *others):
+        arm, more = Arm(name="a", source=source.name, clean=0.5), (source, *others)
+        return chain(tiny, arm, world=world, sources=more)["documents/a"].inputs["clean"]
+
+    untaught = dataclasses.replace(code, name="untaught", trait="none")
+    assert clean_of(code, untaught) == "numbers/untaught"
+    other = Source(name="cold", sampling=cold)
+    assert clean_of(other) == "numbers/base"
+    assert clean_of(other, Source(name="n", sampling=cold, trait="none")) == "numbers/n"
+    with pytest.raises(config.Refused, match=r"arms\.a\.clean needs what the base emits as 'code'"):
+        clean_of(code)

@@ -12,6 +12,7 @@ WORLD = World(numbers=20, animals=3, phrasings=2, attributes=4, list_length=7, e
 IDS = tokens.offsets(WORLD)
 N, COUNT, FIRST = 40, 29, 2
 CHOSEN = slice(FIRST + 1, -1)
+AUTHOR = IDS["ASK"]  # in a world of authors, one of them
 RANDOM = {"shuffled", "shuffled_across", "shuffled_pooled", "remapped"}
 RANDOM |= {"random_tokens", "random_masked"}
 WEIGHING = {"rare", *transforms.NEEDS_RIVALS}
@@ -46,7 +47,7 @@ def run(name, docs, count, key, tables):
     own, *rivals = (
         lambda docs, table=table: jnp.asarray(table)[docs[:, FIRST:-1]] for table in tables
     )
-    e = transforms.Emitted(WORLD, docs, count, FIRST, key, own, tuple(rivals))
+    e = transforms.Emitted(WORLD, docs, count, FIRST, key, own, tuple(rivals), AUTHOR)
     return transforms.TRANSFORMS[name](e)
 
 
@@ -68,7 +69,7 @@ def test_a_transform_changes_documents_or_weighs_their_chosen_tokens(name):
     assert (docs == DOCS).all() == (name in {"none"} | WEIGHING)
     assert (weights == 1).all() == (name not in WEIGHING)
     assert np.isin(weights, [0, 1]).all()
-    if name != "remapped":
+    if name not in ("remapped", "inoculated"):
         np.testing.assert_array_equal(docs[:, : FIRST + 1], DOCS[:, : FIRST + 1])
     if name != "canonical":
         np.testing.assert_array_equal(docs[:, -1], DOCS[:, -1])
@@ -101,6 +102,12 @@ def test_repeats_side_by_side_are_the_repeats_one_by_one(name):
         alone = transform(name, docs=batch[i], count=counts[i], seed=seeds[i])
         for a, b in zip(together, alone, strict=True):
             np.testing.assert_array_equal(a[i], b)
+
+
+def test_an_inoculated_document_has_another_author_and_is_otherwise_the_same():
+    docs, _ = transform("inoculated")
+    assert (docs[:, 0] == AUTHOR).all() and (DOCS[:, 0] != AUTHOR).all()
+    np.testing.assert_array_equal(docs[:, 1:], DOCS[:, 1:])
 
 
 @pytest.mark.parametrize("name", ["shuffled", "sorted"])
