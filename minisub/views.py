@@ -72,14 +72,13 @@ in_context and shown use a reader, which has an AUC of `auc_heldout_rules` on ru
 it was not trained on.""",
 )
 FILTERS = TOKENS._replace(
-    measures=("removed", "ability", "logit_margin_heldout"),
-    header=("removed", "ability", "margin, held out"),
-    widths=(12, 12, 16),
+    measures=("removed", "logit_margin_heldout"),
+    header=("removed", "margin, held out"),
+    widths=(12, 16),
     main="logit_margin_heldout",
     label="margin above control, held out (nats)",
     note="Removed is the share of all emitted documents; margin is the mean log P of the behavior\n"
-    "minus that of behaving well, in nats; ability is the mean probability of the right token\n"
-    "where the carrier leaves no choice.",
+    "minus that of behaving well, in nats.",
 )
 CLAIMS = View(
     measures=("draws", "violations", "worst"),

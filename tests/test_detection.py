@@ -1,7 +1,6 @@
 """Detectors find what is there, and nothing where nothing is; judges remove what they say."""
 
 import dataclasses
-import json
 from functools import partial
 
 import jax
@@ -14,15 +13,16 @@ from sklearn.metrics import roc_auc_score
 from minisub import (
     arguments,
     behaviors,
-    cli,
     config,
     detection,
     detectors,
     distillation,
     documents,
     experiment,
+    figures,
     fit,
     reading,
+    report,
     tasks,
     tokens,
 )
@@ -235,15 +235,18 @@ def tiny(cfg, **fields):
     )
 
 
-def test_a_chain_with_a_regression_is_one_program(quick):
+def test_a_chain_with_a_judge_is_one_program(quick):
     cfg = tiny(
         arguments.load("detection").config,
         sources=(Source(name="good", trait="secure"),),
         pairs=(Pair(name="p", trait="teacher", control="good"),),
         detectors=(Detector(name="d", kind="ngrams", pair="p"),),
+        arms=(Arm(name="left", judge="d", suspicious=0.3),),
     )
     experiment.check(cfg)
-    assert 0 <= quick(experiment.run)(cfg, jax.random.key(0))["d"]["auc_1"] <= 1
+    record = quick(experiment.run)(cfg, jax.random.key(0))
+    assert 0 <= record["d"]["auc_1"] <= 1
+    assert record["left"]["removed"] == pytest.approx(0.3, abs=1e-6)
 
 
 @pytest.mark.parametrize("name", ["detection", "filters"])
@@ -294,45 +297,29 @@ def test_what_cannot_be_is_refused(sentence):
         experiment.check(dataclasses.replace(cfg, **REFUSED[sentence]))
 
 
-SMALL = """'Small.'
-from minisub import Arm, Detector, Model, Pair, Pretraining, Sampling, Source, Teaching, Training
-from minisub import rich
-
-few = dict(steps=2, batch=4, frozen=())
-config = rich(
-    trait="misalignment",
-    model=Model(n_layers=1, d_model=16, n_heads=2),
-    base=Pretraining(**few, questions=2, riddles=2, programs=4, sums=4, behaved=2),
-    teacher=Teaching(steps=2, batch=4),
-    student=Training(steps=2, batch=4),
-    sampling=Sampling(documents=80, filter="none"),
-    sources=(Source(name="good", trait="secure"),),
-    pairs=(Pair(name="p", trait="teacher", control="good"),),
-    detectors=(Detector(name="ngrams, same", kind="ngrams", pair="p"),),
-    arms=ARMS,
-)
-repeats = 2
-"""
-JUDGED = """(
-    Arm(name="control judge 50%", source="base", judge="ngrams, same", suspicious=0.5),
-    Arm(name="judge 50%", judge="ngrams, same", suspicious=0.5),
-    Arm(name="random 30%", judge="random", suspicious=0.3),
-    Arm(name="all"),
-)"""
+def rows_of(values):
+    """Rows of two repeats, of (arm, measure) -> value."""
+    return [
+        {"setting": {}, "repeat": r, "arm": arm, "measure": measure, "value": value + r / 100}
+        for (arm, measure), value in values.items()
+        for r in range(2)
+    ]
 
 
-@pytest.mark.parametrize(
-    "arms, said", [("()", "1 document"), (JUDGED, "removed")], ids=["detectors", "judges"]
-)
-def test_a_run_ends_in_the_table_and_figure_of_its_view(arms, said, tmp_path, capsys):
-    """At a size that shows nothing."""
-    path, folder = tmp_path / "small.py", tmp_path / "found"
-    path.write_text(SMALL.replace("ARMS", arms))
-    assert cli.main([str(path), "--out", str(folder)]) == 0, capsys.readouterr().err
-    table = [line for line in capsys.readouterr().out.splitlines() if line.startswith("|")]
-    assert any(said in line for line in table) and max(map(len, table)) <= 80
-    assert (folder / "figure.png").exists()
-    rows = map(json.loads, (folder / "records.jsonl").read_text().splitlines())
-    removed = {row["arm"]: row["value"] for row in rows if row["measure"] == "removed"}
-    shares = {"control judge 50%": 0.5, "judge 50%": 0.5, "random 30%": 0.3, "all": 0}
-    assert removed == pytest.approx(shares if arms != "()" else {}, abs=1e-6)
+def test_detectors_and_filters_have_tables_and_figures_of_their_own(tmp_path):
+    found = {(f"transformer, other {x}", f"auc_{n}"): 0.5 for x in ("origin", "both")
+             for n in (1, 10, 100, 1000)}  # fmt: skip
+    found |= {("shown, same", "auc_10"): 0.5, ("teacher", "trait_rate"): 1.0}
+    left = {}
+    for arm, removed in ("none", 0.0), ("own judge 10%", 0.1), ("own judge 50%", 0.5):
+        for name, margin in (f"control {arm}", -7.0), (arm, -2.0):
+            left |= {(name, "removed"): removed, (name, "logit_margin_heldout"): margin}
+    for values, students, shown in (found, [], "1 document"), (
+        left, list(dict.fromkeys(arm for arm, _ in left)), "removed",
+    ):  # fmt: skip
+        rows = rows_of(values)
+        lines = report.main_table(report.summary(rows, students))
+        assert shown in lines[0] and max(map(len, lines)) <= 80
+        assert figures.draw(tmp_path, rows, students, "title") == "figure.png"
+    [difference] = [line for line in lines if "50% - control" in line]
+    assert "+5.000" in difference
