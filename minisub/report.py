@@ -138,7 +138,9 @@ def main_table(results):
     if shown is views.CLAIMS:
         return [*claim_table(results), "", *shown.note.splitlines()]
     for row in results:
-        if row["measure"] in shown.measures:
+        # A rise is a difference already.
+        twice = shown is views.DEFENSES and " - " in row["arm"]
+        if row["measure"] in shown.measures and not twice:
             values = ", ".join(map(words, row["setting"].values()))
             cells.setdefault((values, row["arm"]), {})[row["measure"]] = number(row)
     fields = ", ".join(results[0]["setting"])

@@ -40,9 +40,9 @@ BEHAVIORS = TOKENS._replace(
     "token where the carrier leaves no choice.",
 )
 DEFENSES = BEHAVIORS._replace(
-    measures=("trait_rate_heldout", "ability", "cost", "margin_rise"),
-    header=("P", "ability", "cost", "margin, above control"),
-    widths=(12, 12, 12, 21),
+    measures=("ability", "cost", "margin_rise"),
+    header=("ability", "cost", "margin rise"),
+    widths=(12, 12, 14),
     main="margin_rise",
     label="margin above the control with the same defense (nats)",
     note=BEHAVIORS.note
