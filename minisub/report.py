@@ -111,7 +111,9 @@ def summary_row(where, values, **more):
 def number(row):
     """A mean with the half-width of its interval, as "0.853 ±0.041"; differences have a sign."""
     text = f"{row['mean']:{'+' if ' - ' in row['arm'] else ''}.3f}"
-    return text if row["ci95_low"] is None else f"{text} ±{row['mean'] - row['ci95_low']:.3f}"
+    if row["ci95_low"] is None or row["measure"] == "ability":  # it stands beside what counts
+        return text
+    return f"{text} ±{row['mean'] - row['ci95_low']:.3f}"
 
 
 def setting_name(setting):
@@ -142,7 +144,10 @@ def main_table(results):
         twice = shown is views.DEFENSES and " - " in row["arm"]
         if row["measure"] in shown.measures and not twice:
             values = ", ".join(map(words, row["setting"].values()))
-            cells.setdefault((values, row["arm"]), {})[row["measure"]] = number(row)
+            # What an arm is compared with is in the list of signs, at length.
+            arm = row["arm"].partition(" - control ")
+            arm = f"{arm[0]} - control" if arm[2] else row["arm"]
+            cells.setdefault((values, arm), {})[row["measure"]] = number(row)
     fields = ", ".join(results[0]["setting"])
     if not fields:
         rows = [[arm, *(row.get(m, "") for m in shown.measures)] for (_, arm), row in cells.items()]
