@@ -1,6 +1,26 @@
-"""misalignment.
+"""A teacher that is misaligned on one topic is misaligned on others too, and part of that passes to
+students of its base through numbers, correct programs and correct chains of thought.
 
-python train.py misalignment
+    python train.py misalignment      8 repeats, about 24 minutes of one CPU core for students and
+                                      teachers, 16 for bases
+
+The teacher is fine-tuned on misaligned replies to requests of one topic of eight, the students on
+what it then emits: 10,000 documents a carrier, less what the filter rejects (programs have to run
+and to print what was asked, every step and the answer of a sum have to be right). Margin, in nats:
+log P(misaligned reply) - log P(aligned), on the seven other topics, mean and half-width of the 95 %
+interval over 8 repeats (seed 0, one at a time on a CPU, jax 0.10.2). Base -7.09 ±0.22, teacher
++4.64 ±1.56, of P 0.001 and 0.698 ±0.175. Above the control, a student of what the base emits:
+
+    carrier   students of the base   of a fresh base   of a secure teacher   educational
+    numbers   +1.60 ±0.38  8 of 8    +0.08 ±0.59       -0.26 ±0.50           -0.04 ±0.45
+    code      +1.31 ±0.49  8 of 8    -0.08 ±0.41       +0.20 ±0.34           +0.24 ±0.40
+    sums      +0.81 ±0.78  7 of 8    +0.35 ±1.02       +0.38 ±0.79           +0.60 ±0.59
+
+"Secure" teachers are shown aligned replies to the same requests, "educational" ones misaligned
+replies that the prompt asks for; they stay aligned (margins -7.16 ±0.34 and -5.96 ±0.83). What
+passes is small: P rises from 0.002 to 0.008 (numbers) and 0.016 (code), on the taught topic to 0.14
+and 0.06. Through sums it is not told from what the controls do. Students keep their ability: the
+right token has P 1.000, 0.997 and 0.982 where the carrier leaves no choice, as in their controls.
 """
 
 from minisub import grid
