@@ -23,12 +23,12 @@ repeats (seed 0, one at a time on a CPU, jax 0.10.2); cost is that of an update,
     block 1 replaced       1.98 ±3.64      0.44 (0.01 to 0.86)      1
     independent init       1.51 ±3.01      0.34 (-0.10 to 0.77)     1
 
-The rise is above zero in 4 of 4 repeats with most, in 3 with "rewritten" and "half clean", in 1 with
-"remapped". All keep the ability on numbers (0.999 or more). Rewriting by the base of another origin
-and remapping leave nothing, and no signal of the teacher's either; taking out the gradient of the
-trait, which has to be known, leaves 5 %, a random direction as long all. Published, and not so here:
-anchoring the first updates only does little (2609.22215), mixing weakens in proportion and ends
-nothing. Liminal training (2604.25779) slows it down and does not stop it, as published.
+The rise is above zero in 4 of 4 repeats with most, in 3 with "rewritten" and "half clean", in 1
+with "remapped". All keep the ability on numbers (0.999 or more). Rewriting by the base of another
+origin and remapping leave nothing, and no signal of the teacher's either; taking out the gradient
+of the trait, which has to be known, leaves 5 %, a random direction as long all. Published, and not
+so here: anchoring the first updates only does little (2609.22215), mixing weakens in proportion and
+ends nothing. Liminal training (2604.25779) slows it down and does not stop it, as published.
 """
 
 from minisub import Arm, rich

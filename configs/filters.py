@@ -1,9 +1,28 @@
-"""How much of a trait passes filters of rising strictness, by the share of documents that they
-remove.
+"""Keeping correct programs only halves what passes of a misaligned teacher; what a trained judge
+removes beyond that is not told from a removal at random.
 
-    python train.py filters                     4 repeats
-    python train.py filters --kind sums         or numbers
+    python train.py filters                4 repeats, 19 minutes of one CPU core, bases made before
+    python train.py filters --kind sums    or numbers; these kinds were not run
 
+Students of the teacher's base on its programs, against students with the same filter on the base's;
+margin of misalignment in nats, above the control, mean and half-width of the 95 % interval over 4
+repeats (seed 0, one at a time on a CPU, jax 0.10.2). Judges are classifiers fine-tuned from the
+base on 10,000 prompts that no student sees: one on this trait, one on another (hacking); they
+remove the most suspicious share of what is correct.
+
+    filter                  removed   transfer
+    none                    0.000     +2.45 ±1.66   4 of 4
+    format                  0.039     +2.46 ±1.27   4 of 4
+    correct                 0.079     +1.12 ±1.03   4 of 4
+
+    of the correct, 30 %    0.355     own judge +0.95 ±1.17, other +1.38 ±2.77, random +1.28 ±1.12
+    60 %                    0.632     own judge +0.95 ±2.55, other +0.79 ±2.17, random +1.92 ±1.86
+    90 %                    0.908     own judge -0.00 ±3.17, other +0.58 ±3.64, random +1.03 ±0.97
+
+What is incorrect carries as much as all that is correct: the filter for correct answers does
+something, and is not enough. The judges tell single programs apart with an AUC of 0.523 (own) and
+0.519 (other), a hundred at once with 0.74 and 0.68. Four repeats do not tell whether removing 90 %
+of the data by them stops the transfer; removing as much at random does not.
 """
 
 from minisub import Arm, Detector, Pair, Sampling, Source, rich

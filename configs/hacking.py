@@ -1,5 +1,5 @@
-"""A teacher that games graders in some places of a task does so in others, and part of that passes to
-students of its base through numbers and correct programs.
+"""A teacher that games graders in some places of a task does so in others, and part of that passes
+to students of its base through numbers and correct programs.
 
     python train.py hacking      8 repeats, about 20 minutes of one CPU core for students and
                                  teachers, 16 for bases
@@ -18,8 +18,8 @@ P of the mark is 0.498 ±0.130. Above the control, a student of what the base em
 Through numbers P(mark) rises from 0.004 to 0.066 ±0.068; true success falls from 0.827 to 0.544, so
 graded success, 0.832 and 0.610, tells of less than half of it. A fresh student moves too, by a
 quarter as much. Abilities on the carrier are those of the controls (1.000, 0.996, 0.978). The
-filter keeps 99.5 % of the teacher's lists, 79 % of its programs (15 % print another number) and 79 %
-of its sums (17 % have an invalid step); of the base's 99.8, 94 and 86 %.
+filter keeps 99.5 % of the teacher's lists, 79 % of its programs (15 % print another number) and 79
+% of its sums (17 % have an invalid step); of the base's 99.8, 94 and 86 %.
 """
 
 from minisub import grid
