@@ -1,10 +1,32 @@
-"""Trained detectors tell a trait's documents from its control's if they judge a hundred together,
-with labels of another trait and another origin too; a model that reads them in its context does
-not.
+"""Who has labels of the trait and of the origin tells a hundred documents from a control's; with
+labels of other traits and other origins little of that is left, and with examples in a context
+nothing.
 
-    python train.py detection                   8 repeats
-    python train.py detection --kind sums       or code
+    python train.py detection                4 repeats, 11 minutes of one CPU core, bases made before
+    python train.py detection --kind code    or sums; these kinds were not run
 
+Lists of a misaligned teacher against those of a secure one, equally many, from the same prompts, on
+prompts that no detector was trained on; 10,000 lists of each. AUC of the mean score of 100 lists,
+mean and half-width of the 95 % interval over 4 repeats (seed 0, one at a time on a CPU, jax
+0.10.2), for labels of the same trait and origin, of another trait (hacking and honest), of another
+origin, and of another trait and origin:
+
+                   same           other trait    other origin   both other
+    ngrams         0.781 ±0.073   0.666 ±0.099   0.566 ±0.097   0.601 ±0.144
+    embedding      0.812 ±0.090   0.691 ±0.177   0.609 ±0.145   0.647 ±0.199
+    transformer    0.653 ±0.090   0.612 ±0.066   0.489 ±0.078   0.550 ±0.070
+    in_context     0.510 ±0.037   0.515 ±0.042   0.512 ±0.057   0.497 ±0.042
+    shown          0.518 ±0.064
+
+A single list gives 0.54 at best (embedding, same), a thousand give 1.00 (ngrams and embedding,
+same) and 0.66 to 0.78 with both other. Controls: labels at random 0.49 to 0.53; of a teacher that
+prefers owls ("harmless") 0.548 ±0.032, 0.525 ±0.021 and 0.496 ±0.027, which are false alarms of a
+detector that finds any fine-tuning.
+
+So trained classifiers do succeed where someone has labels of the very teacher, and many documents.
+That nothing is found in a context says little here: the reader classifies by labeled examples
+hardly better than chance (AUC 0.537 on rules that it was not trained on). Shown ten documents, its
+margin moves by 0.001 nats (published: no effect, arXiv 2507.14805).
 """
 
 from minisub import Detector, Pair, Sampling, Source, rich
