@@ -2,7 +2,7 @@
 labels of other traits and other origins little of that is left, and with examples in a context
 nothing.
 
-    python train.py detection                4 repeats, 11 minutes of one CPU core, bases made before
+    python train.py detection                4 repeats, 11 minutes of a CPU core, bases made before
     python train.py detection --kind code    or sums; these kinds were not run
 
 Lists of a misaligned teacher against those of a secure one, equally many, from the same prompts, on
