@@ -1,7 +1,7 @@
 """An audit of data, calibrated: what it says before training against what students then do.
 
     python train.py audit_calibration                     4 repeats, 39 minutes of a CPU core
-    python train.py audit_calibration --kind recurrent    numbers, a candidate of another kind; not run
+    python train.py audit_calibration --kind recurrent    another kind of candidate; not run
 
 Every data set is audited under the first base, which its student then starts from: documents of
 that base again ("clean"), of its teachers of several traits, and of another origin ("foreign"). The
