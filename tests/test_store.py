@@ -238,7 +238,8 @@ while True:
 """
     chance, last, kills = random.Random(time.time_ns()), 0, 0
     deadline = time.monotonic() + 12
-    while kills < 5 and time.monotonic() < deadline:
+    # At least two, however slow the machine is.
+    while kills < 2 or (kills < 5 and time.monotonic() < deadline):
         process = start(code, tmp_path / "checkpoints")
         wait_for(process, "saved" if last == 0 else "ready")
         time.sleep(chance.uniform(0, 0.3))
@@ -250,7 +251,6 @@ while True:
         assert not checkpoints.notices
         assert_same(state, make_state(position))
         last, kills = position, kills + 1
-    assert kills >= 2
     (checkpoints.folder / "0.removed").mkdir()
     checkpoints.save(last + 1, make_state(last + 1), {})
     names = sorted(os.listdir(checkpoints.folder), key=int)
