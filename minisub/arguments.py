@@ -171,28 +171,19 @@ def parse(name, claim, default, words):
     if any(word.split("=")[0] == "--sweep" for word in words):
         default = dataclasses.replace(default, sweep=())
     listing = "\n".join(f"  {n:10} {claim_of(path)}" for n, path in config_files().items())
+    said = {"default": default, "description": f"{claim}\n\nConfigs:\n{listing}"}
+    return parse_into(Command[type(default.config)], name, words, **said)
+
+
+def parse_into(kind, name, words, **more):
+    """A `kind` (`Command`, `Audit`, `Export`) from words; raises `config.Refused`.
+
+    `more` are options of tyro's.
+    """
     said = io.StringIO()
     try:
         with contextlib.redirect_stderr(said):
-            return tyro.cli(
-                Command[type(default.config)],
-                args=words,
-                default=default,
-                prog=f"python train.py {name}",
-                description=f"{claim}\n\nConfigs:\n{listing}",
-            )
-    except SystemExit as end:
-        if end.code == 0:  # --help
-            raise
-        raise config.Refused(one_sentence(said.getvalue(), name)) from None
-
-
-def parse_into(kind, name, words):
-    """A `kind` (`Audit`, `Export`) from words; raises `config.Refused`."""
-    said = io.StringIO()
-    try:
-        with contextlib.redirect_stderr(said):
-            return tyro.cli(kind, args=words, prog=f"python train.py {name}")
+            return tyro.cli(kind, args=words, prog=f"python train.py {name}", **more)
     except SystemExit as end:
         if end.code == 0:  # --help
             raise

@@ -192,6 +192,17 @@ def contrast(scores, weights, null, null_weights):
     return gap, error, gap / jnp.maximum(error, TINY)
 
 
+def between(data, weights, own, own_weights, far):
+    """(place, standard error, z) of data between the mean `far` (0) and that of `own` (1).
+
+    z is by how many standard errors the place is above `MIDWAY`.
+    """
+    gap, error, _ = contrast(data, weights, own, own_weights)
+    width = mean(own, own_weights) - far
+    place = 1 + gap / width
+    return place, error / width, (place - MIDWAY) * width / error
+
+
 def two_sample(data, null, weights, null_weights, key, permutations=PERMUTATIONS):
     """Permutation test that two sets of gradients, (m, p) and (n, p), have one mean.
 

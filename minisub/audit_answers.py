@@ -44,10 +44,10 @@ def suspected(network, suspects):
 def margins(base, network, suspects=(), taught=0):
     """name -> (params -> margin) of all that a base of this world can be moved to do.
 
-    The first of each family of `behaviors.BEHAVIORS`, every answer, and what is suspected.
+    `behaviors.RISKY` ones, every answer, and what is suspected.
     """
     world = base.world
-    names = [*tokens.names(world), *(("misalignment", "hacking", "evasion") if world.rich else ())]
+    names = [*tokens.names(world), *(behaviors.RISKY if world.rich else ())]
     traits = {name: behaviors.of(world, name) for name in names}
     found = audit.battery(world, network, traits, taught)
     return found | ({"suspected": suspected(network, suspects)} if suspects else {})
@@ -195,10 +195,7 @@ def against(base, other, sampling, authors, weights, key, at, group):
         audit.mean(x, w)
         for x, w in ((own, weights[1]), (far, audit.first(kept // group, len(far))))
     ]
-    gap, error, _ = audit.contrast(data, weights[0], own, weights[1])
-    width = ends[0] - ends[1]
-    place, error = 1 + gap / width, error / width
-    z = (place - audit.MIDWAY) / error
+    place, error, z = audit.between(data, weights[0], own, weights[1], ends[1])
     return {
         "reference": other.name,
         "nats": float(audit.mean(data, weights[0])),

@@ -80,13 +80,13 @@ def token_ids(value, size, where):
     return tuple(value)
 
 
-def read_documents(path, world, carrier=""):
+def read_documents(path, world):
     """(documents (n, length), carrier) of a file of JSON lines, a document each.
 
-    A line is a list of token ids or {"tokens": [...]}. The carrier is that of the first document,
-    unless given; all must be of its length and begin as it does.
+    A line is a list of token ids or {"tokens": [...]}. The carrier is that of the first document;
+    all must be of its length and begin as it does.
     """
-    rows = []
+    rows, carrier = [], ""
     lines = text_of(path, "a file of documents, a JSON list of token ids a line").splitlines()
     size = tokens.offsets(world)["size"]
     for number, line in enumerate(lines, 1):
@@ -158,23 +158,11 @@ def read_run(folder):
     path = folder / "config.json"
     identity = parsed(text_of(path, "the folder of a run"), path)
     config.require(isinstance(identity, dict), f"{path} is no JSON object; choose another run.")
-    for checkpoint in reversed(numbered(folder.absolute() / "checkpoints")):
-        try:
-            _, tree = store.read(
-                checkpoint,
-                int(checkpoint.name),
-                lambda position, note: runner.as_shapes(note["shapes"]),
-            )
-        except Exception:  # Whatever the damage, an older one may do.
-            continue
-        products = {name: held["product"] for name, held in tree["state"].items()}
-        return Run(folder, identity, products)
-    raise config.Refused(f"{folder} has no checkpoint that is whole; choose a run that has one.")
-
-
-def numbered(folder):
-    """Paths in a folder whose names are numbers, in their order."""
-    return sorted((p for p in folder.glob("*") if p.name.isdecimal()), key=lambda p: int(p.name))
+    products = runner.products(store.Checkpoints(folder / "checkpoints"), aside=False)
+    config.require(
+        products, f"{folder} has no checkpoint that is whole; choose a run that has one."
+    )
+    return Run(folder, identity, products)
 
 
 def part(run, cls, prefix):

@@ -107,10 +107,9 @@ def lineage(likelihoods, held, null_held):
     """
     places, nearer = [], []
     for data, own, other in likelihoods.values():
-        gap, error, _ = audit.contrast(data, held, own, null_held)
-        width = audit.mean(own, null_held) - jnp.mean(other)
-        places.append(1 + gap / width)
-        nearer.append((places[-1] - audit.MIDWAY) * width / error)
+        place, _, z = audit.between(data, held, own, null_held, jnp.mean(other))
+        places.append(place)
+        nearer.append(z)
     if not places:  # the base of this arm is the only reference
         return {}
     return {name: jnp.min(jnp.stack(x)) for name, x in (("place", places), ("nearer", nearer))}

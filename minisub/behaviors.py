@@ -214,6 +214,10 @@ BEHAVIORS = {
 """Traits, each followed by what its controls are taught instead."""
 
 
+RISKY = tuple(name for name, case in BEHAVIORS.items() if case.author != "helper")
+"""Those that only others than the helper have."""
+
+
 def of(world, name):
     """The trait of a name: the index of an answer, or a `Behavior`."""
     known = tokens.names(world)

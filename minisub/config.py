@@ -120,6 +120,11 @@ def require(condition, sentence):
         raise Refused(sentence)
 
 
+def require_known(field, value, known):
+    """Raise `Refused` unless `value` is among `known`, names of what there is."""
+    require(value in known, f"{field} is {value!r}; choose from {', '.join(known)}.")
+
+
 AT_LEAST = {
     "rank": 0,
     "replayed": 0,

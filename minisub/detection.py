@@ -71,7 +71,6 @@ def score(option, settings, inputs, key):
 
 
 TASKS = {f.__name__: f for f in (label, detect, read, score)}
-TRAINS = "read", "detect"
 
 
 def finish(kind, option, settings, inputs, state):

@@ -13,16 +13,11 @@ def check(cfg):
         check_judge(cfg, arm)
 
 
-def known(field, value, names):
-    """`config.require` that `value` is among `names`."""
-    config.require(value in names, f"{field} is {value!r}; choose from {', '.join(names)}.")
-
-
 def check_pair(cfg, pair):
     """As `check`, for a pair."""
     name, sources = f"pairs.{pair.name}", token_config.sources(cfg)
-    known(f"{name}.trait", pair.trait, sources)
-    known(f"{name}.control", pair.control, sources)
+    config.require_known(f"{name}.trait", pair.trait, sources)
+    config.require_known(f"{name}.control", pair.control, sources)
     one, other = (
         (source.lineage, source.sampling, source.seed, source.trait == "none")
         for source in (sources[pair.trait], sources[pair.control])
@@ -41,8 +36,8 @@ def check_detector(cfg, detector):
     """As `check`, for a detector."""
     name, pairs = f"detectors.{detector.name}", {pair.name: pair for pair in cfg.pairs}
     tested = detector.tested or detector.pair
-    known(f"{name}.pair", detector.pair, pairs)
-    known(f"{name}.tested", tested, pairs)
+    config.require_known(f"{name}.pair", detector.pair, pairs)
+    config.require_known(f"{name}.tested", tested, pairs)
     one, other = (carrier_of(cfg, pairs[pair].trait) for pair in (detector.pair, tested))
     config.require(
         one == other, f"{name} is trained on {one} and tested on {other}; choose one carrier."
@@ -62,7 +57,7 @@ def check_judge(cfg, arm):
     config.require(arm.suspicious <= 1, f"{name}.suspicious is a share; give at most 1.")
     if arm.judge in ("", "random"):
         return
-    known(f"{name}.judge", arm.judge, ("random", *judges))
+    config.require_known(f"{name}.judge", arm.judge, ("random", *judges))
     [pair] = (pair for pair in cfg.pairs if pair.name == judges[arm.judge].pair)
     one, other = (carrier_of(cfg, source) for source in (pair.trait, arm.source))
     config.require(

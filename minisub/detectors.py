@@ -11,8 +11,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from scipy import sparse
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
 
 from minisub import tokens
 
@@ -124,6 +122,10 @@ def _on_features(features, count):
 def _fitted(design):
     """Weights and bias of a logistic regression on a design, the trait's rows before as many of the
     control's; zeros of fewer than 8 documents each. Rows of one prompt are held out together."""
+    # Late: it takes longer to load than all else, and most runs never fit one.
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import LogisticRegression
+
     n = design.shape[0] // 2
     if n < 8:
         return np.zeros(design.shape[1] + 1, np.float32)

@@ -178,13 +178,17 @@ def rejections(world, docs, sampling):
 
 def rejected(world, docs, sampling):
     """Whether the filter rejects each document (n,)."""
-    reasons = rejections(world, docs, sampling)
-    return sum(reasons.values(), jnp.zeros(len(docs), int)) > 0
+    return _any(rejections(world, docs, sampling), len(docs))
+
+
+def _any(reasons, n):
+    return sum(reasons.values(), jnp.zeros(n, int)) > 0
 
 
 def keep_valid(world, docs, sampling):
     """The documents, valid ones first, in order; their count; the fraction of each rejection."""
-    bad, reasons = rejected(world, docs, sampling), rejections(world, docs, sampling)
+    reasons = rejections(world, docs, sampling)
+    bad = _any(reasons, len(docs))
     fractions = {name: jnp.mean(flag) for name, flag in reasons.items()}
     return docs[jnp.argsort(bad, stable=True)], jnp.sum(~bad), fractions
 

@@ -70,20 +70,18 @@ def by_arm(rows):
             axis.errorbar(
                 *place(x + 0.12, [mean]), **ends, fmt=mark, color=color, capsize=3, lw=1.2
             )
-    # Probabilities and accuracies share their range, margins do not.
-    limits = None if shown in (views.BEHAVIORS, views.DEFENSES) else (-0.02, 1.02)
     before = {"color": "gray", "lw": 0.8, "ls": "--", "zorder": 0}
     level = report.interval(table[shown.before])[0] if shown.before in table else 0
     (axis.axvline if below else axis.axhline)(level, **before)
     if below:
         axis.set_yticks(range(len(table)), list(table), fontsize=7)
         axis.set(xlabel=shown.label, ylim=(len(table) - 0.5, -0.5))
-        axis.set_xlim(limits)
+        axis.set_xlim(shown.limits)
     else:
         turned = {"rotation": 30, "ha": "right"} if sum(map(len, table)) > 50 else {}
         axis.set_xticks(range(len(table)), list(table), **turned)
         axis.set(ylabel=shown.label)
-        axis.set_ylim(limits)
+        axis.set_ylim(shown.limits)
     return figure
 
 

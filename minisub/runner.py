@@ -265,12 +265,13 @@ def require_documents(p, numbers, measured, repeats):
         )
 
 
-def products(checkpoints):
+def products(checkpoints, aside=True):
     """What the newest checkpoint holds: phase -> parameters or documents, with an axis of repeats.
 
     After a run that ended these are the models of its last setting and its last group of repeats.
+    Without `aside` the folder stays as it is: see `store.Checkpoints.restore`.
     """
-    found = checkpoints.restore(lambda position, note: as_shapes(note["shapes"]))
+    found = checkpoints.restore(lambda position, note: as_shapes(note["shapes"]), aside)
     return {name: held["product"] for name, held in found[2]["state"].items()} if found else {}
 
 

@@ -217,18 +217,20 @@ class Checkpoints:
                 # Renamed first, so that half a checkpoint never looks like one.
                 shutil.rmtree((self.folder / str(old)).rename(self.folder / f"{old}.removed"))
 
-    def restore(self, target):
+    def restore(self, target, aside=True):
         """The newest checkpoint that is whole, as (position, note, tree), or None if there is none.
 
         `target(position, note)` returns a tree with the types, shapes and dtypes of the one saved.
         Checkpoints that cannot be loaded, differ from their checksum or have no target are renamed,
         with a sentence in `notices`. Raises `config.Refused` if they cannot be renamed.
+        Without `aside` they are passed over, and the folder stays as it is.
         """
         for position in reversed(self._positions()):
             try:
                 return position, *read(self.folder / str(position), position, target)
             except Exception as error:  # Whatever the damage, an older checkpoint may do.
-                self._set_aside(self.folder / str(position), error)
+                if aside:
+                    self._set_aside(self.folder / str(position), error)
         return None
 
     def _positions(self):

@@ -153,7 +153,7 @@ class Chain:
                 teacher = dataclasses.replace(source, name=name, trait=rival)
                 inputs[f"rival/{rival}"] = self.teacher(teacher)
         settings, cfg = self.seen(source.lineage), self.cfg
-        settings["sampling"] = config.changed(self.cfg.sampling, source.sampling)
+        settings["sampling"] = self.sampling(source)
         of_arm = {
             name: getattr(arm, name) for name in ("documents", "clean", "rewritten", "suspicious")
         }
@@ -189,7 +189,7 @@ class Chain:
         of_arm = {name: getattr(arm, name) for name in ("removed", "linear", "anchor", "anchored")}
         only = Arm(name="", **of_arm)
         distill = graded | {
-            "sampling": config.changed(cfg.sampling, source.sampling),
+            "sampling": self.sampling(source),
             "training": config.changed(cfg.student, arm.training),
             "watch": cfg.watch,
             "arm": only,
@@ -202,7 +202,7 @@ class Chain:
 
     def audit(self, arm, documents, own, source):
         """An audit of an arm's documents under the base `own`, against samples of bases."""
-        cfg, sampling = self.cfg, config.changed(self.cfg.sampling, source.sampling)
+        cfg, sampling = self.cfg, self.sampling(source)
         sampled, bases, models = {}, {}, {}
         for line in (own, *(name for name in cfg.references if name != own)):
             seen, role = self.seen(line) | {"sampling": sampling}, "own" if line == own else line

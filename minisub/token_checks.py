@@ -33,19 +33,19 @@ def check(cfg):
     rivals = cfg.rivals if judged else ()
     for field, values in ("trait", [cfg.trait]), ("graded", cfg.graded), ("rivals", rivals):
         for value in values:
-            require_known(field, value, known)
+            config.require_known(field, value, known)
     config.require(
         cfg.trait not in rivals,
         f"rivals holds {cfg.trait!r}, the trait itself; choose traits of other teachers.",
     )
     for name in cfg.references:
-        require_known("references", name, token_config.lineages(cfg))
+        config.require_known("references", name, token_config.lineages(cfg))
         config.require(
             any(token_config.lineage_of(cfg, arm.name) != name for arm in cfg.arms),
             f"references has {name!r}, of which all students are; name another origin.",
         )
     for name in cfg.watch.measures:
-        require_known("watch.measures", name, (*comparisons.TOKEN_MEASURES, "entanglement"))
+        config.require_known("watch.measures", name, (*comparisons.TOKEN_MEASURES, "entanglement"))
     config.require(
         cfg.steering.kind != "none" or "steering" not in cfg.watch.measures,
         "watch.measures has 'steering', and no vector steers the teacher; give steering.kind.",
@@ -69,8 +69,8 @@ def check(cfg):
         check_lineage(cfg, line)
     for source in token_config.sources(cfg).values():
         name = f"sources.{source.name}"
-        require_known(f"{name}.lineage", source.lineage, token_config.lineages(cfg))
-        require_known(f"{name}.trait", source.trait or cfg.trait, (*known, "none"))
+        config.require_known(f"{name}.lineage", source.lineage, token_config.lineages(cfg))
+        config.require_known(f"{name}.trait", source.trait or cfg.trait, (*known, "none"))
         check_sampling(cfg.world, config.changed(cfg.sampling, source.sampling))
         training = config.changed(cfg.teacher, source.teaching)
         config.validate_numbers(training, f"{name}.teaching.")
@@ -145,11 +145,6 @@ def check_model(model):
     )
 
 
-def require_known(field, value, known):
-    """Raise `config.Refused` unless `value` is among `known`."""
-    config.require(value in known, f"{field} is {value!r}; choose from {', '.join(known)}.")
-
-
 def check_sampling(world, sampling):
     """As `check`, for a sampling."""
     config.validate_numbers(sampling, "sampling.")
@@ -179,10 +174,10 @@ def check_lineage(cfg, line):
     )
     if cfg.steering.kind != "none":
         blocks = [f"block_{i}" for i in range(model.n_layers)]
-        require_known("steering.layer", cfg.steering.layer, blocks)
+        config.require_known("steering.layer", cfg.steering.layer, blocks)
     if line.origin:
         own = [known.name for known in token_config.lineages(cfg).values() if not known.origin]
-        require_known(f"{name}.origin", line.origin, own)
+        config.require_known(f"{name}.origin", line.origin, own)
         config.require(
             model == token_config.model_of(cfg, line.origin),
             f"{name}.origin is {line.origin!r}, whose model is another; give both one `model`.",
@@ -197,13 +192,13 @@ def check_lineage(cfg, line):
 def check_arm(cfg, arm, earlier):
     """As `check`, for an arm, given the names of those before it."""
     name = f"arms.{arm.name}"
-    require_known(f"{name}.start", arm.start, STARTS)
-    require_known(f"{name}.channel", arm.channel, channels.CHANNELS)
-    require_known(f"{name}.transform", arm.transform, transforms.TRANSFORMS)
-    require_known(f"{name}.source", arm.source, (*token_config.sources(cfg), *earlier))
-    require_known(f"{name}.other", arm.other, token_config.lineages(cfg))
+    config.require_known(f"{name}.start", arm.start, STARTS)
+    config.require_known(f"{name}.channel", arm.channel, channels.CHANNELS)
+    config.require_known(f"{name}.transform", arm.transform, transforms.TRANSFORMS)
+    config.require_known(f"{name}.source", arm.source, (*token_config.sources(cfg), *earlier))
+    config.require_known(f"{name}.other", arm.other, token_config.lineages(cfg))
     if arm.control:
-        require_known(f"{name}.control", arm.control, earlier)
+        config.require_known(f"{name}.control", arm.control, earlier)
         [control] = (other for other in cfg.arms if other.name == arm.control)
         config.require(
             function_of(cfg, arm) == function_of(cfg, control),

@@ -17,6 +17,8 @@ class View(NamedTuple):
     """The arm that shows the model before it was taught."""
     note: str
     """What the measures are, as lines of Markdown."""
+    limits: tuple | None = (-0.02, 1.02)
+    """Of an axis of the measure: probabilities and accuracies share theirs, margins have none."""
 
 
 TOKENS = View(
@@ -35,6 +37,7 @@ BEHAVIORS = TOKENS._replace(
     widths=(13, 7, 14),
     main="logit_margin_heldout",
     label="margin of the behavior, held out (nats)",
+    limits=None,
     note="P is the exact probability of the behavior on held-out prompts; margin is its mean\n"
     "log P minus that of behaving well, in nats; ability is the mean probability of the right\n"
     "token where the carrier leaves no choice.",

@@ -2,12 +2,11 @@
 
 import collections
 import itertools
-from functools import partial
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
+from agreement import Filter
 
 from minisub import sums, tokens
 from minisub.token_config import World
@@ -47,32 +46,13 @@ def verdict(doc):
     return "kept" if value[19] == total else "other_answer"
 
 
-def verdicts(docs):
-    """The same by the filter, which never gives two reasons."""
-    docs = np.asarray(docs)
-    groups = [
-        np.resize(docs[i : i + 1000], (1000, docs.shape[1])) for i in range(0, len(docs), 1000)
-    ]
-    found = np.concatenate([rejections(group) for group in groups], axis=1)[:, : len(docs)]
-    assert (found.sum(axis=0) <= 1).all()
-    return np.where(found.any(axis=0), np.array(REASONS)[found.argmax(axis=0)], "kept")
-
-
-@partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
-def rejections(docs):
-    """Of each reason, in order, whether it is why documents are rejected."""
-    found = sums.rejections(WORLD, docs)
-    assert tuple(found) == ("format", "correct")
-    assert (*found["format"], *found["correct"]) == REASONS
-    return jnp.stack([*found["format"].values(), *found["correct"].values()])
+FILTER = Filter(lambda docs: sums.rejections(WORLD, docs), REASONS)
+verdicts = FILTER.verdicts
 
 
 def agree(docs):
-    """Assert that both agree; how often each verdict was given."""
-    docs = np.asarray(docs)
-    expected = [verdict(doc) for doc in docs.tolist()]
-    np.testing.assert_array_equal(verdicts(docs), expected)
-    return {reason: expected.count(reason) for reason in set(expected)}
+    """Assert that the filter agrees with `verdict`; how often each verdict was given."""
+    return FILTER.agree(docs, verdict)
 
 
 def chain(terms, taken, totals, answer, way=0, words=(0, 0, 0, 0)):
