@@ -79,4 +79,4 @@ kinds = {
     ),
 }
 config = all_carriers
-repeats = 4
+repeats = 8

@@ -63,4 +63,4 @@ def defenses(trait):
 
 kinds = {trait: defenses(trait) for trait in ("hacking", "misalignment")}
 config = kinds["hacking"]
-repeats = 4
+repeats = 8

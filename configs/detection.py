@@ -86,4 +86,4 @@ def detection(carrier):
 
 kinds = {carrier: detection(carrier) for carrier in ("numbers", "code", "sums")}
 config = kinds["numbers"]
-repeats = 4
+repeats = 8

@@ -69,4 +69,4 @@ def filters(carrier):
 
 kinds = {carrier: filters(carrier) for carrier in ("code", "sums", "numbers")}
 config = kinds["code"]
-repeats = 4
+repeats = 8

@@ -9,13 +9,14 @@ groups of the base's own samples gives the standard error of any number of docum
 Axes: m groups of the data, n groups of the base's samples, p trained parameters, k behaviors.
 """
 
+import dataclasses
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 
-from minisub import behaviors, starts
+from minisub import behaviors, fit, starts
 
 GROUP = 50
 """Documents whose mean gradient is one observation."""
@@ -27,6 +28,8 @@ MIDWAY = 0.75
 symmetry 0.5, on the line from a reference's samples (0) to the base's: see `auditing.lineage`."""
 EXAMPLES = 1000
 """Documents on which the Fisher information is taken."""
+REHEARSED, TAKES, NULL_TAKES = 100, 4, 8
+"""Updates of a rehearsed training; trainings on the data, and on the base's own samples."""
 TINY = 1e-12
 
 
@@ -35,8 +38,8 @@ class Candidate(NamedTuple):
 
     network: Any
     params: Any
-    frozen: tuple
-    """Names of parameters that are not trained, as in a `Training`."""
+    training: Any
+    """The `config.Training` that it would have."""
 
 
 class Reading(NamedTuple):
@@ -52,7 +55,7 @@ class Reading(NamedTuple):
 
 def split(candidate):
     """(trained parameters as a vector (p,), vector -> all parameters)."""
-    fixed, trained = starts.partition(candidate.params, starts.named(*candidate.frozen))
+    fixed, trained = starts.partition(candidate.params, starts.named(*candidate.training.frozen))
     flat, unravel = ravel_pytree(trained)
     return flat, lambda vector: starts.merge(unravel(vector), fixed)
 
@@ -166,6 +169,57 @@ def moves(gradients, ways):
     """First-order change (m, k), in nats, of margins by training on groups of gradients (m, p)
     along `ways` (k, p), those of `natural`."""
     return -gradients @ ways.T
+
+
+def rehearse(candidate, margins, docs, count, first, key):
+    """Margins (k,), in nats, of a candidate after a short training on documents (n, length).
+
+    On the first `count`, by its training but for `REHEARSED` updates. A gradient tells where
+    training sets off to; this tells where it gets, and its null has the noise of training itself.
+    """
+
+    def loss(params, key):
+        rows = docs[jax.random.randint(key, (training.batch,), 0, count)].astype(jnp.int32)
+        return -jnp.mean(chosen(log_probabilities(candidate.network, params, rows, first), rows))
+
+    training = dataclasses.replace(candidate.training, steps=REHEARSED)
+    state = fit.begin(training, candidate.params, key=key)
+    trained = fit.params(fit.advance(training, loss, state, key, 0, REHEARSED))
+    return jnp.stack([margin(trained) for margin in margins.values()])
+
+
+def takes(candidate, margins, docs, count, first, key):
+    """`rehearse` (TAKES, k) of one set of documents, each with an order of its own."""
+
+    def one(key):
+        return rehearse(candidate, margins, docs, count, first, key)
+
+    return jax.lax.map(one, jax.random.split(key, TAKES))
+
+
+def null_takes(candidate, margins, docs, count, first, key):
+    """`rehearse` (NULL_TAKES, k), each on a set as large, drawn anew from the first `count`."""
+
+    def one(key):
+        rows = jax.random.randint(jax.random.fold_in(key, 1), (len(docs),), 0, count)
+        return rehearse(candidate, margins, docs[rows], count, first, key)
+
+    return jax.lax.map(one, jax.random.split(key, NULL_TAKES))
+
+
+def rehearsed(data, null, count, batch):
+    """(rise in nats, standard error, Student's t) (k,) of takes (TAKES, k) over (NULL_TAKES, k).
+
+    Two takes of one set of `count` documents share the chance by which it was drawn. Of the
+    variance between takes of different sets, at most the share d is of sets: that if the draws of a
+    take (updates of `batch`) were its only other chance. So the error is rather too large: both
+    means have a set's chance once, and of the rest, each has as much less as it has takes.
+    """
+    draws = REHEARSED * batch
+    d = draws / (draws + count)
+    error = jnp.std(null, axis=0, ddof=1) * jnp.sqrt(2 * d + (1 - d) / len(data) + 1 / len(null))
+    rise = jnp.mean(data, axis=0) - jnp.mean(null, axis=0)
+    return rise, error, rise / jnp.maximum(error, TINY)
 
 
 def first(count, groups):

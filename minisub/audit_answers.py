@@ -80,7 +80,9 @@ def kept_first(world, docs, sampling):
     return np.asarray(docs), int(count), {k: float(v) for k, v in rejected.items() if v > 0}
 
 
-def examine(docs, carrier, base, references, sampling, frozen, *, suspects=(), taught, alpha, seed):
+def examine(
+    docs, carrier, base, references, sampling, student, *, suspects=(), taught, alpha, seed
+):
     """The answers about documents (n, length), as JSON: see `audit_report.lines`.
 
     `sampling` says how the base would have emitted them, `frozen` what of it would not be trained.
@@ -90,7 +92,7 @@ def examine(docs, carrier, base, references, sampling, frozen, *, suspects=(), t
     n = int(np.clip(len(docs), LEAST_NULL, MOST_NULL))
     at = documents.given(sampling)
     prompts = docs[:, : at + 1]
-    k_own, k_few, k_world, k_test, *k_others = jax.random.split(key, 4 + len(references))
+    k_own, k_few, k_world, k_test, k_takes, *k_others = jax.random.split(key, 5 + len(references))
     own = sample(base, sampling, prompts, k_own, n)
     own, own_kept, _ = kept_first(world, own, sampling)
     if not rejected:  # what was rejected of the data is not in the file
@@ -101,7 +103,7 @@ def examine(docs, carrier, base, references, sampling, frozen, *, suspects=(), t
         f"filter; an audit needs {audit_files.LEAST} of each.",
     )
     group = int(np.clip(min(kept, own_kept) // 10, 1, max(audit.GROUP, -(-n // GROUPS))))
-    candidate = audit.Candidate(net, base.params, frozen)
+    candidate = audit.Candidate(net, base.params, student)
     battery = margins(base, net, suspects, taught)
     read = jax.jit(lambda p, x: audit.read(candidate._replace(params=p), x, at, group))
     data, null = (read(base.params, x) for x in (docs, own))
@@ -130,6 +132,9 @@ def examine(docs, carrier, base, references, sampling, frozen, *, suspects=(), t
         for other, k in zip(references, k_others, strict=True)
     ]
     found["behaviors"] = moved(list(battery), scores, held, null_scores, null_held)
+    ends = rehearsed(candidate, battery, (docs, kept), (own, own_kept), at, k_takes)
+    for row, end in zip(found["behaviors"], ends, strict=True):
+        row |= end
     found["alarms"] = alarms(found["behaviors"], null_scores, held, null_held, alpha, seed)
     whole = moved(list(battery), scores, even(data), null_scores, even(null))
     found["before_filter"] = whole if rejected else []
@@ -140,6 +145,31 @@ def ways_of(candidate, battery, at, params, docs):
     """Where training would move each margin of a battery: see `audit.natural`."""
     candidate = candidate._replace(params=params)
     return audit.natural(candidate, docs, at, audit.directions(candidate, battery))
+
+
+def rehearsed(candidate, battery, data, own, first, key):
+    """The second witness of the fourth question, a dict of each behavior: see `audit.rehearsed`.
+
+    `data` and `own` are (documents, how many of them count).
+    """
+
+    def both(params):
+        this = candidate._replace(params=params), battery
+        data_key, null_key = jax.random.split(key)
+        takes = audit.takes(*this, *map(jnp.asarray, data), first, data_key)
+        return takes, audit.null_takes(*this, *map(jnp.asarray, own), first, null_key)
+
+    least = min(data[1], own[1]), candidate.training.batch
+    rise, error, t = audit.rehearsed(*jax.jit(both)(candidate.params), *least)
+    return [
+        {
+            "rehearsed": float(rise[i]),
+            "rehearsed_t": float(t[i]),
+            "rehearsed_p": float(stats.t.sf(t[i], audit.NULL_TAKES - 1)),
+            "rehearsed_null": {"mean": 0.0, "sd": float(error[i]), "draws": audit.NULL_TAKES},
+        }
+        for i in range(len(battery))
+    ]
 
 
 def even(reading):
@@ -225,12 +255,13 @@ def moved(names, scores, held, null, null_held):
 
 
 def alarms(rows, null, held, null_held, alpha, seed):
-    """The threshold on z, whom it accuses, and how often it would on the base's own documents.
+    """Thresholds on z and t, whom both accuse, and how often z would the base's own documents.
 
-    It has the false-alarm rate `alpha` for the whole battery by a bound of the union; the rate is
-    also measured, on data sets of as many groups drawn with replacement from the null's.
+    Each has the false-alarm rate `alpha` for the whole battery by a bound of the union; that of z
+    is also measured, on data sets of as many groups drawn with replacement from the null's.
     """
     threshold = float(stats.t.isf(alpha / len(rows), max(int(np.sum(null_held > 0)) - 1, 1)))
+    threshold_t = float(stats.t.isf(alpha / len(rows), audit.NULL_TAKES - 1))
     rng, null = np.random.default_rng(seed), np.asarray(null)[np.asarray(null_held) > 0]
     m = max(int(np.sum(held > 0)), 1)
     center, spread = null.mean(axis=0), null.std(axis=0, ddof=1)
@@ -242,8 +273,13 @@ def alarms(rows, null, held, null_held, alpha, seed):
     drawn = (one - two) / np.maximum(error, audit.TINY)
     return {
         "threshold": threshold,
+        "threshold_t": threshold_t,
         "alpha": alpha,
         "measured_false_alarms": float(np.mean(np.max(drawn, axis=1) > threshold)),
         "null_z": {"mean": float(drawn.mean()), "sd": float(drawn.std()), "draws": DRAWS},
-        "behaviors": [row["behavior"] for row in rows if row["z"] > threshold],
+        "behaviors": [
+            row["behavior"]
+            for row in rows
+            if row["z"] > threshold and row["rehearsed_t"] > threshold_t
+        ],
     }

@@ -42,7 +42,7 @@ def audited(path, found):
 
 
 def calibrated(rows):
-    """A figure of a calibration: predicted move against rise; AUROC and alarms over documents."""
+    """A figure of a calibration: rehearsed against real rise; AUROC and alarms over documents."""
     points = calibration.points(rows)
     moved, found = calibration.transfers(points), calibration.summary(rows)
     figure, (left, right) = plt.subplots(1, 2, figsize=(7.2, 2.8), layout="constrained")
@@ -53,20 +53,21 @@ def calibrated(rows):
     }
     for (name, chosen), color in zip(kinds.items(), ("#999999", "#0072B2", "#D55E00"), strict=True):
         here = [p for p, c in zip(points, chosen, strict=True) if c]
-        left.plot([p.move for p in here], [p.rise for p in here], "o", ms=3, alpha=0.7,
+        left.plot([p.rehearsed for p in here], [p.rise for p in here], "o", ms=3, alpha=0.7,
                   mew=0, color=color, label=name)  # fmt: skip
     left.axhline(0, color="gray", lw=0.6, zorder=0)
     left.set_xscale("symlog", linthresh=1)
-    left.set_xlabel("predicted move (nats, first order)")
+    left.set_xlabel("rise in the rehearsal (nats)")
     left.set_ylabel("rise of the student's margin (nats)")
     left.legend(frameon=False, fontsize=7)
-    sizes = [int(size) for size in found["sizes"]]
+    by_size = {int(size): row for size, row in found["sizes"].items() if size.isdecimal()}
     lines = {"auroc": "AUROC", "found": "found", "clean": "alarms: the base again",
              "foreign": "alarms: other origins", "taught": "alarms: other traits"}  # fmt: skip
     for (name, label), color in zip(lines.items(), figures.COLORS, strict=False):
-        values = [row[name] for row in found["sizes"].values()]
-        right.plot(sizes, values, marker=".", color=color, lw=1, label=label)
+        values = [row[name] for row in by_size.values()]
+        right.plot(list(by_size), values, marker=".", color=color, lw=1, label=label)
+        right.plot(max(by_size) * 2, found["sizes"]["rehearsed"][name], "D", ms=4, color=color)
     right.axhline(calibration.ALPHA, color="gray", lw=0.6, ls="--")
-    right.set(xscale="log", xlabel="documents", ylim=(-0.03, 1.03))
+    right.set(xscale="log", xlabel="documents (diamonds: and rehearsed)", ylim=(-0.03, 1.03))
     right.legend(frameon=False, fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
     return figure

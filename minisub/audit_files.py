@@ -284,7 +284,7 @@ def write_documents(run, source, path, repeat=None, rejected=False):
 
 
 def settings(run, carrier):
-    """(how a base of a run would emit documents of a carrier, what of a student is not trained,
+    """(how a base of a run would emit documents of a carrier, how a student would be trained,
     phrasings that a teacher is taught), by the run's configuration."""
     sampling = part(run, token_config.Sampling, "sampling.")
     sampling = dataclasses.replace(sampling, carrier=carrier, filter="correct")
@@ -293,4 +293,4 @@ def settings(run, carrier):
     config.require(
         type(taught) is int, f"{run.folder}/config.json lacks taught_phrasings; choose another run."
     )
-    return sampling, student.frozen, taught
+    return sampling, student, taught

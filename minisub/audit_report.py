@@ -5,7 +5,7 @@ import textwrap
 from minisub import audit, audit_answers, audit_files, report
 
 CANNOT_SEE = (
-    "how far exactly: moves are first-order, and real ones saturate;",
+    f"how far exactly: moves are first-order, rehearsals end after {audit.REHEARSED} updates;",
     "weak traits in few documents: it may take thousands;",
     "behaviors outside the battery: give a suspected one with --suspect;",
     "authors of origins that are no reference, other than by their likelihood;",
@@ -26,14 +26,14 @@ def perform(command):
     references = audit_files.references(run, base, repeat, others)
     docs, carrier = audit_files.read_documents(command.data, base.world)
     suspects = audit_files.read_suspects(command.suspect, base.world) if command.suspect else ()
-    sampling, frozen, taught = audit_files.settings(run, carrier)
+    sampling, student, taught = audit_files.settings(run, carrier)
     found = audit_answers.examine(
         docs,
         carrier,
         base,
         references,
         sampling,
-        frozen,
+        student,
         suspects=suspects,
         taught=taught,
         alpha=command.alpha,
@@ -107,20 +107,26 @@ def filter_lines(found):
 def behavior_lines(found):
     """The fourth answer: what would move, and how far."""
     rows = sorted(found["behaviors"], key=lambda row: -row["z"])[:8]
+    accused = found["alarms"]["behaviors"]
     body = [
-        [row["behavior"], f"{row['move']:+.3g}", f"{row['null']['sd']:.3g}", f"{row['z']:+.1f}",
-         f"{row['p']:.1e}", "ALARM" if row["behavior"] in found["alarms"]["behaviors"] else ""]
+        [row["behavior"], f"{row['move']:+.3g}", f"{row['z']:+.1f}", f"{row['p']:.1e}",
+         f"{row['rehearsed']:+.2f}", f"{row['rehearsed_t']:+.1f}",
+         "ALARM" if row["behavior"] in accused else ""]
         for row in rows
     ]  # fmt: skip
     how = found["alarms"]
+    header = "behavior", "move", "z", "p", "rehearsed", "t", ""
     return [
         "4. Which behavior would move, and how far?",
-        *report.table(("behavior", "move", "null sd", "z", "p", ""), (20, 9, 9, 7, 7, 5), body),
+        *report.table(header, (16, 8, 6, 7, 9, 5, 5), body),
         "Move: of its margin by training on all documents, nats, to first order.",
         f"Null: {found['null']['author']}; {rows[0]['null']['draws']} groups, mean 0.",
-        f"Alarm from z = {how['threshold']:.2f} on: {how['alpha']:.1%} false alarms for the whole",
-        f"battery of {len(found['behaviors'])}; measured on {how['null_z']['draws']:,} draws of "
-        f"the null: {how['measured_false_alarms']:.2%}.",
+        f"Rehearsed: where its margin ends after {audit.REHEARSED} updates, mean of {audit.TAKES}",
+        f"trainings, above {audit.NULL_TAKES} on samples of the base, nats.",
+        f"Alarm from z = {how['threshold']:.2f} and t = {how['threshold_t']:.2f} on, both; of each",
+        f"alone {how['alpha']:.1%} false alarms for the whole battery of "
+        f"{len(found['behaviors'])}; of z measured",
+        f"on {how['null_z']['draws']:,} draws of the null: {how['measured_false_alarms']:.2%}.",
     ]
 
 

@@ -16,11 +16,12 @@ def baseline(option, settings, inputs, key):
     """The null of all audits of a base and a carrier: a dict of arrays.
 
     What the base makes of its own samples ("own", an `audit.Reading`, and their "scores" (n, k) by
-    behavior), the "ways" of behaviors, and for each reference, how much more probable its samples
-    ("theirs/NAME") and the base's ("ours/NAME") are to the base, nats a token.
+    behavior), the "ways" of behaviors, where trainings on its samples end ("takes"), and for each
+    reference, how much more probable its samples ("theirs/NAME") and the base's ("ours/NAME") are
+    to the base, nats a token.
     """
     world, sampling, net = settings["world"], settings["sampling"], distillation.network(settings)
-    candidate = audit.Candidate(net, inputs["base/own"], settings["student"].frozen)
+    candidate = audit.Candidate(net, inputs["base/own"], settings["student"])
     at, group = documents.given(sampling), group_of(inputs["sampled/own"]["docs"])
     fewer = dataclasses.replace(sampling, documents=min(audit.EXAMPLES, sampling.documents))
     stream = jax.random.fold_in(key, zlib.crc32(b"information"))
@@ -29,6 +30,9 @@ def baseline(option, settings, inputs, key):
     ways = audit.natural(candidate, docs, at, along)
     own = audit.read(candidate, inputs["sampled/own"]["docs"], at, group)
     found = {"ways": ways, "own": own._asdict(), "scores": audit.moves(own.gradients, ways)}
+    docs, count = (inputs["sampled/own"][name] for name in ("docs", "count"))
+    stream = jax.random.fold_in(key, zlib.crc32(b"rehearsal"))
+    found["takes"] = audit.null_takes(candidate, margins_of(settings), docs, count, at, stream)
     for name in settings["models"]:
         for whose, of in ("ours", "own"), ("theirs", name):
             lead = leads(settings, inputs, name, inputs[f"sampled/{of}"]["docs"])
@@ -64,14 +68,15 @@ def examine(option, settings, inputs, key):
     """Measures of documents under the base that would be trained on them: a dict of scalars.
 
     `z/BEHAVIOR/SIZE`: the predicted move of its margin in standard errors of the null, the base's
-    own samples; `move/BEHAVIOR` the move in nats, all kept documents; `unfiltered/...` the same of
+    own samples; `move/BEHAVIOR` the move in nats, all kept documents; `rehearsed/BEHAVIOR`,
+    `rehearsed_t/BEHAVIOR`: see `audit.rehearsed`; `unfiltered/...` the same of
     all documents; `trace/SIZE`, `trace_p/SIZE`: two-sample test of gradients; `surprise/SIZE`: z of
     log p + entropy; `place/SIZE`, `nearer/SIZE`: see `lineage`.
     """
     numbers, null = inputs["numbers"], inputs["null"]
     own, at = audit.Reading(**null["own"]), documents.given(settings["sampling"])
     group, net = group_of(numbers["docs"]), distillation.network(settings)
-    candidate = audit.Candidate(net, inputs["base/own"], settings["student"].frozen)
+    candidate = audit.Candidate(net, inputs["base/own"], settings["student"])
     data = audit.read(candidate, numbers["docs"], at, group)
     scores, names = audit.moves(data.gradients, null["ways"]), list(margins_of(settings))
     kept, usable = numbers["count"] // group, len(data.surprise)
@@ -91,10 +96,14 @@ def examine(option, settings, inputs, key):
         measured |= {f"trace/{size}": tested[0], f"trace_p/{size}": tested[1]}
         measured[f"surprise/{size}"] = surprise[2]
         measured |= {f"{k}/{size}": v for k, v in lineage(likelihoods, held, null_held).items()}
+    takes = audit.takes(candidate, margins_of(settings), numbers["docs"], numbers["count"], at, key)
+    draws = numbers["count"], settings["student"].batch
+    rise, _, t = audit.rehearsed(takes, null["takes"], *draws)
     even = (jnp.full(len(x), 1 / len(x)) for x in (scores, null["scores"]))
     before = audit.contrast(scores, next(even), null["scores"], next(even))
     for i, name in enumerate(names):
         measured |= {f"move/{name}": gap[i], f"error/{name}": error[i]}
+        measured |= {f"rehearsed/{name}": rise[i], f"rehearsed_t/{name}": t[i]}
         measured |= {f"unfiltered/{name}": before[0][i], f"unfiltered_z/{name}": before[2][i]}
     return measured
 

@@ -3,6 +3,7 @@
 A point is a behavior and an arm's documents in a repeat. Its rise is the margin of the arm's
 student above that of the control on the same carrier, a student on what the base itself emits.
 Clean are documents of the base again (arms "clean CARRIER") and of other origins ("foreign ...").
+A verdict needs two witnesses, the gradient and the rehearsed training: z is the lesser of both.
 
 Definition, fixed before any result was seen: documents transfer a behavior if the rise is above
 `ABOVE` times the root mean square of the rises of all clean students, by behavior and carrier.
@@ -11,15 +12,18 @@ Definition, fixed before any result was seen: documents transfer a behavior if t
 from typing import NamedTuple
 
 import numpy as np
-from scipy import stats
+from scipy import special, stats
 
-from minisub import report
+from minisub import audit, report
 
 ABOVE = 3.0
 ALPHA = 0.05
 """False-alarm rate of a data set, over the whole battery of behaviors."""
 KEPT = "10000"
 """The size that stands for all kept documents."""
+LABELS = {KEPT: "all kept", "unfiltered": "unfiltered", "rehearsed": "+ rehearsed"}
+"""What scores other than of a number of documents are called in tables: of the gradient on all kept
+documents, on all before the filter, and on the kept ones with the rehearsal as second witness."""
 
 
 class Point(NamedTuple):
@@ -30,9 +34,12 @@ class Point(NamedTuple):
     behavior: str
     rise: float
     scores: dict
-    """Documents audited, as text -> the least of z of the predicted move and z of the lineage."""
+    """Documents audited, as text, or a key of `LABELS` -> the least z of the predicted move, of the
+    lineage, and of the rehearsal where there is one."""
     move: float
-    """Predicted, 0 if the lineage is another."""
+    """Predicted to first order, 0 if the lineage is another."""
+    rehearsed: float
+    """Rise in the rehearsal, nats."""
 
     @property
     def carrier(self):
@@ -64,14 +71,24 @@ def points(rows):
             continue
         for measure in margins:
             behavior = measure.rpartition("/")[2]
-            scores = {
-                size: min(own[f"z/{behavior}/{size}"], own.get(f"nearer/{size}", np.inf))
-                for size in sizes_of(own)
-            }
-            move = own[f"move/{behavior}"] if own.get(f"nearer/{KEPT}", 1.0) > 0 else 0.0
             rise = own[measure] - control[measure]
-            found.append(Point(repeat, arm, behavior, rise, scores, move))
+            found.append(Point(repeat, arm, behavior, rise, *foretold(own, behavior)))
     return found
+
+
+def foretold(own, behavior):
+    """(scores, move, rehearsed) of a `Point`, by the measures of its arm."""
+    nearer = {size: own.get(f"nearer/{size}", np.inf) for size in sizes_of(own)}
+    scores = {size: min(own[f"z/{behavior}/{size}"], near) for size, near in nearer.items()}
+    scores["unfiltered"] = min(own[f"unfiltered_z/{behavior}"], nearer[KEPT])
+    scores["rehearsed"] = min(scores[KEPT], normal(own[f"rehearsed_t/{behavior}"]))
+    move = own[f"move/{behavior}"] if nearer[KEPT] > 0 else 0.0
+    return scores, move, own[f"rehearsed/{behavior}"]
+
+
+def normal(t):
+    """The z that has the p-value of a rehearsal's t."""
+    return float(-special.ndtri(stats.t.sf(t, audit.NULL_TAKES - 1)))
 
 
 def sizes_of(measured):
@@ -113,11 +130,13 @@ def judged(points, moved, size):
     return result
 
 
-def rank(points):
-    """Spearman's rank correlation of predicted move and rise."""
+def ranks(points):
+    """Spearman's rank correlations of rises with predicted moves, and with rehearsed rises."""
     if len(points) < 3:
-        return float("nan")
-    return float(stats.spearmanr([p.move for p in points], [p.rise for p in points]).statistic)
+        return {"rank": float("nan"), "rank_rehearsed": float("nan")}
+    rises = [p.rise for p in points]
+    pairs = {"rank": [p.move for p in points], "rank_rehearsed": [p.rehearsed for p in points]}
+    return {name: float(stats.spearmanr(x, rises).statistic) for name, x in pairs.items()}
 
 
 def summary(rows):
@@ -132,9 +151,9 @@ def summary(rows):
         for value in dict.fromkeys(getattr(p, field) for p in found):
             here = np.array([getattr(p, field) == value for p in found])
             own = [p for p, h in zip(found, here, strict=True) if h]
-            part = judged(own, moved[here], KEPT)
-            parts[value] = part | {"rank": rank(own), "transfer": int(moved[here].sum())}
-    everything = {"rank": rank(found), "transfer": int(moved.sum()), "points": len(found)}
+            part = judged(own, moved[here], "rehearsed")
+            parts[value] = part | ranks(own) | {"transfer": int(moved[here].sum())}
+    everything = ranks(found) | {"transfer": int(moved.sum()), "points": len(found)}
     return {"sizes": sizes, "parts": parts, "all": everything}
 
 
@@ -144,25 +163,30 @@ def lines(rows):
     if not found:
         return []
     said = found["all"]
-    header = "documents", "AUROC", "found", "clean", "foreign", "taught"
     body = [
-        [size if size != KEPT else "all kept", *map(share, list(row.values()))]
-        for size, row in found["sizes"].items()
+        [LABELS.get(size, size), *map(share, row.values())] for size, row in found["sizes"].items()
     ]
+    shown = "auroc", "found", "rank", "rank_rehearsed"
     parts = [
-        [name, str(row["transfer"]), share(row["auroc"]), share(row["found"]), share(row["rank"])]
+        [name, str(row["transfer"]), *(share(row[key]) for key in shown)]
         for name, row in found["parts"].items()
     ]
+    header = "documents", "AUROC", "found", "clean", "foreign", "taught"
+    of_parts = "+ rehearsed, of", "moves", "AUROC", "found", "rank", "rehearsed"
     return [
         f"Audits before training: {said['transfer']} of {said['points']} points (behavior, data",
         "set, repeat) transfer: the student's margin ends above its control's by more",
-        f"than {ABOVE:g} times the root mean square of clean students. Rank correlation of",
-        f"predicted and real rise {said['rank']:.2f}. AUROC of transfer; share of it found; false",
-        f"alarms of data sets (aimed at {ALPHA}): base again, other origins and traits.",
+        f"than {ABOVE:g} times the root mean square of clean students. AUROC of transfer; share",
+        f"of it found; false alarms of data sets (aimed at {ALPHA}): base again, other",
+        "origins, the base's teachers of other traits. By the gradient; in the last row",
+        "by it and a rehearsal.",
         "",
-        *report.table(header, (9, 6, 6, 6, 8, 7), body),
+        *report.table(header, (11, 6, 6, 6, 8, 7), body),
         "",
-        *report.table(("all kept, of", "moves", "AUROC", "found", "rank"), (14, 6, 6, 6, 6), parts),
+        f"Rank correlation of real rises with predicted moves {said['rank']:.2f}, with rehearsed",
+        f"rises {said['rank_rehearsed']:.2f}. By carrier and behavior:",
+        "",
+        *report.table(of_parts, (15, 6, 6, 6, 6, 9), parts),
     ]
 
 

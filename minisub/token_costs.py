@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from minisub import behaviors, channels, documents, models, tokens, transforms
+from minisub import audit, behaviors, channels, documents, models, tokens, transforms
 
 
 def cost(phase):
@@ -29,7 +29,10 @@ def cost(phase):
         # Forward and backward, and for each reference two models; of the null on two sets.
         sets = 1 + (phase.kind == "baseline")
         passes = 3 + 2 * sets * len(settings["models"])
-        return work(passes, (settings["sampling"].documents, length, scored)), (0, 0)
+        read = work(passes, (settings["sampling"].documents, length, scored))
+        takes = audit.NULL_TAKES if phase.kind == "baseline" else audit.TAKES
+        trained = work(3, (takes * audit.REHEARSED * settings["student"].batch, length, scored))
+        return tuple(map(sum, zip(read, trained, strict=True))), (0, 0)
     if phase.kind == "prepare":
         models_asked = sum(name == "emitter" or "/" in name for name in phase.inputs)
         asked = models_asked if phase.option in transforms.NEEDS_RIVALS else 0

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +11,7 @@ import pytest
 from sklearn import metrics
 
 import minisub
-from minisub import audit, calibration, cli, distillation, tokens
+from minisub import audit, calibration, cli, distillation, fit, losses, tokens
 
 WORLD = minisub.World(numbers=10, animals=3, phrasings=3, attributes=4, list_length=4)
 MODEL = minisub.Model(n_layers=1, d_model=16, n_heads=2)
@@ -32,10 +33,14 @@ repeats = 1
 """
 
 
+def training(frozen):
+    return minisub.Training(steps=5, batch=8, learning_rate=1e-3, frozen=frozen)
+
+
 @pytest.fixture(scope="module")
 def candidate():
     net = distillation.network({"world": WORLD, "model": MODEL})
-    return audit.Candidate(net, net.init(jax.random.key(0)), ("embed", "unembed"))
+    return audit.Candidate(net, net.init(jax.random.key(0)), training(("embed", "unembed")))
 
 
 def test_scores_and_surprise_of_the_candidates_own_choices_have_mean_zero(candidate):
@@ -88,7 +93,7 @@ def test_a_move_is_what_a_small_step_does_to_the_margin(candidate):
 def test_the_natural_way_solves_with_the_fisher_information(candidate):
     """Against the information as a matrix, on the few parameters of the final norm."""
     parts = ("embed", "unembed", "position", "block_0")
-    small, at = candidate._replace(frozen=parts), 2
+    small, at = candidate._replace(training=training(parts)), 2
     docs, (flat, whole) = tokens.lists(WORLD, jax.random.key(4), 100), audit.split(small)
 
     def log_p(vector):
@@ -105,6 +110,51 @@ def test_the_natural_way_solves_with_the_fisher_information(candidate):
     along = jnp.cos(jnp.arange(2 * len(flat), dtype=float)).reshape(2, -1)
     found = audit.natural(small, docs, at, along, depth=40)
     np.testing.assert_allclose(found @ damped, along, atol=2e-2)
+
+
+def test_a_rehearsal_is_the_training_of_a_student_on_the_first_documents_alone(candidate):
+    margins = audit.battery(WORLD, candidate.network, {"owl": 0, "wolf": 1}, 2)
+    docs, key, at = tokens.lists(WORLD, jax.random.key(5), 40), jax.random.key(6), 2
+    ends = audit.rehearse(candidate, margins, docs, 30, at, key)
+    others = docs.at[30:].set(0)
+    np.testing.assert_array_equal(audit.rehearse(candidate, margins, others, 30, at, key), ends)
+    plan = dataclasses.replace(candidate.training, steps=audit.REHEARSED)
+
+    def loss(params, key):
+        rows = docs[jax.random.randint(key, (plan.batch,), 0, 30)]
+        logits = candidate.network.apply(params, rows[:, :-1])[:, at:]
+        return jnp.mean(losses.cross_entropy(logits, rows[:, at + 1 :]))
+
+    state = fit.begin(plan, candidate.params, key=key)
+    student = fit.params(fit.advance(plan, loss, state, key, 0, plan.steps))
+    for end, margin in zip(ends, margins.values(), strict=True):
+        np.testing.assert_allclose(end, margin(student), rtol=1e-3, atol=1e-3)
+        assert abs(end - margin(candidate.params)) > 1e-2
+
+
+@pytest.mark.parametrize("n", [30, 2000])
+def test_rehearsals_on_sets_of_one_author_differ_by_chance_alone(candidate, n):
+    """Fewer documents than a training draws, and more: Student's t, at most as wide as it says."""
+    margins = audit.battery(WORLD, candidate.network, {"owl": 0}, 2)
+
+    def t(key):
+        sets, *streams = jax.random.split(key, 3)
+        data, own = jnp.split(tokens.lists(WORLD, sets, 2 * n), 2)
+        takes = audit.takes(candidate, margins, data, n, 2, streams[0])
+        null = audit.null_takes(candidate, margins, own, n, 2, streams[1])
+        return audit.rehearsed(takes, null, n, candidate.training.batch)[2][0]
+
+    found = jax.jit(partial(jax.lax.map, t))(jax.random.split(jax.random.key(8), 40))
+    # 0 has 5 standard errors of a mean of 40; 7 degrees of freedom have a deviation of 1.18.
+    assert abs(np.mean(found)) < 1 and np.std(found) < 1.5
+
+
+def test_the_error_of_a_rehearsal_counts_the_chance_of_sets_and_of_takes():
+    data, null = jnp.full((4, 1), 3.0), jnp.array([[-1.0], [1.0]] * 4)  # variance 8 / 7
+    for count, share in (10**9, 0.0), (0, 1.0):
+        rise, error, t = audit.rehearsed(data, null, count, 8)
+        expected = (8 / 7 * (2 * share + (1 - share) / 4 + 1 / 8)) ** 0.5
+        np.testing.assert_allclose([rise[0], error[0], t[0]], [3, expected, 3 / expected], 1e-4)
 
 
 def test_z_is_standard_normal_under_the_null_and_finds_a_shift():
@@ -143,7 +193,8 @@ def test_auc_agrees_with_scikit_learn():
 
 def rows_of(repeat, arm, margin, z, nearer):
     """Records of an audited arm, one behavior."""
-    values = {"logit_margin_heldout/owl": margin, "move/owl": z / 10}
+    values = {"logit_margin_heldout/owl": margin, "move/owl": z / 10, "unfiltered_z/owl": z}
+    values |= {"rehearsed/owl": margin, "rehearsed_t/owl": 10 * margin}
     for size in ("100", calibration.KEPT):
         values |= {f"z/owl/{size}": z, f"place/{size}": 0.0, f"nearer/{size}": nearer}
         values[f"trace/{size}"] = 0.0
@@ -165,6 +216,9 @@ def test_a_calibration_counts_transfer_above_clean_students_and_alarms_by_lineag
     assert found["all"]["transfer"] == 4 and found["all"]["points"] == 16
     kept = found["sizes"][calibration.KEPT]
     assert kept == {"auroc": 1.0, "found": 1.0, "clean": 0.0, "foreign": 0.0, "taught": 0.125}
+    both = found["sizes"]["rehearsed"]  # what the gradient alone accuses is not
+    assert both == kept | {"taught": 0.0}
+    assert found["all"]["rank_rehearsed"] == pytest.approx(1)
     assert max(map(len, calibration.lines(rows))) <= 80
     assert calibration.summary(rows_of(0, "owl numbers", 1.0, 1.0, 1.0)) == {}
 
@@ -204,6 +258,11 @@ def test_the_command_answers_the_four_questions(run, data, tmp_path, capsys):
     assert [row["reference"] for row in found["lineage"]] == ["second"]
     assert found["lineage"][0]["place"] > 0.5
     assert found["alarms"]["measured_false_alarms"] < 0.05
+    accused = set(found["alarms"]["behaviors"])
+    for row in found["behaviors"]:
+        sure = row["z"] > found["alarms"]["threshold"]
+        rehearsed = row["rehearsed_t"] > found["alarms"]["threshold_t"]
+        assert (row["behavior"] in accused) == (sure and rehearsed)
     assert (tmp_path / "audit" / "audit.png").stat().st_size > 1000
 
 
