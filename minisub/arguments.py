@@ -43,8 +43,15 @@ class Command(Generic[AnyConfig]):
     only: tuple[str, ...] = ()
     """Run only the arms with these names (default: all)."""
     group: int = 0
-    """Repeats in one vmapped program (0: one on a CPU, all on an accelerator); results differ
-    between groupings by rounding."""
+    """Repeats in one vmapped program on a device (0: one on a CPU, its share of all on an
+    accelerator); results differ between groupings by rounding."""
+    distributed: bool = False
+    """This is one of several processes of a run, whose devices share the repeats; what the next
+    three do not say is taken from the cluster's environment (TPU, Slurm, Open MPI)."""
+    coordinator: str = ""
+    """HOST:PORT of process 0."""
+    num_processes: int = -1
+    process_id: int = -1
     kind: tyro.conf.Suppress[str] = ""
     """Of a config with several: the one that `--kind` names."""
 

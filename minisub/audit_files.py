@@ -158,7 +158,8 @@ def read_run(folder):
     path = folder / "config.json"
     identity = parsed(text_of(path, "the folder of a run"), path)
     config.require(isinstance(identity, dict), f"{path} is no JSON object; choose another run.")
-    products = runner.products(store.Checkpoints(folder / "checkpoints"), aside=False)
+    last = store.parts(folder, store.noted(folder, "lanes", 1))[-1]
+    products = runner.products(store.Checkpoints(last / "checkpoints"), aside=False)
     config.require(
         products, f"{folder} has no checkpoint that is whole; choose a run that has one."
     )

@@ -2,6 +2,7 @@
 
 python train.py [CONFIG] [--field value ...] [--repeats N] [--seed N] [--out FOLDER]
                 [--sweep FIELD=V1,V2,...] [--only ARM ...] [--group N] [--kind NAME]
+                [--distributed [--coordinator HOST:PORT --num-processes N --process-id I]]
 python train.py bench [CONFIG] [--field value ...] [--group N]
 python train.py audit DATA.jsonl --base RUNFOLDER [--suspect FILE.json] [--out FOLDER]
 python train.py export RUNFOLDER --source NAME --out DATA.jsonl
@@ -9,6 +10,7 @@ python train.py export RUNFOLDER --source NAME --out DATA.jsonl
 
 import contextlib
 import json
+import os
 import shlex
 import signal
 import sys
@@ -24,8 +26,10 @@ from minisub import (
     calibration,
     config,
     experiment,
+    lanes,
     matrices,
     prediction,
+    progress,
     report,
     runner,
     store,
@@ -33,6 +37,7 @@ from minisub import (
 )
 
 BAD_INPUT, STOPPED, INTERRUPTED = 2, 1, 130
+AGAIN = "what was recorded is kept: start the processes again, and the run goes on."
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy")
 BAR = "{percentage:3.0f}% |{bar:20}| {elapsed} gone, {remaining} left, {desc}"
 
@@ -66,12 +71,20 @@ def perform(words):
     config.require(command.repeats >= 1, f"--repeats is {command.repeats}; at least 1 is needed.")
     config.require(command.group >= 0, f"--group is {command.group}; give 0 or more.")
     config.require(0 <= command.seed < 2**32, f"--seed is {command.seed}; give 0 to 2**32 - 1.")
+    there = command.coordinator, command.num_processes, command.process_id
+    place = lanes.join(*there) if command.distributed else lanes.Place()
     settings = arguments.settings(name, command)
     title = Path(name).stem
     own = f"-{command.kind}" if command.kind in kinds[1:] else ""
     folder = Path(command.out or f"runs/{title}{own}")
     shown = shlex.join(["python", "train.py", name, *rest])
-    with_folder(folder, title, claim, shown, command, settings)
+    with (
+        open(os.devnull, "w") as nothing,
+        contextlib.redirect_stdout(
+            nothing if place.process else sys.stdout  # of many processes one speaks
+        ),
+    ):
+        with_folder(folder, title, claim, shown, command, settings, place)
 
 
 def named(words, default):
@@ -130,34 +143,62 @@ def export_documents(words):
     print(f"{command.out} holds {audit_files.write_documents(run, *asked):,} documents")
 
 
-def with_folder(folder, title, claim, shown, command, settings):
+def with_folder(folder, title, claim, shown, command, settings, place):
     """Perform all settings into `folder`, or what is left of them, and write the results there."""
     for _, cfg in settings:  # before the folder is claimed: a refusal leaves nothing
         experiment.fetch(cfg)
-    device = jax.devices()[0]
-    all_at_once = command.repeats if device.platform != "cpu" else 1
-    group = min(command.group or all_at_once, command.repeats)
+    device, scale, hosts = scale_of(folder, command, place)
     students = [arm.name for arm in settings[0][1].arms]
-    scale = {"repeats": command.repeats, "seed": command.seed, "group": group}
-    made = {**scale, "device": device.device_kind, **versions()}
+    made = {**scale, "device": device, **versions()}
     kind = {"kind": command.kind} if command.kind else {}
     identity = {"config": title, **kind, **config.leaves(command.config), "students": students}
     title = f"{title} {command.kind}".strip()
-    identity = json.loads(json.dumps(identity | {"sweep": command.sweep} | made))
-    with store.claim(folder, identity):
-        records = store.Records(folder / "records.jsonl")
+    identity = json.loads(json.dumps(identity | {"sweep": command.sweep} | made | hosts))
+    with lanes.claim(folder, identity, place):
+        many = f"{hosts['lanes']} lanes of " if hosts["lanes"] > 1 else ""
+        print(f"{title}: {command.repeats} repeats on {many}{device}, into {folder}")
+        parts, groups = store.parts(folder, hosts["lanes"]), -(-command.repeats // scale["group"])
+
+        def run_of(part, block):
+            records = store.Records(part / "records.jsonl")
+            checkpoints = store.Checkpoints(part / "checkpoints")
+            files = {"records": records, "checkpoints": checkpoints}
+            return runner.Run(settings, **scale, **files, only=block)
+
         with experiment.precision(command.config):
-            checkpoints = store.Checkpoints(folder / "checkpoints")
-            run = runner.Run(settings, **scale, records=records, checkpoints=checkpoints)
-            print(f"{title}: {command.repeats} repeats on {device.device_kind}, into {folder}")
-            done = run.resume()
-            for notice in records.notices + checkpoints.notices:
+            begun = lanes.begin(parts, place, groups, run_of)
+            runs = [lane.run for lane in begun]
+            done = sum(run.resume() for run in runs)
+            for notice in (x for r in runs for x in r.records.notices + r.checkpoints.notices):
                 print(notice)
+            total = sum(run.flops(run.units) for run in runs)
             if done:
-                print(f"continuing after {done / run.flops(run.units):.0%} of the work")
-            watch(run, done)
+                print(f"continuing after {done / total:.0%} of the work")
+            watch(begun, total, done)
+        if place.process:
+            return
+        left = lanes.wait(parts)
+        if left:
+            raise runner.Stopped(f"Nobody is at work on {left}; {AGAIN}")
         with store.refusing(f"{folder} cannot be written", store.NO_SPACE):
-            write_results(folder, title, claim, shown, made, students, records.rows(), run.usage)
+            rows, usage = store.joined(folder, parts), runner.usage_of(runs)
+            write_results(folder, title, claim, shown, made, students, rows, usage)
+
+
+def scale_of(folder, command, place):
+    """(kind of device, what the bits of a result depend on, what they do not) of a command's run.
+
+    A run that goes on keeps the lanes that it began with, whatever devices there are now.
+    """
+    device, found = jax.devices()[0], place.devices or jax.device_count()
+    share = -(-command.repeats // found) if device.platform != "cpu" else 1
+    before = store.noted(folder, "lanes", 0)
+    if before > 1:
+        share = store.noted(folder, "group", share)
+    group = min(command.group or share, command.repeats)
+    n = min(before if before > 0 else found, -(-command.repeats // group))
+    scale = {"repeats": command.repeats, "seed": command.seed, "group": group}
+    return device.device_kind, scale, {"lanes": n, "devices": found, "processes": place.processes}
 
 
 def write_results(folder, title, claim, shown, made, students, rows, usage):
@@ -167,7 +208,7 @@ def write_results(folder, title, claim, shown, made, students, rows, usage):
     results = report.summary(rows, students)
     compiled = timing.compilations["programs"], timing.compile_seconds()
     memory = timing.peak_memory()
-    took = usage_lines(usage, *compiled, timing.matmul_rate(), memory)
+    took = progress.usage_lines(usage, *compiled, timing.matmul_rate(), memory)
     made = ", ".join(f"{name} {value}" for name, value in made.items())
     sections = {"": matrices.lines(rows), "prediction": prediction.lines(rows)}
     sections["audit"] = calibration.lines(rows)
@@ -202,79 +243,21 @@ def patient():
             signal.signal(number, handler)
 
 
-def watch(run, done):
-    """Follow a run's events: a progress bar on a terminal, and a line for each arm that ends.
+def watch(begun, total, done):
+    """Follow the events of lanes: a progress bar on a terminal, and a line for each arm that ends.
 
-    When asked to end it saves first, and raises KeyboardInterrupt.
+    `total` and `done` are operations. When asked to end it saves, and raises KeyboardInterrupt.
     """
-    total = run.flops(run.units)
     form = {"bar_format": BAR, "ncols": 79, "disable": None, "leave": False}  # None: if piped
     with patient() as asked, tqdm.tqdm(total=total, initial=done, **form) as bar:
-        for event in run.events():
+        for event in lanes.events(begun, lambda: bool(asked)):
             if isinstance(event, runner.Progress):
-                doing = f"{event.phase}, repeat {event.repeats[-1] + 1} of {run.groups[-1].stop}"
+                last = begun[0].run.groups[-1].stop
+                doing = f"{event.phase}, repeat {event.repeats[-1] + 1} of {last}"
                 bar.set_description_str(doing, refresh=False)
                 bar.update(event.flops)
             else:
-                tqdm.tqdm.write(arm_line(event.rows))
-            if asked:
-                run.save()
-                raise KeyboardInterrupt
-
-
-def arm_line(rows):
-    """One arm's measures, averaged over the repeats of its group, in a line."""
-    values = {}
-    for row in rows:
-        values.setdefault(row["measure"], []).append(row["value"])
-    mean = {measure: sum(v) / len(v) for measure, v in values.items()}
-    first, last = rows[0]["repeat"], rows[-1]["repeat"]
-    which = f"repeat {first}" if first == last else f"repeats {first}-{last}"
-    for field, value in rows[0]["setting"].items():
-        which += f", {field.rpartition('.')[2]}={report.words(value)}"
-    if "violations" in mean:
-        said = f"{mean['violations']:,.0f}/{mean['draws']:,.0f} violated, "
-        said += f"worst {mean['worst']:.4g}"
-    elif "accuracy" in mean:
-        said = f"accuracy {mean['accuracy']:.3f}"
-    elif "trait_rate" in mean:
-        said = f"P {mean['trait_rate']:.3f}, held out {mean['trait_rate_heldout']:.3f}, "
-        said += f"margin {mean['logit_margin_heldout']:+.2f}"
-    elif "trace/100" in mean:
-        moved = {m.split("/")[1]: mean[m] for m in mean if m.startswith("move/")}
-        said = "audited, z " + ", ".join(f"{b} {mean[f'z/{b}/10000']:+.1f}" for b in moved)
-    elif "kept_documents" not in mean:
-        measure, value = next(iter(mean.items()))
-        said = f"{measure} {value:.3f}"
-    else:
-        reasons = [m for m in mean if m.startswith("rejected_")]
-        said = f"kept {mean['kept_documents']:,.0f}; "
-        said += ", ".join(f"{m.removeprefix('rejected_')} {mean[m]:.1%}" for m in reasons)
-    return f"{which}  {rows[0]['arm']:11} {said}"
-
-
-def usage_lines(usage, programs, compile_seconds, rate, memory):
-    """Markdown table lines: where the time of this process went.
-
-    `usage` is phase -> (seconds, matrix-product operations, tokens or images); `rate` is the
-    operations a second of a plain matrix product on the device; `memory` is the peak in bytes.
-    """
-    width = max(len(name) for name in (*usage, "compilation"))
-    form = f"| {{:{width}}} | {{:>8}} | {{:>11}} | {{:>8}} | {{:>9}} |"
-    lines = [
-        form.format("phase", "seconds", "examples/s", "GFLOP/s", "of matmul"),
-        form.format("-" * width, "-" * 8, "-" * 11, "-" * 8, "-" * 9),
-    ]
-    for name, (seconds, flops, scored) in usage.items():
-        speed = ["", "", ""]
-        if flops and seconds:
-            flops = flops / seconds
-            speed = [f"{scored / seconds:,.0f}", f"{flops / 1e9:,.0f}", f"{flops / rate:.0%}"]
-        lines.append(form.format(name, f"{seconds:.1f}", *speed))
-    lines.append(form.format("compilation", f"{compile_seconds:.1f}", "", "", ""))
-    matmul = f"A float32 matrix product reaches {rate / 1e9:,.0f} GFLOP/s here."
-    compiled = f"{programs} programs were compiled; memory was {memory / 2**30:.2f} GiB at most."
-    return [*lines, "", matmul, compiled]
+                tqdm.tqdm.write(progress.arm_line(event.rows))
 
 
 def versions():

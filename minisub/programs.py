@@ -11,8 +11,17 @@ import jax.numpy as jnp
 
 from minisub import experiment, tasks
 
+
+def given(cfg, seed):
+    """`experiment.given`, kept on the device that is the default one."""
+    return kept(cfg, seed, jax.config.jax_default_device)
+
+
 # A sweep comes back to every setting's arrays in every group of repeats.
-given = lru_cache(maxsize=12)(experiment.given)
+@lru_cache(maxsize=12)
+def kept(cfg, seed, device):
+    """What is `given` on a device."""
+    return experiment.given(cfg, seed)
 
 
 def each(function, given, *batched):

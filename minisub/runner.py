@@ -67,10 +67,11 @@ def work(p):
 class Run:
     """All settings of a sweep over all repeats, in a fixed order of units (group, setting, phase).
 
-    `settings` is a list of (swept values, Config), `records` and `checkpoints` those of `store`.
+    `settings` is a list of (swept values, Config), `records` and `checkpoints` those of `store`,
+    `only` a range of its groups if others are performed elsewhere.
     """
 
-    def __init__(self, settings, *, seed, repeats, group, records, checkpoints):
+    def __init__(self, settings, *, seed, repeats, group, records, checkpoints, only=None):
         self.swept = [values for values, _ in settings]
         self.configs = [cfg for _, cfg in settings]
         self.chains = [experiment.phases(cfg) for cfg in self.configs]
@@ -85,9 +86,11 @@ class Run:
         }
         self.seed = seed
         self.keys = experiment.repeat_keys(seed, repeats + 1, -1)
+        only = range(len(self.groups)) if only is None else only
+        self.first = only.start
         self.units = [
             (g, s, i)
-            for g in range(len(self.groups))
+            for g in only
             for s, chain in enumerate(self.chains)
             for i in range(len(chain))
         ]
@@ -101,7 +104,7 @@ class Run:
         total = 0
         for g, s, i in units:
             p = self.chains[s][i]
-            handed = g and not s and p.name in self.handed
+            handed = g > self.first and not s and p.name in self.handed
             if not (p.name in self.taken[s] or handed or tasks.volatile(p)):
                 total += work(p)[0] * len(self.groups[g])
         return total
@@ -165,7 +168,9 @@ class Run:
         while self.unit < len(self.units):
             g, s, i = self.units[self.unit]
             if i == 0 and self.step == 0:
-                kept = {name: name for name in self.taken[s]} if s or not g else self.handed
+                kept = (
+                    {name: name for name in self.taken[s]} if s or g == self.first else self.handed
+                )
                 self.state = {n: self.state[old] for n, old in kept.items() if old in self.state}
             p = self.chains[s][i]
             if p.name not in self.state and not tasks.volatile(p):
@@ -228,6 +233,15 @@ class Run:
         if by_arm:
             self.records.append([row for rows in by_arm for row in rows])
         return by_arm
+
+
+def usage_of(runs):
+    """The usage of several runs, added up: kind of phase -> (seconds, operations, examples)."""
+    total = {}
+    for run in runs:
+        for name, used in run.usage.items():
+            total[name] = tuple(map(sum, zip(total.get(name, (0, 0, 0)), used, strict=True)))
+    return total
 
 
 def rows_of(measured):

@@ -13,6 +13,7 @@ import os
 import re
 import shutil
 import textwrap
+import threading
 
 import jax
 import jax.numpy as jnp
@@ -24,6 +25,8 @@ from minisub import config
 OUTPUTS = ("records.jsonl", "checkpoints", "summary.json", "report.md", "figure.png")
 NAMED = 6  # Differing fields that a refusal names; the others it counts.
 KEPT = 2  # Checkpoints kept, so that there is another one when the newest is damaged.
+NOTED = ("lanes", "devices", "processes")  # In config.json, without a part in what is computed.
+ORBAX = threading.RLock()  # Devices of a process work in threads; checkpoints wait for each other.
 NO_SPACE = "free some space or choose another --out"
 
 
@@ -31,8 +34,9 @@ def claim(folder, identity):
     """Make `folder` this run's own until the process ends; return the open lock file, to be kept.
 
     `identity` is the run's configuration as a JSON object. A new folder gets it as config.json; a
-    folder that has one must hold an equal one. Raises `config.Refused` if it holds another run,
-    something else's files or a damaged config.json, is in use, or cannot be written.
+    folder that has one must hold one that is equal but for `NOTED`. Raises `config.Refused` if it
+    holds another run, something else's files or a damaged config.json, is in use, or cannot be
+    written.
     """
     with refusing(f"{folder} cannot hold a run", "choose another --out"):
         folder.mkdir(parents=True, exist_ok=True)
@@ -62,7 +66,8 @@ def check_identity(folder, identity):
         there, here = dotted(json.loads(path.read_bytes())), dotted(identity)
     except (ValueError, AttributeError):
         raise config.Refused(f"{path} is damaged (not a JSON object); {remedy}") from None
-    differing = [name for name in there | here if there.get(name) != here.get(name)]
+    names = [name for name in there | here if name not in NOTED]
+    differing = [name for name in names if there.get(name) != here.get(name)]
     parts = [
         f"{name} is {there.get(name, 'absent')} there, {here.get(name, 'absent')} here"
         for name in differing[:NAMED]
@@ -70,6 +75,28 @@ def check_identity(folder, identity):
     if len(differing) > NAMED:
         parts.append(f"and {len(differing) - NAMED} more")
     config.require(not parts, f"{folder} holds another run ({'; '.join(parts)}); {remedy}")
+
+
+def noted(folder, name, default):
+    """What the config.json of `folder` says of `name`; `default` if it says nothing of its kind."""
+    try:
+        there = json.loads((folder / "config.json").read_bytes()).get(name)
+    except (OSError, ValueError, AttributeError):
+        return default
+    return there if type(there) is type(default) else default
+
+
+def parts(folder, lanes):
+    """The folders of records and checkpoints of a run's lanes: `folder` itself if there is one."""
+    return [folder] if lanes == 1 else [folder / "lanes" / str(i) for i in range(lanes)]
+
+
+def joined(folder, parts):
+    """The rows of all lanes in order, which become the records of `folder`, as a list of dicts."""
+    lines = b"".join((part / "records.jsonl").read_bytes() for part in parts)
+    if parts != [folder]:
+        write_atomically(folder / "records.jsonl", lines)
+    return [json.loads(line) for line in lines.splitlines()]
 
 
 def dotted(tree, prefix=""):
@@ -291,12 +318,13 @@ def checksum(seal, array):
 def quiet():
     """Silence Orbax, which logs the traceback of every failure besides raising it."""
     logger = logging.getLogger("absl")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL + 1)
     # Folders created in the background leave coroutines unawaited when a save fails.
     synchronous = ocp.options.AsyncOptions(create_directories_asynchronously=False)
-    try:
-        with ocp.Context(async_options=synchronous):
-            yield
-    finally:
-        logger.setLevel(level)
+    with ORBAX:
+        level = logger.level
+        logger.setLevel(logging.CRITICAL + 1)
+        try:
+            with ocp.Context(async_options=synchronous):
+                yield
+        finally:
+            logger.setLevel(level)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import minisub
-from minisub import checks, claims, cli, config, experiment, report
+from minisub import checks, claims, cli, config, experiment, progress, report
 
 SMALL = [arm for arm in claims.standard() if "cnn" not in arm.name and "transf" not in arm.name]
 BROKEN = [arm.name for arm in SMALL if arm.name.startswith("broken")]
@@ -93,7 +93,7 @@ def test_the_same_command_again_does_no_work_and_leaves_the_same_bytes(ran, caps
     assert max(len(line) for line in said.splitlines() if str(folder) not in line) <= 80
     row = {"repeat": 0, "setting": {}, "arm": max((a.name for a in SMALL), key=len)}
     values = {"violations": 1000.0, "draws": 1000.0, "worst": 0.123456}
-    assert len(cli.arm_line([row | {"measure": m, "value": x} for m, x in values.items()])) <= 80
+    assert len(progress.arm_line([row | {"measure": m, "value": x} for m, x in values.items()])) <= 80
     for name in "product mlp squares", "broken slope, foreign start":
         assert f"| {name} " in said
     for test in claims.TESTS:

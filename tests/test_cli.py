@@ -13,7 +13,7 @@ import pytest
 import tqdm
 
 import minisub
-from minisub import arguments, cli, store
+from minisub import arguments, cli, progress, store
 from minisub.token_config import Lineage, Source
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -405,7 +405,7 @@ def test_a_loss_that_is_not_finite_ends_with_status_1_and_keeps_the_records(
 
 def test_usage_fits_80_columns():
     usage = {"distill (sampled)": (1234.5, 10**14, 10**9), "start": (0.0, 0, 0)}
-    assert max(map(len, cli.usage_lines(usage, 36, 20.0, 4e11, 2**31))) <= 80
+    assert max(map(len, progress.usage_lines(usage, 36, 20.0, 4e11, 2**31))) <= 80
 
 
 def test_bench_times_every_kind_of_training_against_the_devices_matrix_product(images_file, capsys):
@@ -422,5 +422,5 @@ def test_bench_times_every_kind_of_training_against_the_devices_matrix_product(i
 @pytest.mark.parametrize("measure", ["trained_tokens", "entangled_cosine_frequency"])
 def test_what_is_neither_graded_nor_emitted_gets_a_line_too(measure):
     row = {"setting": {"student.steps": 50}, "repeat": 0, "arm": "half", "measure": measure}
-    line = cli.arm_line([row | {"value": 0.5}])
+    line = progress.arm_line([row | {"value": 0.5}])
     assert line.endswith(f"{measure} 0.500") and len(line) <= 80

@@ -56,7 +56,7 @@ def test_every_command_line_is_accepted(words, monkeypatch):
     seen = []
     monkeypatch.setattr(cli, "with_folder", lambda *args: seen.append(args))
     assert cli.main(words) == 0
-    [(_, title, *_, settings)] = seen
+    [(_, title, *_, settings, _)] = seen
     assert title.startswith(words[0]) and settings
 
 
