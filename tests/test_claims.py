@@ -93,7 +93,8 @@ def test_the_same_command_again_does_no_work_and_leaves_the_same_bytes(ran, caps
     assert max(len(line) for line in said.splitlines() if str(folder) not in line) <= 80
     row = {"repeat": 0, "setting": {}, "arm": max((a.name for a in SMALL), key=len)}
     values = {"violations": 1000.0, "draws": 1000.0, "worst": 0.123456}
-    assert len(progress.arm_line([row | {"measure": m, "value": x} for m, x in values.items()])) <= 80
+    line = progress.arm_line([row | {"measure": m, "value": x} for m, x in values.items()])
+    assert len(line) <= 80
     for name in "product mlp squares", "broken slope, foreign start":
         assert f"| {name} " in said
     for test in claims.TESTS:

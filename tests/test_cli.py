@@ -340,8 +340,8 @@ def test_a_run_killed_at_random_moments_ends_with_the_same_bytes(command, tmp_pa
     while True:
         process = command(tmp_path / "cut")
         # Let it get to work, or there is nothing to kill; then any moment will do.
-        before, deadline = progress(tmp_path / "cut"), clock() + 120
-        while process.poll() is None and progress(tmp_path / "cut") == before:
+        before, deadline = positions(tmp_path / "cut"), clock() + 120
+        while process.poll() is None and positions(tmp_path / "cut") == before:
             assert clock() < deadline
             time.sleep(0.02)
         time.sleep(dice.uniform(0, 1.5))
@@ -358,7 +358,7 @@ def test_a_run_killed_at_random_moments_ends_with_the_same_bytes(command, tmp_pa
         assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 
 
-def progress(folder):
+def positions(folder):
     """The checkpoints of a run folder."""
     return sorted(p.name for p in (folder / "checkpoints").glob("[0-9]*"))
 
@@ -366,7 +366,7 @@ def progress(folder):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_run_asked_to_end_saves_says_so_and_continues(number, command, tmp_path):
     process = command(tmp_path)
-    while process.poll() is None and not progress(tmp_path):
+    while process.poll() is None and not positions(tmp_path):
         time.sleep(0.02)
     process.send_signal(number)
     out, err = process.communicate(timeout=120)
