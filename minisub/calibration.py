@@ -12,7 +12,7 @@ Definition, fixed before any result was seen: documents transfer a behavior if t
 from typing import NamedTuple
 
 import numpy as np
-from scipy import special, stats
+from scipy import special
 
 from minisub import audit, report
 
@@ -88,7 +88,7 @@ def foretold(own, behavior):
 
 def normal(t):
     """The z that has the p-value of a rehearsal's t."""
-    return float(-special.ndtri(stats.t.sf(t, audit.NULL_TAKES - 1)))
+    return float(-special.ndtri(special.stdtr(audit.NULL_TAKES - 1, -t)))
 
 
 def sizes_of(measured):
@@ -115,7 +115,7 @@ def judged(points, moved, size):
     """
     scores = np.array([p.scores[size] for p in points])
     behaviors = len({p.behavior for p in points})
-    alarm = scores > stats.norm.isf(ALPHA / behaviors)
+    alarm = scores > -special.ndtri(ALPHA / behaviors)
     result = {
         "auroc": auc(scores[moved], scores[~moved]),
         "found": float(np.mean(alarm[moved])) if moved.any() else float("nan"),
@@ -136,7 +136,7 @@ def ranks(points):
         return {"rank": float("nan"), "rank_rehearsed": float("nan")}
     rises = [p.rise for p in points]
     pairs = {"rank": [p.move for p in points], "rank_rehearsed": [p.rehearsed for p in points]}
-    return {name: float(stats.spearmanr(x, rises).statistic) for name, x in pairs.items()}
+    return {name: report.rank_correlation(x, rises) for name, x in pairs.items()}
 
 
 def summary(rows):

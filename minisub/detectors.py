@@ -10,7 +10,6 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import numpy as np
-from scipy import sparse
 
 from minisub import tokens
 
@@ -103,6 +102,8 @@ def _on_counts(features, columns, count):
     present, columns = np.unique(columns, return_inverse=True)
     design = (np.ones(len(rows)), (rows, columns.reshape(-1)))
     shape = 2 * count, len(present)
+    from scipy import sparse  # late: most runs have no such detector
+
     fitted, weights = _fitted(sparse.csr_matrix(design, shape)), np.zeros(features + 1, np.float32)
     weights[present], weights[-1] = fitted[:-1], fitted[-1]
     return weights

@@ -5,7 +5,6 @@ repeats. Transfer is the share of its teacher's rise over the untaught model tha
 """
 
 import numpy as np
-from scipy import stats
 
 from minisub import report, views
 
@@ -58,7 +57,7 @@ def statistics(rows, predictor, without=()):
 
 def judged(scores, transfer):
     """(Spearman's rank correlation, AUROC of a transfer of at least TRANSFERRED)."""
-    rank = float(stats.spearmanr(scores, transfer).statistic)
+    rank = report.rank_correlation(scores, transfer)
     return rank, auroc(scores, transfer >= TRANSFERRED)
 
 

@@ -8,7 +8,7 @@ import json
 import math
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from minisub import views
 
@@ -20,8 +20,15 @@ def interval(values):
     if values.size < 2:
         return mean, None, None
     error = values.std(ddof=1) / math.sqrt(values.size)
-    half = float(stats.t.ppf(0.975, values.size - 1) * error)
+    half = float(special.stdtrit(values.size - 1, 0.975) * error)
     return mean, mean - half, mean + half
+
+
+def rank_correlation(one, other):
+    """Spearman's rank correlation of two lists of numbers."""
+    from scipy import stats  # late: nothing else needs its half second
+
+    return float(stats.spearmanr(one, other).statistic)
 
 
 def columns(rows):
@@ -207,7 +214,7 @@ def share(values, whole):
         return ratio, None, None
     without = (total[0] - pairs[:, 0]) / (total[1] - pairs[:, 1])
     error = math.sqrt((n - 1) / n * np.sum((without - without.mean()) ** 2))
-    half = float(stats.t.ppf(0.975, n - 1) * error)
+    half = float(special.stdtrit(n - 1, 0.975) * error)
     return ratio, ratio - half, ratio + half
 
 
