@@ -59,6 +59,7 @@ def main(argv=None):
 
 def perform(words):
     """Parse, check, run or continue, and report."""
+    timing.remember_programs()
     commands = {"bench": measure_speed, "audit": audit_data, "export": export_documents}
     if words and words[0] in commands:
         return commands[words[0]](words[1:])

@@ -1,8 +1,10 @@
 """What time goes into: compilation apart from computation, and the device's own speed."""
 
+import os
 import resource
 import sys
 import time
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -27,6 +29,18 @@ jax.monitoring.register_event_duration_secs_listener(on_duration)
 def compile_seconds():
     """Time that this process has spent on compilation so far."""
     return sum(end - start for start, end in compilations["intervals"])
+
+
+def remember_programs():
+    """Keep what is compiled for the next process, in the user's cache folder.
+
+    Unless JAX has been told where (JAX_COMPILATION_CACHE_DIR) or not to (by
+    JAX_ENABLE_COMPILATION_CACHE=false).
+    """
+    if jax.config.jax_enable_compilation_cache and not jax.config.jax_compilation_cache_dir:
+        caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        jax.config.update("jax_compilation_cache_dir", str(caches / "minisub"))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
 
 
 def peak_memory():

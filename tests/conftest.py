@@ -6,6 +6,8 @@ import os
 os.environ["XLA_FLAGS"] = (
     os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=2"
 )
+# Each test compiles what it runs, wherever it runs.
+os.environ["JAX_ENABLE_COMPILATION_CACHE"] = "false"
 
 import dataclasses
 from functools import partial

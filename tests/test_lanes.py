@@ -37,8 +37,7 @@ def begin(tmp_path_factory):
     """A function (folder, devices, more words) -> a process at work; all compile once."""
     home = tmp_path_factory.mktemp("lanes")
     (home / "tiny.py").write_text(TINY)
-    compiled = {"JAX_COMPILATION_CACHE_DIR": str(home / "compiled")}
-    compiled["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+    compiled = {"JAX_ENABLE_COMPILATION_CACHE": "true", "XDG_CACHE_HOME": str(home)}
 
     def process(out, devices, *more):
         flags = "--xla_cpu_multi_thread_eigen=false --xla_backend_optimization_level=0"
