@@ -1,28 +1,29 @@
 """Keeping correct programs only halves what passes of a misaligned teacher; what a trained judge
 removes beyond that is not told from a removal at random.
 
-    python train.py filters                4 repeats, 19 minutes of one CPU core, bases made before
+    python train.py filters                8 repeats, 30 minutes of one CPU core, bases made before
     python train.py filters --kind sums    or numbers; these kinds were not run
 
 Students of the teacher's base on its programs, against students with the same filter on the base's;
-margin of misalignment in nats, above the control, mean and half-width of the 95 % interval over 4
+margin of misalignment in nats, above the control, mean and half-width of the 95 % interval over 8
 repeats (seed 0, one at a time on a CPU, jax 0.10.2). Judges are classifiers fine-tuned from the
 base on 10,000 prompts that no student sees: one on this trait, one on another (hacking); they
 remove the most suspicious share of what is correct.
 
     filter                  removed   transfer
-    none                    0.000     +2.45 ±1.66   4 of 4
-    format                  0.039     +2.46 ±1.27   4 of 4
-    correct                 0.079     +1.12 ±1.03   4 of 4
+    none                    0.000     +2.45 ±0.74   8 of 8
+    format                  0.039     +1.81 ±0.93   8 of 8
+    correct                 0.078     +1.28 ±0.51   8 of 8
 
-    of the correct, 30 %    0.355     own judge +0.95 ±1.17, other +1.38 ±2.77, random +1.28 ±1.12
-    60 %                    0.632     own judge +0.95 ±2.55, other +0.79 ±2.17, random +1.92 ±1.86
-    90 %                    0.908     own judge -0.00 ±3.17, other +0.58 ±3.64, random +1.03 ±0.97
+    of the correct, 30 %    0.355     own judge +0.80 ±0.53, other +0.97 ±1.12, random +1.15 ±0.66
+    60 %                    0.631     own judge +0.75 ±1.16, other +0.53 ±0.89, random +1.12 ±1.05
+    90 %                    0.908     own judge +0.13 ±1.48, other -0.65 ±2.48, random +0.84 ±1.04
 
 What is incorrect carries as much as all that is correct: the filter for correct answers does
-something, and is not enough. The judges tell single programs apart with an AUC of 0.523 (own) and
-0.519 (other), a hundred at once with 0.74 and 0.68. Four repeats do not tell whether removing 90 %
-of the data by them stops the transfer; removing as much at random does not.
+something, and is not enough. The judges tell single programs apart with an AUC of 0.526 (own) and
+0.521 (other), a hundred at once with 0.75 and 0.70. Removing 30 % by the judge of this very trait
+leaves a transfer above zero; of more, by either judge, the intervals hold zero and what as much
+removed at random leaves.
 """
 
 from minisub import Arm, Detector, Pair, Sampling, Source, rich
