@@ -97,6 +97,16 @@ class Export:
     """With those that the filter rejected."""
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Report:
+    """Join runs on one page: a table of what each showed, then their own pages with figures."""
+
+    runs: tyro.conf.Positional[tuple[str, ...]]
+    """Run folders; those without a finished run are left out."""
+    out: str = "runs/report.md"
+    """The page."""
+
+
 def config_files():
     """Name -> path of every config: beside the package in a checkout, inside it in a wheel."""
     folders = [HERE.parent / "configs", HERE / "configs"]

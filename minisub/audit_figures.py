@@ -2,7 +2,7 @@
 
 from matplotlib import pyplot as plt
 
-from minisub import audit, calibration, figures
+from minisub import audit, calibration, figures, plots
 
 
 def calibration_of(folder, rows):
@@ -11,7 +11,7 @@ def calibration_of(folder, rows):
         return ""
     with plt.rc_context(figures.STYLE):
         figure = calibrated(rows)
-        figure.savefig(folder / "audit.png", bbox_inches="tight")
+        plots.save(figure, folder / "audit.png")
         plt.close(figure)
     return "audit.png"
 
@@ -37,7 +37,7 @@ def audited(path, found):
         axis.axvline(audit.MIDWAY, color="black", ls="--", lw=0.8)
         axis.set_ylim(-0.5, len(names) - 0.5)
         axis.set_xlabel("place: 0 the reference's samples, 1 the base's")
-    figure.savefig(path, bbox_inches="tight", dpi=200)
+    plots.save(figure, path)
     plt.close(figure)
 
 

@@ -6,6 +6,7 @@ python train.py [CONFIG] [--field value ...] [--repeats N] [--seed N] [--out FOL
 python train.py bench [CONFIG] [--field value ...] [--group N]
 python train.py audit DATA.jsonl --base RUNFOLDER [--suspect FILE.json] [--out FOLDER]
 python train.py export RUNFOLDER --source NAME --out DATA.jsonl
+python train.py report RUNFOLDER ... [--out PAGE.md]
 """
 
 import contextlib
@@ -60,7 +61,12 @@ def main(argv=None):
 def perform(words):
     """Parse, check, run or continue, and report."""
     timing.remember_programs()
-    commands = {"bench": measure_speed, "audit": audit_data, "export": export_documents}
+    commands = {
+        "bench": measure_speed,
+        "audit": audit_data,
+        "export": export_documents,
+        "report": join_runs,
+    }
     if words and words[0] in commands:
         return commands[words[0]](words[1:])
     name, rest = named(words, arguments.DEFAULT)
@@ -142,6 +148,21 @@ def export_documents(words):
     run = audit_files.read_run(command.run)
     asked = command.source, command.out, repeat, command.rejected
     print(f"{command.out} holds {audit_files.write_documents(run, *asked):,} documents")
+
+
+def join_runs(words):
+    """`report RUNFOLDER ...`: one page of many runs."""
+    from minisub import joining
+
+    command = arguments.parse_into(arguments.Report, "report", words)
+    out = Path(command.out)
+    text, left = joining.page([Path(run) for run in command.runs if Path(run) != out], out)
+    with store.refusing(f"{out} cannot be written", "choose another --out"):
+        out.parent.mkdir(parents=True, exist_ok=True)
+        store.write_atomically(out, text)
+    for folder in left:
+        print(f"{folder} holds no finished run and is left out")
+    print(f"{out} joins {len(command.runs) - len(left)} runs")
 
 
 def with_folder(folder, title, claim, shown, command, settings, place):

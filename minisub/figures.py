@@ -10,13 +10,19 @@ matplotlib.use("Agg")
 from matplotlib import pyplot as plt
 
 from minisub import detection_figures, matrices, prediction, report, views
-from minisub.plots import COLORS, dots, line
+from minisub.plots import COLORS, dots, line, save
 
-STYLE = {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "figure.dpi": 200}
+STYLE = {
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "figure.dpi": 200,
+    "pdf.fonttype": 42,  # text stays text
+}
 
 
 def draw(folder, rows, students, title):
-    """Write the figures of a run into `folder`; return their names in words.
+    """Write the figures of a run into `folder`, as PNG and PDF; return their names in words.
 
     figure.png: a matrix where there is one, else against the swept field, else by arm. curves.png:
     what was logged while students trained. prediction.png: transfer against what is known before.
@@ -38,7 +44,7 @@ def draw(folder, rows, students, title):
             drawn["prediction.png"] = predicted(rows, students)
         for name, figure in drawn.items():
             figure.suptitle(title, fontsize=9)
-            figure.savefig(folder / name, bbox_inches="tight")
+            save(figure, folder / name)
             plt.close(figure)
     return ", ".join(drawn)
 

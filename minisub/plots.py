@@ -6,6 +6,13 @@ from minisub import report
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 
 
+def save(figure, path):
+    """Write a figure to `path`, a PNG, and as vectors beside it, as PDF."""
+    figure.savefig(path, bbox_inches="tight")
+    # Without a date, so that the same run gives the same bytes.
+    figure.savefig(path.with_suffix(".pdf"), bbox_inches="tight", metadata={"CreationDate": None})
+
+
 def line(axis, xs, samples, arm, style, dashed=False):
     """Means over repeats at numbers, with their intervals as a band."""
     means, lows, highs = zip(*map(report.interval, samples), strict=True)

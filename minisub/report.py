@@ -123,6 +123,12 @@ def number(row):
     return f"{text} ±{row['mean'] - row['ci95_low']:.3f}"
 
 
+def short(arm):
+    """An arm's name; of a difference without which control, which the list of signs has."""
+    first, control, _ = arm.partition(" - control ")
+    return f"{first} - control" if control else arm
+
+
 def setting_name(setting):
     """Swept values in one line: "student.steps=100, trait=owl"."""
     return ", ".join(f"{field}={words(value)}" for field, value in setting.items())
@@ -151,10 +157,7 @@ def main_table(results):
         twice = shown is views.DEFENSES and " - " in row["arm"]
         if row["measure"] in shown.measures and not twice:
             values = ", ".join(map(words, row["setting"].values()))
-            # What an arm is compared with is in the list of signs, at length.
-            arm = row["arm"].partition(" - control ")
-            arm = f"{arm[0]} - control" if arm[2] else row["arm"]
-            cells.setdefault((values, arm), {})[row["measure"]] = number(row)
+            cells.setdefault((values, short(row["arm"])), {})[row["measure"]] = number(row)
     fields = ", ".join(results[0]["setting"])
     if not fields:
         rows = [[arm, *(row.get(m, "") for m in shown.measures)] for (_, arm), row in cells.items()]

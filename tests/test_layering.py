@@ -39,7 +39,7 @@ LAYERS = (
     {"store", "report", "runner", "arguments"},
     {"plots"},
     {"detection_figures"},
-    {"prediction", "matrices", "audit_files", "lanes", "progress"},
+    {"prediction", "matrices", "audit_files", "lanes", "progress", "joining"},
     {"audit_answers", "calibration"},
     {"audit_report"},
     {"figures", "bench"},
