@@ -76,10 +76,9 @@ def dotted(tree, prefix=""):
     """A nested dict as {"a.b": value as JSON text}. Raises AttributeError if it is not a dict."""
     flat = {}
     for name, value in tree.items():
-        if isinstance(value, dict) and value:
-            flat |= dotted(value, f"{prefix}{name}.")
-        else:
-            flat[f"{prefix}{name}"] = json.dumps(value)  # Text, because 1 == True == 1.0.
+        inner = isinstance(value, dict) and value
+        # Text, because 1 == True == 1.0.
+        flat |= dotted(value, f"{prefix}{name}.") if inner else {prefix + name: json.dumps(value)}
     return flat
 
 
@@ -135,17 +134,24 @@ class Records:
         Raises `config.Refused` if the file cannot be read or repaired.
         """
         self.path, self.notices, self.cursor = path, [], 0
+        self.sha256, self._doubted = hashlib.sha256(), False
         with refusing(f"{path} cannot be used", NO_SPACE):
-            lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
-            self._lines = list(itertools.takewhile(is_row, lines))
-            if rest := lines[len(self._lines) :]:
-                self._cut_off(rest)
+            self._lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
+            self._cut_off(len(list(itertools.takewhile(is_row, self._lines))))
 
-    def seek(self, n):
-        """Go to row `n`; return self. Raises ValueError if the file has fewer rows."""
+    def seek(self, n, sha256=None):
+        """Go to row `n`; return self. Raises ValueError if the file has fewer rows before it, or
+        others than `sha256` was of; what follows the row of the next call is cut off then."""
         if not 0 <= n <= len(self._lines):
             raise ValueError(f"checkpoint is ahead: it follows {n} rows of {len(self._lines)}")
-        self.cursor = n
+        found = hashlib.sha256(b"".join(self._lines[:n]))
+        if sha256 not in (None, found.hexdigest()):
+            self._doubted = True
+            raise ValueError(f"the {n} rows before it differ from their checksum")
+        if self._doubted:
+            with refusing(f"{self.path} cannot be used", NO_SPACE):
+                self._cut_off(n)
+        self.cursor, self.sha256, self._doubted = n, found, False
         return self
 
     def rows(self):
@@ -156,7 +162,7 @@ class Records:
         """Add `rows` (JSON dicts) at the cursor and move it past them; new ones reach the disk.
 
         Raises ValueError for a number that is not finite, and `config.Refused` if a row differs
-        from the one on file or the disk does not take it.
+        from the one on file, the file is no longer what it was, or the disk does not take it.
         """
         lines = [json.dumps(row, allow_nan=False).encode() + b"\n" for row in rows]
         known = self._lines[self.cursor : self.cursor + len(lines)]
@@ -168,28 +174,32 @@ class Records:
             )
         if new := lines[len(known) :]:
             with refusing(f"{self.path} cannot be used", NO_SPACE), open(self.path, "ab") as file:
+                same = file.tell() == self._size
+                config.require(same, f"{self.path} was changed meanwhile; repeat the command.")
                 write_through(file, b"".join(new))
+                self._size = file.tell()
             self._lines += new
         self.cursor += len(lines)
+        self.sha256.update(b"".join(lines))
 
-    def _cut_off(self, rest):
-        """Cut the file before the lines `rest`, kept elsewhere unless a kill explains them."""
+    def _cut_off(self, n):
+        """Cut the file behind `n` lines; others are kept elsewhere unless a kill explains them."""
+        self._lines, rest = self._lines[:n], self._lines[n:]
+        self._size = sum(map(len, self._lines))
         if any(map(is_row, rest)):
             aside = unused(self.path.with_name(f"{self.path.name}.damaged"))
             write_atomically(aside, b"".join(rest))
-            self.notices.append(
-                f"{self.path} is damaged at line {len(self._lines) + 1}; that line and those "
-                f"after it were moved to {aside.name} and will be computed again."
-            )
-        os.truncate(self.path, sum(map(len, self._lines)))
+            where = f"{self.path} is damaged at line {n + 1} or behind it; the lines from there on "
+            self.notices.append(where + f"were moved to {aside.name} and will be computed again.")
+        if rest:
+            os.truncate(self.path, self._size)
 
 
 def is_row(line):
     """Whether `line` (bytes) is one whole JSON object with its newline."""
-    try:
+    with contextlib.suppress(ValueError):
         return line.endswith(b"\n") and isinstance(json.loads(line), dict)
-    except ValueError:
-        return False
+    return False
 
 
 class Checkpoints:
@@ -241,10 +251,9 @@ class Checkpoints:
         aside = unused(path.with_name(f"damaged-{path.name}"))
         with refusing(f"{path} is damaged and cannot be renamed", "choose another --out"):
             path.rename(aside)
-        self.notices.append(
-            f"{self.folder.name}/{path.name} is damaged ({reason}); set aside as "
-            f"{self.folder.name}/{aside.name}, continuing from an older one."
-        )
+        one, other = (f"{self.folder.name}/{found.name}" for found in (path, aside))
+        said = f"{one} is damaged ({reason}); set aside as {other}, continuing from an older one."
+        self.notices.append(said)
 
 
 def write(path, position, tree, note):
@@ -291,12 +300,11 @@ def checksum(seal, array):
 def quiet():
     """Silence Orbax, which logs the traceback of every failure besides raising it."""
     logger = logging.getLogger("absl")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL + 1)
+    before, logger.disabled = logger.disabled, True
     # Folders created in the background leave coroutines unawaited when a save fails.
     synchronous = ocp.options.AsyncOptions(create_directories_asynchronously=False)
     try:
         with ocp.Context(async_options=synchronous):
             yield
     finally:
-        logger.setLevel(level)
+        logger.disabled = before
