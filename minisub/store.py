@@ -301,10 +301,10 @@ def quiet():
     """Silence Orbax, which logs the traceback of every failure besides raising it."""
     logger = logging.getLogger("absl")
     before, logger.disabled = logger.disabled, True
-    # Folders created in the background leave coroutines unawaited when a save fails.
-    synchronous = ocp.options.AsyncOptions(create_directories_asynchronously=False)
+    # A save that fails leaves no coroutine unawaited, and no clock that jumps lets one fail.
+    how = ocp.options.AsyncOptions(create_directories_asynchronously=False, timeout_secs=None)
     try:
-        with ocp.Context(async_options=synchronous):
+        with ocp.Context(async_options=how):
             yield
     finally:
         logger.disabled = before
