@@ -88,9 +88,9 @@ def refusing(what, remedy):
     try:
         yield
     except Exception as error:
-        # TensorStore reports a full disk as a ValueError that quotes the number of the error.
-        quoted = re.search(r"os_error_code='(\d+)'", str(error))
-        code = int(quoted[1]) if quoted else getattr(error, "errno", None)
+        # TensorStore raises a ValueError that quotes the number of the error, or says that it is 2.
+        quoted = re.search(r"os_error_code='(\d+)'|NOT_FOUND", str(error))
+        code = int(quoted[1] or 2) if quoted else getattr(error, "errno", None)
         if code is None:
             raise
         raise config.Refused(f"{what} ({os.strerror(code)}); {remedy}.") from None

@@ -13,10 +13,12 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import jax
+import numpy as np
 import pytest
 
 import minisub
-from minisub import arguments, cli, config, experiment, runner, store
+from minisub import arguments, cli, config, runner, store
 
 ROOT = Path(__file__).resolve().parent.parent
 LINES = """
@@ -167,13 +169,18 @@ def lost(lives, kind, chance):
     *_, sentence, counts = said.splitlines()
     assert status == 2 and "Traceback" not in said, said
     assert str(folder) in sentence and sentence.endswith(".") and json.loads(counts)
-    assert not folder.exists()
+    # A save that was under way may make its own folders again, which nobody takes for a run.
+    assert not (folder / "config.json").exists() and not (folder / "summary.json").exists()
+    if folder.exists():
+        with pytest.raises(config.Refused, match=r"but no config\.json"):
+            store.check_identity(folder, {})
+        shutil.rmtree(folder)
 
 
 @pytest.mark.parametrize(
     "kind", ["record", "checkpoint", *(pytest.param(k, marks=pytest.mark.slow) for k in RARE)]
 )
-def test_a_run_whose_folder_is_removed_ends_with_a_sentence_and_leaves_no_half_of_it(lives, kind):
+def test_a_run_whose_folder_is_removed_ends_with_a_sentence_and_leaves_no_half_run(lives, kind):
     lost(lives, kind, random.Random(kind))
 
 
@@ -189,3 +196,106 @@ def test_clocks_that_jump_change_no_record(lives):
     status, said = lives.live(folder, clock=7)
     assert status == 0 and "nan" not in said, said
     lives.same(folder)
+
+
+@pytest.fixture(scope="module")
+def reference(lives, tmp_path_factory):
+    """(settings, folder) of a run that ended."""
+    command = arguments.command_of(arguments.load(lives.file))
+    return arguments.settings("tiny", command), lives.place / "whole"
+
+
+def resumed(settings, folder):
+    """What a run in a folder goes on from, if the folder is taken for its own."""
+    records = store.Records(folder / "records.jsonl")
+    checkpoints = store.Checkpoints(folder / "checkpoints")
+    scale = {"seed": 0, "repeats": 2, "group": 1}
+    run = runner.Run(settings, **scale, records=records, checkpoints=checkpoints)
+    run.resume()
+    return run, records.notices + checkpoints.notices
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_flipped_bit_anywhere_in_a_run_folder_never_gives_other_numbers(
+    reference, seed, tmp_path
+):
+    """Ten bits in records, ten in the rest: what is read is what was written, or there is a notice
+    and what remains of it is computed again."""
+    settings, whole = reference
+    run, notices = resumed(settings, shutil.copytree(whole, tmp_path / "whole"))
+    rows, state, chance = run.records.rows(), run.state, random.Random(seed)
+    assert rows and run.unit == len(run.units) and not notices
+    files = [p for p in (whole / "checkpoints").rglob("*") if p.is_file() and p.stat().st_size]
+    for path in [whole / "records.jsonl"] * 10 + chance.choices(files, k=10):
+        folder = Path(shutil.copytree(whole, tmp_path / "flipped"))
+        content, place = bytearray(path.read_bytes()), chance.randrange(path.stat().st_size)
+        content[place] ^= 1 << chance.randrange(8)
+        (folder / path.relative_to(whole)).write_bytes(content)
+        run, notices = resumed(settings, folder)
+        assert run.records.rows() == rows[: run.records.cursor]
+        assert bool(notices) or jax.tree.all(jax.tree.map(np.array_equal, run.state, state))
+        assert bool(notices) or run.unit == len(run.units)
+        assert bool(notices) or path.name != "records.jsonl"
+        shutil.rmtree(folder)
+
+
+def test_a_folder_without_the_right_to_write_is_refused(tmp_path):
+    """By a process without the rights of root, which are lent to it for the imports alone."""
+    code = """
+import os, pathlib, sys
+from minisub import config, store
+folder = pathlib.Path(sys.argv[1])
+lock = store.claim(folder / "run", {})
+store.Records(folder / "run" / "records.jsonl").append([{"a": 1}])
+for path in folder / "run", folder:
+    path.chmod(0o555)
+(folder / "run" / "records.jsonl").chmod(0o444)
+if os.geteuid() == 0:
+    os.seteuid(65534)
+records = store.Records(folder / "run" / "records.jsonl").seek(1)
+checkpoints = store.Checkpoints(folder / "run" / "checkpoints")
+attempts = (
+    lambda: store.claim(folder / "new", {}),
+    lambda: store.claim(folder / "run", {}),
+    lambda: records.append([{"a": 2}]),
+    lambda: checkpoints.save(1, {}, {}),
+)
+for attempt in attempts:
+    try:
+        print("not refused", attempt())
+    except config.Refused as refusal:
+        print(refusal)
+"""
+    place = Path(tempfile.mkdtemp())  # Those above `tmp_path` are for their owner alone.
+    place.chmod(0o755)
+    command = [sys.executable, "-c", code, str(place)]
+    said = subprocess.run(command, env=os.environ | {"PYTHONPATH": str(ROOT)}, text=True,
+                          capture_output=True)  # fmt: skip
+    names = {path.name for path in place.rglob("*")}
+    shutil.rmtree(place)
+    assert said.stderr == "" and said.stdout.count("Permission denied") == 4, said
+    assert names == {"run", ".lock", "config.json", "records.jsonl"}
+
+
+# What is read
+
+
+MODULES = sorted(Path(minisub.__file__).parent.glob("*.py"))
+UNSAFE = {"pickle", "cPickle", "_pickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
+def test_nothing_that_is_read_can_be_executed(path):
+    """Configs are: they are the user's own programs."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            names = {alias.name.split(".")[0] for alias in node.names}
+            assert not UNSAFE & {*names, (getattr(node, "module", "") or "").split(".")[0]}
+        elif isinstance(node, ast.Call):
+            name = getattr(node.func, "id", "") or getattr(node.func, "attr", "")
+            named = getattr(node.func, "id", "")
+            assert named not in ("eval", "exec", "compile", "__import__")
+            assert name != "exec_module" or path.stem == "arguments"
+            for keyword in node.keywords:
+                safe = isinstance(keyword.value, ast.Constant) and keyword.value.value is False
+                assert keyword.arg != "allow_pickle" or safe
