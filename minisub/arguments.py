@@ -10,6 +10,7 @@ import difflib
 import importlib.util
 import io
 import itertools
+import os
 from pathlib import Path
 from typing import Annotated, Generic, TypeVar
 
@@ -127,7 +128,7 @@ def load(name):
     files = config_files()
     path = Path(name) if name.endswith(".py") else files.get(name)
     config.require(
-        path and path.is_file(),
+        path and os.path.isfile(path),  # Path.is_file raises for a name that is too long
         f"There is no config {name!r}{nearest(name, files)}; choose from {', '.join(files)}, or "
         "give a .py file.",
     )
@@ -264,7 +265,14 @@ def settings(name, command):
         cfg = parse(name, "", default, words).config
         experiment.check(cfg)
         leaves = config.leaves(cfg)
+        for field in fields:
+            config.require(field in leaves, f"--sweep: {field} tells arms apart; sweep another.")
         result.append(({field: leaves[field] for field in fields}, cfg))
+    for field, values in axes:  # as they were parsed: 0.1 and 1e-1 would be one setting, twice
+        distinct = {chosen[field] for chosen, _ in result}
+        config.require(
+            len(distinct) == len(values), f"--sweep {field} has a value twice; give it once."
+        )
     return result
 
 
@@ -290,7 +298,4 @@ def axis(text, cfg):
     )
     values = [value for value in values.split(",") if value.strip()]
     config.require(values, f"--sweep {field} has no values; write --sweep {field}=V1,V2.")
-    config.require(
-        len(set(values)) == len(values), f"--sweep {field} has a value twice; give it once."
-    )
     return field, values

@@ -13,7 +13,17 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from minisub import config, distillation, documents, runner, starts, store, token_config, tokens
+from minisub import (
+    checkpointing,
+    config,
+    distillation,
+    documents,
+    runner,
+    starts,
+    store,
+    token_config,
+    tokens,
+)
 from minisub import token_checks as checks
 
 LEAST = 20
@@ -159,7 +169,7 @@ def read_run(folder):
     identity = parsed(text_of(path, "the folder of a run"), path)
     config.require(isinstance(identity, dict), f"{path} is no JSON object; choose another run.")
     last = store.parts(folder, store.noted(folder, "lanes", 1))[-1]
-    products = runner.products(store.Checkpoints(last / "checkpoints"), aside=False)
+    products = runner.products(checkpointing.Checkpoints(last / "checkpoints"), aside=False)
     config.require(
         products, f"{folder} has no checkpoint that is whole; choose a run that has one."
     )

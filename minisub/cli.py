@@ -25,6 +25,7 @@ import minisub
 from minisub import (
     arguments,
     calibration,
+    checkpointing,
     config,
     experiment,
     lanes,
@@ -39,14 +40,19 @@ from minisub import (
 
 BAD_INPUT, STOPPED, INTERRUPTED = 2, 1, 130
 AGAIN = "what was recorded is kept: start the processes again, and the run goes on."
+MOST_REPEATS = 10**6
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy")
 BAR = "{percentage:3.0f}% |{bar:20}| {elapsed} gone, {remaining} left, {desc}"
 
 
 def main(argv=None):
     """Run a command line; return 0, or 2 for bad input, or 1 for a run that had to stop."""
+    words = sys.argv[1:] if argv is None else list(argv)
     try:
-        perform(sys.argv[1:] if argv is None else list(argv))
+        # Python reads other bytes as surrogates, which no report could be written with.
+        foreign = any("\ud800" <= letter <= "\udfff" for word in words for letter in word)
+        config.require(not foreign, "The command line is not UTF-8; rename the file or folder.")
+        perform(words)
         return 0
     except config.Refused as refusal:
         status, said = BAD_INPUT, refusal
@@ -54,7 +60,7 @@ def main(argv=None):
         status, said = STOPPED, stop
     except KeyboardInterrupt:
         status, said = INTERRUPTED, "Interrupted and saved; the same command continues from here."
-    print(said, file=sys.stderr)
+    print(*str(said).splitlines(), file=sys.stderr)
     return status
 
 
@@ -76,6 +82,10 @@ def perform(words):
     choice = f"\n\nKinds, for --kind: {', '.join(kinds)}" if kinds else ""
     command = arguments.parse(name, claim + choice, command, others)
     config.require(command.repeats >= 1, f"--repeats is {command.repeats}; at least 1 is needed.")
+    config.require(
+        command.repeats <= MOST_REPEATS,
+        f"--repeats is {command.repeats}; at most {MOST_REPEATS:,} are listed in memory.",
+    )
     config.require(command.group >= 0, f"--group is {command.group}; give 0 or more.")
     config.require(0 <= command.seed < 2**32, f"--seed is {command.seed}; give 0 to 2**32 - 1.")
     there = command.coordinator, command.num_processes, command.process_id
@@ -183,7 +193,7 @@ def with_folder(folder, title, claim, shown, command, settings, place):
 
         def run_of(part, block):
             records = store.Records(part / "records.jsonl")
-            checkpoints = store.Checkpoints(part / "checkpoints")
+            checkpoints = checkpointing.Checkpoints(part / "checkpoints")
             files = {"records": records, "checkpoints": checkpoints}
             return runner.Run(settings, **scale, **files, only=block)
 

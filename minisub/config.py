@@ -149,6 +149,7 @@ AT_LEAST = {
     "per_batch": 0,
     "rows": 0,
 }
+MOST = 2**31 - 1  # Programs count in 32 bits.
 MAY_BE_ZERO = (
     "weight_decay", "length", "amount", "noise", "alignment", "weight_noise", "clean", "rewritten",
     "anchor", "suspicious",
@@ -168,6 +169,7 @@ def validate_numbers(config, prefix=""):
         elif isinstance(value, int) and not isinstance(value, bool):
             least = AT_LEAST.get(name, AT_LEAST.get(field, 1))
             require(value >= least, f"{name} is {value}; it must be at least {least}.")
+            require(value <= MOST, f"{name} is {value}; it must be at most {MOST}.")
 
 
 def validate_arms(arms, others=()):

@@ -113,7 +113,8 @@ class Run:
         """Go to the newest good checkpoint, if any; return the operations done before it."""
 
         def shapes(position, note):
-            self.records.seek(note["records"])  # raises if records were lost since
+            # Raises if records were lost or changed since. Older runs have no checksum of them.
+            self.records.seek(note["records"], note.get("records_sha256"))
             return as_shapes(note["shapes"])
 
         found = self.checkpoints.restore(shapes)
@@ -136,6 +137,7 @@ class Run:
         state = {name: held for name, held in self.state.items() if name not in volatile}
         tree = {"state": state, "carry": jax.tree.leaves(self.carry)}
         place = {"unit": self.unit, "step": self.step, "records": self.records.cursor}
+        place["records_sha256"] = self.records.sha256.hexdigest()
         position = sum(self.chains[s][i].steps + 1 for _, s, i in self.units[: self.unit])
         self.checkpoints.save(position + self.step, tree, place | {"shapes": to_shapes(tree)})
         self.saved_at = time.monotonic()
@@ -283,7 +285,7 @@ def products(checkpoints, aside=True):
     """What the newest checkpoint holds: phase -> parameters or documents, with an axis of repeats.
 
     After a run that ended these are the models of its last setting and its last group of repeats.
-    Without `aside` the folder stays as it is: see `store.Checkpoints.restore`.
+    Without `aside` the folder stays as it is: see `checkpointing.Checkpoints.restore`.
     """
     found = checkpoints.restore(lambda position, note: as_shapes(note["shapes"]), aside)
     return {name: held["product"] for name, held in found[2]["state"].items()} if found else {}

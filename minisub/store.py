@@ -1,4 +1,4 @@
-"""The run folder: who owns it, its records, its checkpoints. The only importer of Orbax.
+"""The run folder: who owns it, and its records.
 
 A run may be killed at any instant. What is on disk is then either whole or recognized as not whole.
 """
@@ -8,25 +8,14 @@ import fcntl
 import hashlib
 import itertools
 import json
-import logging
 import os
 import re
-import shutil
-import textwrap
-import threading
-
-import jax
-import jax.numpy as jnp
-import numpy as np
-from orbax.checkpoint import v1 as ocp
 
 from minisub import config
 
 OUTPUTS = ("records.jsonl", "checkpoints", "summary.json", "report.md", "figure.png")
 NAMED = 6  # Differing fields that a refusal names; the others it counts.
-KEPT = 2  # Checkpoints kept, so that there is another one when the newest is damaged.
 NOTED = ("lanes", "devices", "processes")  # In config.json, without a part in what is computed.
-ORBAX = threading.RLock()  # Devices of a process work in threads; checkpoints wait for each other.
 NO_SPACE = "free some space or choose another --out"
 
 
@@ -103,10 +92,9 @@ def dotted(tree, prefix=""):
     """A nested dict as {"a.b": value as JSON text}. Raises AttributeError if it is not a dict."""
     flat = {}
     for name, value in tree.items():
-        if isinstance(value, dict) and value:
-            flat |= dotted(value, f"{prefix}{name}.")
-        else:
-            flat[f"{prefix}{name}"] = json.dumps(value)  # Text, because 1 == True == 1.0.
+        inner = isinstance(value, dict) and value
+        # Text, because 1 == True == 1.0.
+        flat |= dotted(value, f"{prefix}{name}.") if inner else {prefix + name: json.dumps(value)}
     return flat
 
 
@@ -116,9 +104,9 @@ def refusing(what, remedy):
     try:
         yield
     except Exception as error:
-        # TensorStore reports a full disk as a ValueError that quotes the number of the error.
-        quoted = re.search(r"os_error_code='(\d+)'", str(error))
-        code = int(quoted[1]) if quoted else getattr(error, "errno", None)
+        # TensorStore raises a ValueError that quotes the number of the error, or says that it is 2.
+        quoted = re.search(r"os_error_code='(\d+)'|NOT_FOUND", str(error))
+        code = int(quoted[1] or 2) if quoted else getattr(error, "errno", None)
         if code is None:
             raise
         raise config.Refused(f"{what} ({os.strerror(code)}); {remedy}.") from None
@@ -162,17 +150,24 @@ class Records:
         Raises `config.Refused` if the file cannot be read or repaired.
         """
         self.path, self.notices, self.cursor = path, [], 0
+        self.sha256, self._doubted = hashlib.sha256(), False
         with refusing(f"{path} cannot be used", NO_SPACE):
-            lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
-            self._lines = list(itertools.takewhile(is_row, lines))
-            if rest := lines[len(self._lines) :]:
-                self._cut_off(rest)
+            self._lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
+            self._cut_off(len(list(itertools.takewhile(is_row, self._lines))))
 
-    def seek(self, n):
-        """Go to row `n`; return self. Raises ValueError if the file has fewer rows."""
+    def seek(self, n, sha256=None):
+        """Go to row `n`; return self. Raises ValueError if the file has fewer rows before it, or
+        others than `sha256` was of; what follows the row of the next call is cut off then."""
         if not 0 <= n <= len(self._lines):
             raise ValueError(f"checkpoint is ahead: it follows {n} rows of {len(self._lines)}")
-        self.cursor = n
+        found = hashlib.sha256(b"".join(self._lines[:n]))
+        if sha256 not in (None, found.hexdigest()):
+            self._doubted = True
+            raise ValueError(f"the {n} rows before it differ from their checksum")
+        if self._doubted:
+            with refusing(f"{self.path} cannot be used", NO_SPACE):
+                self._cut_off(n)
+        self.cursor, self.sha256, self._doubted = n, found, False
         return self
 
     def rows(self):
@@ -183,7 +178,7 @@ class Records:
         """Add `rows` (JSON dicts) at the cursor and move it past them; new ones reach the disk.
 
         Raises ValueError for a number that is not finite, and `config.Refused` if a row differs
-        from the one on file or the disk does not take it.
+        from the one on file, the file is no longer what it was, or the disk does not take it.
         """
         lines = [json.dumps(row, allow_nan=False).encode() + b"\n" for row in rows]
         known = self._lines[self.cursor : self.cursor + len(lines)]
@@ -195,136 +190,29 @@ class Records:
             )
         if new := lines[len(known) :]:
             with refusing(f"{self.path} cannot be used", NO_SPACE), open(self.path, "ab") as file:
+                same = file.tell() == self._size
+                config.require(same, f"{self.path} was changed meanwhile; repeat the command.")
                 write_through(file, b"".join(new))
+                self._size = file.tell()
             self._lines += new
         self.cursor += len(lines)
+        self.sha256.update(b"".join(lines))
 
-    def _cut_off(self, rest):
-        """Cut the file before the lines `rest`, kept elsewhere unless a kill explains them."""
+    def _cut_off(self, n):
+        """Cut the file behind `n` lines; others are kept elsewhere unless a kill explains them."""
+        self._lines, rest = self._lines[:n], self._lines[n:]
+        self._size = sum(map(len, self._lines))
         if any(map(is_row, rest)):
             aside = unused(self.path.with_name(f"{self.path.name}.damaged"))
             write_atomically(aside, b"".join(rest))
-            self.notices.append(
-                f"{self.path} is damaged at line {len(self._lines) + 1}; that line and those "
-                f"after it were moved to {aside.name} and will be computed again."
-            )
-        os.truncate(self.path, sum(map(len, self._lines)))
+            where = f"{self.path} is damaged at line {n + 1} or behind it; the lines from there on "
+            self.notices.append(where + f"were moved to {aside.name} and will be computed again.")
+        if rest:
+            os.truncate(self.path, self._size)
 
 
 def is_row(line):
     """Whether `line` (bytes) is one whole JSON object with its newline."""
-    try:
+    with contextlib.suppress(ValueError):
         return line.endswith(b"\n") and isinstance(json.loads(line), dict)
-    except ValueError:
-        return False
-
-
-class Checkpoints:
-    """The newest states of a run, by position, in numbered folders."""
-
-    def __init__(self, folder):
-        self.folder, self.notices = folder.absolute(), []  # Orbax takes no relative paths.
-
-    def save(self, position, tree, note):
-        """Store `tree` (of JAX arrays) and `note` (a JSON dict); return when both are on disk.
-
-        A position that is on disk already is left as it is: a run is deterministic. Raises
-        `config.Refused` if the disk does not take it; the older checkpoints then remain.
-        """
-        path = self.folder / str(position)
-        with refusing(f"{path} cannot be saved", NO_SPACE):
-            for pattern in ("*.orbax-checkpoint-tmp*", "*.removed"):
-                for remains in self.folder.glob(pattern):
-                    shutil.rmtree(remains)
-            if path.exists():
-                return
-            self.folder.mkdir(exist_ok=True)
-            write(path, position, tree, note)
-            for old in self._positions()[:-KEPT]:
-                # Renamed first, so that half a checkpoint never looks like one.
-                shutil.rmtree((self.folder / str(old)).rename(self.folder / f"{old}.removed"))
-
-    def restore(self, target, aside=True):
-        """The newest checkpoint that is whole, as (position, note, tree), or None if there is none.
-
-        `target(position, note)` returns a tree with the types, shapes and dtypes of the one saved.
-        Checkpoints that cannot be loaded, differ from their checksum or have no target are renamed,
-        with a sentence in `notices`. Raises `config.Refused` if they cannot be renamed.
-        Without `aside` they are passed over, and the folder stays as it is.
-        """
-        for position in reversed(self._positions()):
-            try:
-                return position, *read(self.folder / str(position), position, target)
-            except Exception as error:  # Whatever the damage, an older checkpoint may do.
-                if aside:
-                    self._set_aside(self.folder / str(position), error)
-        return None
-
-    def _positions(self):
-        return sorted(int(p.name) for p in self.folder.glob("*") if p.name.isdecimal())
-
-    def _set_aside(self, path, error):
-        reason = textwrap.shorten(f"{type(error).__name__}: {error}", 120, placeholder="...")
-        aside = unused(path.with_name(f"damaged-{path.name}"))
-        with refusing(f"{path} is damaged and cannot be renamed", "choose another --out"):
-            path.rename(aside)
-        self.notices.append(
-            f"{self.folder.name}/{path.name} is damaged ({reason}); set aside as "
-            f"{self.folder.name}/{aside.name}, continuing from an older one."
-        )
-
-
-def write(path, position, tree, note):
-    """Make the checkpoint `path`, which appears when it is whole."""
-    leaves = [x.tobytes() for x in jax.tree.leaves(jax.device_get(tree))]
-    # One array of bytes, because when several fail together, all but one print a traceback. Orbax
-    # refuses an empty one, hence the last byte.
-    array = np.frombuffer(b"".join([*leaves, b"\n"]), np.uint8)
-    seal = {"position": position, "note": note, "leaves": described(tree)}
-    seal["sha256"] = checksum(seal, array)
-    with quiet():
-        ocp.save(path, {"state": array}, custom_metadata=seal)
-
-
-def read(path, position, target):
-    """The (note, tree) stored at `path`; raises whatever is wrong with it."""
-    with quiet():
-        seal = ocp.metadata(path).custom_metadata
-        array = ocp.load(path)["state"]
-    if seal.pop("sha256") != checksum(seal, array) or seal["position"] != position:
-        raise ValueError("its checksum differs")
-    expected = target(position, seal["note"])
-    if seal["leaves"] != described(expected):
-        raise ValueError("its arrays are not the ones that this run has there")
-    leaves, structure = jax.tree.flatten(expected)
-    *parts, _ = np.split(array, np.cumsum([x.size * x.dtype.itemsize for x in leaves]))
-    arrays = [p.view(x.dtype).reshape(x.shape) for p, x in zip(parts, leaves, strict=True)]
-    # Copied: JAX could use NumPy's memory in place, which a program that donates it must not.
-    return seal["note"], jax.tree.unflatten(structure, map(jnp.array, arrays))
-
-
-def described(tree):
-    """Path, dtype and shape of every leaf of a pytree, as JSON."""
-    leaves = jax.tree.leaves_with_path(tree)
-    return [[jax.tree_util.keystr(path), x.dtype.name, list(x.shape)] for path, x in leaves]
-
-
-def checksum(seal, array):
-    """SHA-256 over what is known about an array of bytes, and the bytes, as hexadecimal digits."""
-    return hashlib.sha256(json.dumps(seal).encode() + array.tobytes()).hexdigest()
-
-
-@contextlib.contextmanager
-def quiet():
-    """Silence Orbax, which logs the traceback of every failure besides raising it."""
-    logger = logging.getLogger("absl")
-    # Folders created in the background leave coroutines unawaited when a save fails.
-    synchronous = ocp.options.AsyncOptions(create_directories_asynchronously=False)
-    with ORBAX:
-        level = logger.level
-        logger.setLevel(logging.CRITICAL + 1)
-        try:
-            with ocp.Context(async_options=synchronous):
-                yield
-        finally:
-            logger.setLevel(level)
+    return False

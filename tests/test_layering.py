@@ -37,6 +37,7 @@ LAYERS = (
     {"programs"},
     {"views"},
     {"store", "report", "runner", "arguments"},
+    {"checkpointing"},
     {"plots"},
     {"detection_figures"},
     {"prediction", "matrices", "audit_files", "lanes", "progress", "joining"},
@@ -48,7 +49,7 @@ LAYERS = (
 )
 DOORS = {
     "flax": {"models", "image_models"},
-    "orbax": {"store"},
+    "orbax": {"checkpointing"},
     "matplotlib": {"figures", "audit_figures", "detection_figures"},
     "tyro": {"arguments"},
     "tensorflow_datasets": {"datasets"},

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import minisub
-from minisub import experiment, fit, runner, store, tasks, timing
+from minisub import checkpointing, experiment, fit, runner, store, tasks, timing
 
 
 def a_run(folder, settings, repeats=2, group=1):
@@ -20,7 +20,7 @@ def a_run(folder, settings, repeats=2, group=1):
         repeats=repeats,
         group=group,
         records=store.Records(folder / "records.jsonl"),
-        checkpoints=store.Checkpoints(folder / "checkpoints"),
+        checkpoints=checkpointing.Checkpoints(folder / "checkpoints"),
     )
     run.resume()
     return run
@@ -222,7 +222,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_names_phase_and_step(smalle
 
 def test_the_models_of_a_finished_run_can_be_taken_from_its_checkpoint(smallest, tmp_path):
     finished(tmp_path, [({}, smallest)])
-    held = runner.products(store.Checkpoints(tmp_path / "checkpoints"))
+    held = runner.products(checkpointing.Checkpoints(tmp_path / "checkpoints"))
     chain = experiment.phases(smallest)
     assert set(held) == {p.name for p in chain if not tasks.volatile(p)}
     [p] = [p for p in chain if p.name == "teacher"]

@@ -17,7 +17,7 @@ import numpy as np
 import optax
 import pytest
 
-from minisub import config, store
+from minisub import checkpointing, config, store
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 IDENTITY = {"seed": 0, "name": "numbers", "student": {"steps": 300, "frozen": ["embed"]}}
@@ -68,7 +68,7 @@ def assert_same(one, other):
 
 def saved(folder, *positions):
     """Checkpoints of `positions` in a new folder."""
-    checkpoints = store.Checkpoints(folder)
+    checkpoints = checkpointing.Checkpoints(folder)
     for position in positions:
         checkpoints.save(position, make_state(position), {"rows": position, "a": [1.5, None]})
     return checkpoints
@@ -82,7 +82,7 @@ def files(folder):
 def start(code, *arguments):
     """A Python process with these modules imported, strict about warnings."""
     environment = os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"}
-    header = "import pathlib, sys, test_store; from minisub import config, store; "
+    header = "import pathlib, sys, test_store; from minisub import checkpointing, config, store; "
     header += "folder = pathlib.Path(sys.argv[1])\n"
     command = [sys.executable, "-W", "error", "-c", header + code, *map(str, arguments)]
     pipe = subprocess.PIPE
@@ -122,13 +122,13 @@ def test_a_restored_state_can_be_donated_and_leaves_the_default_device_open(tmp_
 
 
 def test_a_state_without_arrays_comes_back(tmp_path):
-    checkpoints = store.Checkpoints(tmp_path / "checkpoints")
+    checkpoints = checkpointing.Checkpoints(tmp_path / "checkpoints")
     checkpoints.save(0, ((), None, {}), {})
     assert checkpoints.restore(lambda position, note: ((), None, {})) == (0, {}, ((), None, {}))
 
 
 def test_no_checkpoint_gives_none(tmp_path):
-    assert store.Checkpoints(tmp_path / "checkpoints").restore(target) is None
+    assert checkpointing.Checkpoints(tmp_path / "checkpoints").restore(target) is None
 
 
 def test_the_newest_two_are_kept_and_the_newest_is_restored(tmp_path):
@@ -200,7 +200,7 @@ def test_every_flipped_bit_is_harmless_or_detected(tmp_path):
             flipped = bytearray(content)
             flipped[place] ^= 1 << chance.randrange(8)
             (folder / "3" / name).write_bytes(flipped)
-            checkpoints = store.Checkpoints(folder)
+            checkpoints = checkpointing.Checkpoints(folder)
             found = checkpoints.restore(target)
             assert (found is None) == bool(checkpoints.notices)
             detected += found is None
@@ -213,21 +213,21 @@ def test_every_flipped_bit_is_harmless_or_detected(tmp_path):
 
 def test_array_data_changed_behind_a_valid_file_is_detected(tmp_path, monkeypatch):
     checkpoints = saved(tmp_path / "checkpoints", 3)
-    load = store.ocp.load
+    load = checkpointing.ocp.load
 
     def with_one_bit_flipped(path):
         state = load(path)["state"].copy()
         state[1000] ^= 1
         return {"state": state}
 
-    monkeypatch.setattr(store.ocp, "load", with_one_bit_flipped)
+    monkeypatch.setattr(checkpointing.ocp, "load", with_one_bit_flipped)
     assert checkpoints.restore(target) is None
     assert "checksum" in checkpoints.notices[0]
 
 
 def test_a_kill_at_any_time_leaves_a_whole_checkpoint(tmp_path):
     code = """
-checkpoints = store.Checkpoints(folder)
+checkpoints = checkpointing.Checkpoints(folder)
 found = checkpoints.restore(test_store.target)
 position = found[0] if found else 0
 print("ready", flush=True)
@@ -245,7 +245,7 @@ while True:
         time.sleep(chance.uniform(0, 0.3))
         printed = kill(process).split()
         last = max([last, *(int(word) for word in printed if word.isdecimal())])
-        checkpoints = store.Checkpoints(tmp_path / "checkpoints")
+        checkpoints = checkpointing.Checkpoints(tmp_path / "checkpoints")
         position, _, state = checkpoints.restore(target)
         assert position >= max(last, 1)
         assert not checkpoints.notices
