@@ -79,9 +79,7 @@ def line(chance):
             words += ["--sweep", f"{field}={values}"]
             continue
         if isinstance(now, bool):
-            words.append(
-                f"{outer}.no-{option[len(outer) + 1 :]}" if chance.random() < 0.5 else option
-            )
+            words.append(chance.choice([option, f"{outer}.no-{option[len(outer) + 1 :]}"]))
             continue
         option = mutated(chance, option) if chance.random() < 0.15 else option
         given = value(chance, now)
@@ -99,12 +97,12 @@ def stopped(*_, **__):
 def ended(words):
     """(exit status or 0 of --help, what was said) of a command line."""
     said = io.TextIOWrapper(io.BytesIO(), "utf-8", errors="backslashreplace")
-    with contextlib.redirect_stdout(io.TextIOWrapper(io.BytesIO(), "utf-8")):
-        with contextlib.redirect_stderr(said):
-            try:
-                status = cli.main(words)
-            except SystemExit as end:
-                status = end.code
+    printed = io.TextIOWrapper(io.BytesIO(), "utf-8")
+    with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(said):
+        try:
+            status = cli.main(words)
+        except SystemExit as end:
+            status = end.code
     said.flush()
     return status, said.buffer.getvalue().decode()
 
