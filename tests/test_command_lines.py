@@ -20,7 +20,8 @@ VALUES = [
     "owl", "wolf", "fresh", "shared", "adamw", "embed", "steps=3", "steps=x", "rank=1e9", "top_5",
     "block_0", "a b", "mlp-", "mlp-0", "cnn-1", "transformer-4-1-2", "code", "none", "second",
 ]  # fmt: skip
-COMMON = ["--repeats", "--seed", "--out", "--only", "--group", "--kind", "--help", "-h", "--sweep"]
+COMMON = ["--repeats", "--seed", "--out", "--only", "--group", "--kind", "--help", "-h", "--sweep",
+          "--coordinator", "--num-processes", "--process-id"]  # fmt: skip
 NAMES = list(arguments.config_files())
 
 
@@ -79,9 +80,7 @@ def line(chance):
             words += ["--sweep", f"{field}={values}"]
             continue
         if isinstance(now, bool):
-            words.append(
-                f"{outer}.no-{option[len(outer) + 1 :]}" if chance.random() < 0.5 else option
-            )
+            words.append(chance.choice([option, f"{outer}.no-{option[len(outer) + 1 :]}"]))
             continue
         option = mutated(chance, option) if chance.random() < 0.15 else option
         given = value(chance, now)
@@ -99,8 +98,8 @@ def stopped(*_, **__):
 def ended(words):
     """(exit status or 0 of --help, what was said) of a command line."""
     said = io.TextIOWrapper(io.BytesIO(), "utf-8", errors="backslashreplace")
-    nowhere = contextlib.redirect_stdout(io.TextIOWrapper(io.BytesIO(), "utf-8"))
-    with nowhere, contextlib.redirect_stderr(said):
+    printed = io.TextIOWrapper(io.BytesIO(), "utf-8")
+    with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(said):
         try:
             status = cli.main(words)
         except SystemExit as end:
