@@ -20,7 +20,7 @@ Axes: b batch, s side of the (square) images, p patch, c channel, d model width,
 
 from collections.abc import Callable
 from math import prod
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax
@@ -107,7 +107,7 @@ class Classifier(nn.Module):
 
     kind: str
     sizes: tuple[int, ...]
-    activation: str
+    activation: Any
     side: int
     classes: int
     aux: int

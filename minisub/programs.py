@@ -48,8 +48,12 @@ def advance():
 
     # Small matrix products on a CPU lose more to being split over threads than they gain.
     options = {"xla_cpu_multi_thread_eigen": False} if jax.default_backend() == "cpu" else None
-    named = {"static_argnames": ("kind", "option"), "donate_argnames": "state"}
-    return jax.jit(advanced, compiler_options=options, **named)
+    return jax.jit(
+        advanced,
+        static_argnames=("kind", "option"),
+        donate_argnames="state",
+        compiler_options=options,
+    )
 
 
 @partial(jax.jit, static_argnames=("kind", "option"))

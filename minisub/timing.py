@@ -3,21 +3,22 @@
 import resource
 import sys
 import time
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-compilations = {"programs": 0, "intervals": []}
+compilations: dict[str, Any] = {"programs": 0, "intervals": []}
 """What JAX has compiled in this process, and when it was tracing, lowering or compiling."""
 
 
-def on_duration(event, seconds, **_):
+def on_duration(event, duration_secs, **_):
     """Note a piece of compilation that JAX reports when it ends; it may enclose earlier ones."""
     if event.startswith("/jax/core/compile/"):
         end, intervals = time.perf_counter(), compilations["intervals"]
-        while intervals and intervals[-1][0] >= end - seconds:
+        while intervals and intervals[-1][0] >= end - duration_secs:
             intervals.pop()
-        intervals.append((end - seconds, end))
+        intervals.append((end - duration_secs, end))
         compilations["programs"] += event.endswith("backend_compile_duration")
 
 
