@@ -136,9 +136,10 @@ def test_a_config_runs_to_its_end_in_a_tiny_size(
 
 @contextlib.contextmanager
 def quickly_compiled():
-    """Within it, JAX leaves out most optimizations of what it compiles."""
+    """Within it, JAX leaves out most optimizations of what it compiles, and then forgets it all."""
     jax.config.update("jax_disable_most_optimizations", True)
     try:
         yield
     finally:
         jax.config.update("jax_disable_most_optimizations", False)
+        jax.clear_caches()
