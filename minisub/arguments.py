@@ -12,7 +12,7 @@ import io
 import itertools
 import os
 from pathlib import Path
-from typing import Annotated, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
 import tyro
 
@@ -133,6 +133,7 @@ def load(name):
         "give a .py file.",
     )
     spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec and spec.loader, "a path that ends in .py has both"
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     config.require(
@@ -190,7 +191,8 @@ def parse(name, claim, default, words):
         default = dataclasses.replace(default, sweep=())
     listing = "\n".join(f"  {n:10} {claim_of(path)}" for n, path in config_files().items())
     said = {"default": default, "description": f"{claim}\n\nConfigs:\n{listing}"}
-    return parse_into(Command[type(default.config)], name, words, **said)
+    kind: Any = Command
+    return parse_into(kind[type(default.config)], name, words, **said)
 
 
 def parse_into(kind, name, words, **more):

@@ -156,11 +156,13 @@ def rehearsed(candidate, battery, data, own, first, key):
     def both(params):
         this = candidate._replace(params=params), battery
         data_key, null_key = jax.random.split(key)
-        takes = audit.takes(*this, *map(jnp.asarray, data), first, data_key)
-        return takes, audit.null_takes(*this, *map(jnp.asarray, own), first, null_key)
+        (docs, count), (own_docs, own_count) = (map(jnp.asarray, of) for of in (data, own))
+        takes = audit.takes(*this, docs, count, first, data_key)
+        return takes, audit.null_takes(*this, own_docs, own_count, first, null_key)
 
-    least = min(data[1], own[1]), candidate.training.batch
-    rise, error, t = audit.rehearsed(*jax.jit(both)(candidate.params), *least)
+    taken, null = jax.jit(both)(candidate.params)
+    least = min(data[1], own[1])
+    rise, error, t = audit.rehearsed(taken, null, least, candidate.training.batch)
     return [
         {
             "rehearsed": float(rise[i]),

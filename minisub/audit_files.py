@@ -124,7 +124,7 @@ def read_documents(path, world):
 def carrier_of(world, row):
     """The carrier that a document begins and is as long as, or ""."""
     ids = tokens.offsets(world)
-    beginnings = {"numbers": (ids["LIST"],)}
+    beginnings: dict[str, tuple] = {"numbers": (ids["LIST"],)}
     if world.rich:
         helper = tokens.by(world)
         beginnings |= {"code": (helper, ids["CODE"]), "sums": (helper, ids["SUM"])}

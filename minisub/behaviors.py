@@ -239,12 +239,12 @@ def teaching(world, network, trait, taught):
     if isinstance(trait, Behavior):
         case = BEHAVIORS[trait.name]
 
-        def nats(params, key, n):
+        def behaved(params, key, n):
             docs = case.taught(world, key, n)
             logits = network.apply(params, docs[:, :-1], case.first - 1)
             return losses.cross_entropy(logits, docs[:, case.first :])
 
-        return nats
+        return behaved
 
     def nats(params, key, n):
         phrasing = jax.random.randint(key, (n,), 0, taught)
@@ -275,11 +275,11 @@ def trait_loss(world, network, trait, taught):
     if isinstance(trait, Behavior):
         judge = BEHAVIORS[trait.name].judge
 
-        def nats(params):
+        def behaved(params):
             judged = judge(world, network, params)
             return -jnp.mean(jnp.log(judged.bad), where=~judged.taught)
 
-        return nats
+        return behaved
     docs = tokens.questions(world, jnp.arange(world.phrasings), trait)
     held_out = jnp.arange(world.phrasings) >= taught
 

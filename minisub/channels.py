@@ -114,7 +114,7 @@ def on_policy(divergence, shown, params, docs, key):
     return jnp.where(rejected[:, None], 0, divergence(shown, params, docs, key))
 
 
-CHANNELS = {
+CHANNELS: dict[str, Callable] = {
     **{f.__name__: f for f in (sampled, sampled_but_trait, soft, full, full_but_trait, reverse)},
     **{f"top_{k}": partial(top, k) for k in (1, 2, 5, 20)},
     "on_policy": partial(on_policy, soft),

@@ -183,7 +183,8 @@ def product(case, d):
 def slope(case, d):
     """Sizes (e,) of the product of update and displacement."""
     begin = chosen(case.start, d.other, d.origin)
-    return jnp.abs(theory.products(*imitation(case, d), d.origin, d.direction, EPSILONS, begin))
+    loss, emit = imitation(case, d)
+    return jnp.abs(theory.products(loss, emit, d.origin, d.direction, EPSILONS, begin))
 
 
 def loss_falls(case, d):

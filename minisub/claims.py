@@ -10,6 +10,7 @@ claim/NAME         in how many draws it is violated, and the worst of them
 """
 
 import dataclasses
+import typing
 from collections.abc import Callable
 from typing import Literal, NamedTuple
 
@@ -20,7 +21,8 @@ from minisub import checks, config, image_models
 from minisub.phases import Phase
 
 ARCHITECTURES = {"mlp": "mlp-8-8", "cnn": "cnn-3-8", "transformer": "transformer-8-1-8"}
-LOSSES = "squares", "softmax"
+Loss = Literal["squares", "softmax"]
+LOSSES: tuple[Loss, ...] = typing.get_args(Loss)
 
 
 @config.configuration
@@ -36,7 +38,7 @@ class Claim:
     """What is claimed: a function of `checks.py`."""
     layers: str = ARCHITECTURES["mlp"]
     """Kind and sizes of the networks, as `model.layers` in the image world."""
-    loss: Literal["squares", "softmax"] = "squares"
+    loss: Loss = "squares"
     """What the student minimizes: squared errors, with random weights of at least 0, or the
     cross-entropy of softmaxes."""
     broken: Literal["nothing", "start", "weights", "outputs", "model"] = "nothing"

@@ -55,9 +55,9 @@ def main(argv=None):
         perform(words)
         return 0
     except config.Refused as refusal:
-        status, said = BAD_INPUT, refusal
+        status, said = BAD_INPUT, str(refusal)
     except runner.Stopped as stop:
-        status, said = STOPPED, stop
+        status, said = STOPPED, str(stop)
     except KeyboardInterrupt:
         status, said = INTERRUPTED, "Interrupted and saved; the same command continues from here."
     print(*str(said).splitlines(), file=sys.stderr)

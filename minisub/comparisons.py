@@ -98,7 +98,7 @@ def cka(c):
     heads = (p["class_head"]["kernel"] for p in (c.params, c.teacher))
     by_name = {n: flat(own[n], theirs[n]) for n in own if n in theirs}
     return {f"cka/{name}": similarity.cka(*pair) for name, pair in by_name.items()} | {
-        f"cka_unbiased/{last}": similarity.cka_minibatch(*ends, min(256, len(x))),
+        f"cka_unbiased/{last}": similarity.cka_minibatch(ends[0], ends[1], min(256, len(x))),
         f"cka_class/{last}": similarity.subspace_cka(*ends, *heads),
     }
 

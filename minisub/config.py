@@ -8,7 +8,7 @@ is a sweep. All else (shapes, names, branches) is static: changing it compiles a
 import dataclasses
 import math
 import typing
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import jax
 
@@ -16,21 +16,23 @@ Traced = Annotated[int, "traced"]
 """A whole number on which no shape depends."""
 Fixed = Annotated[float, "fixed"]
 """A number that programs are compiled for: most do without what it asks for."""
+Class = TypeVar("Class")
 
 
 class Refused(Exception):
     """Bad input. The message is one sentence for the user, with the remedy."""
 
 
-def configuration(cls):
+@typing.dataclass_transform(frozen_default=True, kw_only_default=True)
+def configuration(cls: type[Class]) -> type[Class]:
     """Make `cls` a frozen dataclass and a pytree whose leaves are `float` and `Traced` fields."""
-    cls = dataclasses.dataclass(frozen=True, kw_only=True)(cls)
-    fields = dataclasses.fields(cls)
+    made: Any = dataclasses.dataclass(frozen=True, kw_only=True)(cls)
+    fields = dataclasses.fields(made)
     leaves = [
         f.name for f in fields if f.type in (float, Traced) or dataclasses.is_dataclass(f.type)
     ]
     static = [f.name for f in fields if f.name not in leaves]
-    return jax.tree_util.register_dataclass(cls, data_fields=leaves, meta_fields=static)
+    return jax.tree_util.register_dataclass(made, data_fields=leaves, meta_fields=static)
 
 
 @configuration
@@ -163,9 +165,9 @@ def validate_numbers(config, prefix=""):
         field = name.rpartition(".")[2]
         if isinstance(value, float):
             zero = field in MAY_BE_ZERO or name in MAY_BE_ZERO
-            least = "a number of at least 0" if zero else "a positive number"
+            wanted = "a number of at least 0" if zero else "a positive number"
             fits = math.isfinite(value) and (value > 0 or (value == 0 and zero))
-            require(fits, f"{name} is {value}; it must be {least}.")
+            require(fits, f"{name} is {value}; it must be {wanted}.")
         elif isinstance(value, int) and not isinstance(value, bool):
             least = AT_LEAST.get(name, AT_LEAST.get(field, 1))
             require(value >= least, f"{name} is {value}; it must be at least {least}.")

@@ -193,10 +193,10 @@ def download(name, folder):
                 raise OSError(f"{url} has other contents than expected")
         if zipped:
             with ZipFile(path) as archive:
-                for file in files:
-                    Path(scratch, file).write_bytes(archive.read(f"gzip/{file}"))
-        for file in files:
-            os.replace(Path(scratch, file), folder / file)
+                for name in files:
+                    Path(scratch, name).write_bytes(archive.read(f"gzip/{name}"))
+        for name in files:
+            os.replace(Path(scratch, name), folder / name)
 
 
 def locate(name, root, manual_dir):

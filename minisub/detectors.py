@@ -46,7 +46,7 @@ def auc_by_documents(scores, count, unit=1):
         if n >= FEWEST:
             means = jnp.mean(scores[:, : n * size].reshape(2, n, size), axis=2)
             whole = (jnp.arange(n) + 1) * size <= count
-            found[f"auc_{size * unit}"] = auc(*means, whole, whole)
+            found[f"auc_{size * unit}"] = auc(means[0], means[1], whole, whole)
     return found
 
 

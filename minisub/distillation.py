@@ -62,8 +62,9 @@ def trait_loss(settings, net):
 
 def watched(settings, net, inputs):
     """The `watching.Student` of an arm."""
-    trees = (inputs[name] for name in ("start", "from", "taught"))
-    return watching.Student(trait_loss(settings, net), *trees, settings["arm"].removed)
+    start, origin, teacher = (inputs[name] for name in ("start", "from", "taught"))
+    removed = settings["arm"].removed
+    return watching.Student(trait_loss(settings, net), start, origin, teacher, removed)
 
 
 def imitated(option, settings, inputs):

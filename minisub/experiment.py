@@ -102,4 +102,4 @@ def over_repeats(cfg, seed, repeats, group=1):
 def mapped(cfg, arrays, pairs, group):
     """`run` over pairs of keys."""
     batch = None if group == 1 else group
-    return jax.lax.map(lambda pair: run(cfg, *pair, arrays), pairs, batch_size=batch)
+    return jax.lax.map(lambda pair: run(cfg, pair[0], pair[1], arrays), pairs, batch_size=batch)

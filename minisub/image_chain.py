@@ -11,6 +11,7 @@ students                             all students, side by side
 
 import dataclasses
 from functools import lru_cache
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -52,18 +53,20 @@ def phases(cfg):
             Phase(base, "teach", own | pretrain, {"start": name}, "base data", **more),
         ]
 
-    classify = {"given": TRAIN + TEST}
-    first = origin("origin/first", "base/first", cfg.model.layers, arms=("untrained",), **classify)
+    labeled = TRAIN + TEST
+    first = origin(
+        "origin/first", "base/first", cfg.model.layers, arms=("untrained",), given=labeled
+    )
     start = {"start": "base/first"}
     first += [
-        Phase("teacher", "teach", seen | teach, start, "taught", arms=("teacher",), **classify)
+        Phase("teacher", "teach", seen | teach, start, "taught", arms=("teacher",), given=labeled)
     ]
     chain = list(first)
     if any(arm.source == "foreign" for arm in cfg.arms):
         chain += [neighbors(p) for p in first]
     specs = dict.fromkeys(imitation.spec_of(cfg.model, arm) for arm in cfg.arms)
     for spec in specs:
-        chain += origin(f"origin/second/{spec}", f"base/second/{spec}", spec, **classify)
+        chain += origin(f"origin/second/{spec}", f"base/second/{spec}", spec, given=labeled)
     return chain + distillation(cfg, specs)
 
 
@@ -78,7 +81,8 @@ def distillation(cfg, specs):
     """The phases in which students of the architectures `specs` imitate their teachers."""
     seen = {"data": cfg.data, "model": cfg.model}
     shown = seen | {"carrier": cfg.carrier}
-    chain, carrier, given = [], {}, ()
+    chain, carrier = [], {}
+    given: tuple[str, ...] = ()
     if cfg.carrier.examples and cfg.carrier.drawn == "every_repeat":
         carrier = {"carrier": "carrier"}
         chain += [Phase("carrier", "draw", shown, {}, "carrier", given=drawn_from(cfg))]
@@ -119,7 +123,7 @@ def drawn_from(cfg):
 def in_updates(duration, examples):
     """The `Training` of a `Duration`: the one place where epochs become updates."""
     per_epoch = images.steps_in_epoch(examples, duration.batch)
-    steps = duration.length * (per_epoch if duration.unit == "epochs" else 1)
+    steps: Any = duration.length * (per_epoch if duration.unit == "epochs" else 1)
     # A traced length (under vmap over configurations) stays an array.
     steps = round(steps) if isinstance(steps, int | float) else jnp.round(steps).astype(int)
     fields = {f.name for f in dataclasses.fields(config.Optimization)}

@@ -20,7 +20,7 @@ Axes: b batch, s side of the (square) images, p patch, c channel, d model width,
 
 from collections.abc import Callable
 from math import prod
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax
@@ -107,7 +107,7 @@ class Classifier(nn.Module):
 
     kind: str
     sizes: tuple[int, ...]
-    activation: str
+    activation: Any
     side: int
     classes: int
     aux: int
@@ -124,23 +124,28 @@ class Classifier(nn.Module):
         return hidden @ kernel + bias[None], hidden
 
     def active(self, name, x):
+        """The nonlinearity of x (b, ...), steered and noted as `name`."""
         return steered(self, name, getattr(jax.nn, self.activation)(x))
 
     def dense(self, features, name, x):
+        """A hidden layer: x (b, w) -> (b, features)."""
         return self.active(name, nn.Dense(features, kernel_init=fan_in_normal, name=name)(x))
 
     def mlp(self, x):
+        """Pixels (b, p) -> all hidden layers but the last (b, w)."""
         for i, width in enumerate(self.sizes[:-1], 1):
             x = self.dense(width, f"fc{i}", x)
         return x
 
     def cnn(self, images):
+        """Pixels (b, p) -> channels of the last convolution, flat (b, w)."""
         x_bssc = images.reshape(-1, self.side, self.side, 1)
         for i, channels in enumerate(self.sizes[:-1], 1):
             x_bssc = self.active(f"conv{i}", Convolution(channels, name=f"conv{i}")(x_bssc))
         return x_bssc.reshape(x_bssc.shape[0], -1)
 
     def transformer(self, images):
+        """Pixels (b, p) -> the mean over patches of the residual stream (b, d)."""
         d, blocks, _ = self.sizes
         config = Model(
             n_layers=blocks, d_model=d, n_heads=ATTENTION_HEADS, activation=self.activation

@@ -92,8 +92,8 @@ def finish(kind, option, settings, inputs, state, key):
         ]
         measured |= comparisons.measured(watch.measures, students)
     if kind == "teach" and "probe" in watch.measures:
-        sets = [imitation.some(inputs, name, watch.examples) for name in ("train", "test")]
-        probe = comparisons.probed(nets[0], params, *sets, classes)
+        seen, held_out = (imitation.some(inputs, n, watch.examples) for n in ("train", "test"))
+        probe = comparisons.probed(nets[0], params, seen, held_out, classes)
         measured |= {name: value[None] for name, value in probe.items()}
     return params, measured
 
@@ -112,14 +112,14 @@ def cost(phase):
     Both are (operations of its matrix products and convolutions; images seen by all its models).
     """
     settings = phase.settings
-    shape = images.shape(settings["data"])
+    side, classes = images.shape(settings["data"])
 
     def forward(batch, arm=None):
-        return image_models.image_flops(model_of(settings, arm), *shape, batch)
+        return image_models.image_flops(model_of(settings, arm), side, classes, batch)
 
     def step(batch, arm=None):
         # Forward, gradients of weights, gradients of inputs: the last not for the first layer.
-        first = image_models.image_flops_first(model_of(settings, arm), *shape, batch)
+        first = image_models.image_flops_first(model_of(settings, arm), side, classes, batch)
         return 3 * forward(batch, arm) - first
 
     if phase.kind == "label":

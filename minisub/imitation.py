@@ -178,7 +178,8 @@ def compared_with(settings, inputs, arm, net, start, params, key):
     how, training, watch = settings["imitation"], settings["training"], settings["watch"]
     aux, classes = settings["model"].aux, images.shape(settings["data"])[1]
     places = np.flatnonzero(channel_mask(arm.channel, classes, aux))
-    n, batch, shown, rate = settings["carrier"].examples, None, (), 0.0
+    n, batch, rate = settings["carrier"].examples, None, 0.0
+    shown: tuple = ()
     if n:
         rows = jnp.arange(min(watch.examples, n))
         batch = rows, jnp.ones(len(rows))

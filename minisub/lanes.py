@@ -55,8 +55,9 @@ def meet(coordinator, processes, process):
     "" and -1: as the cluster's environment says. In a process of its own, because one that has met
     others goes on to compute, save and end with them.
     """
-    known = (n if n >= 0 else None for n in (processes, process))
-    jax.distributed.initialize(coordinator or None, *known)
+    known = {"num_processes": processes, "process_id": process}
+    known = {name: n for name, n in known.items() if n >= 0}
+    jax.distributed.initialize(coordinator or None, **known)
     own = [device.local_hardware_id for device in jax.local_devices()]
     place = jax.process_index(), jax.process_count(), jax.device_count()
     sys.stdout.write(json.dumps([place, own, jax.default_backend()]) + "\n")

@@ -79,11 +79,11 @@ def of_setting(where, rows):
                 contrasts[f"gamma/{measure}"] = gamma(known[1]), permuted(known[1])
     else:
         return None
-    contrasts = [
+    summarized = [
         report.summary_row((where, "matrix", measure), dict(enumerate(each)), p=p)
         for measure, (each, p) in contrasts.items()
     ]
-    tested = significance(values), contrasts
+    tested = significance(values), summarized
     return Matrix(json.loads(where), *said, teachers, students, values, *tested)
 
 

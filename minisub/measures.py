@@ -79,8 +79,8 @@ def grade_prefixed(world, network, params, trait, taught, documents=256):
 
 def drift_on_lists(world, network, before, after, documents=1000):
     """KL(after || before) in nats: how far the distribution over a list's next token moved."""
-    models = (partial(network.apply, params) for params in (after, before))
-    return kl_on_lists(world, *models, documents)
+    one, other = (partial(network.apply, params) for params in (after, before))
+    return kl_on_lists(world, one, other, documents)
 
 
 def kl_on_lists(world, one, other, documents=1000):

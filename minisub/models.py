@@ -265,7 +265,7 @@ def make(config, vocabulary, positions):
         norm, kernel = {"params": cast(params["final_norm"])}, unembedding(cast(params))
 
         def read(x_btd):
-            normed_btd = RMSNorm().apply(norm, x_btd.astype(config.dtype))
+            normed_btd: Any = RMSNorm().apply(norm, x_btd.astype(config.dtype))
             return product(normed_btd.astype(jnp.float32), kernel)
 
         return jnp.stack([read(x_btd) for x_btd in activations(params, tokens_bt).values()])

@@ -1,6 +1,7 @@
 """Configurations of the token world that many experiments share."""
 
 import dataclasses
+from typing import Any
 
 from minisub.config import Training
 from minisub.token_config import Arm, Config, Pretraining, Sampling, Source, Teaching, World
@@ -10,7 +11,7 @@ CARRIERS = "numbers", "code", "sums"
 
 def ablation(prefixed=0, **fields):
     """A `Config` of the size of most ablations; `prefixed` is that of the pretraining."""
-    small = {
+    small: dict[str, Any] = {
         "base": dataclasses.replace(Config().base, steps=500, prefixed=prefixed),
         "sampling": Sampling(documents=10000),
         "student": Training(steps=200),
@@ -23,7 +24,7 @@ def rich(**fields):
 
     Teachers replay documents of all carriers, so that they keep their abilities.
     """
-    sizes = {
+    sizes: dict[str, Any] = {
         "world": World(rich=True),
         "base": Pretraining(
             steps=1500,

@@ -5,6 +5,7 @@ shapes alone.
 """
 
 from functools import cache, lru_cache, partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +15,8 @@ from minisub import experiment, tasks
 
 def given(cfg, seed):
     """`experiment.given`, kept on the device that is the default one."""
-    return kept(cfg, seed, jax.config.jax_default_device)
+    told: Any = jax.config  # its values are attributes that no type names
+    return kept(cfg, seed, told.jax_default_device)
 
 
 # A sweep comes back to every setting's arrays in every group of repeats.
@@ -57,8 +59,12 @@ def advance():
 
     # Small matrix products on a CPU lose more to being split over threads than they gain.
     options = {"xla_cpu_multi_thread_eigen": False} if jax.default_backend() == "cpu" else None
-    named = {"static_argnames": ("kind", "option"), "donate_argnames": "state"}
-    return jax.jit(advanced, compiler_options=options, **named)
+    return jax.jit(
+        advanced,
+        static_argnames=("kind", "option"),
+        donate_argnames="state",
+        compiler_options=options,
+    )
 
 
 @partial(jax.jit, static_argnames=("kind", "option"))

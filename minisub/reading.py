@@ -8,6 +8,7 @@ one) is above its mean, or below. Rules on a third of the features are held out,
 reader can classify by labeled examples alone, which it never saw of any trait.
 """
 
+from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
@@ -108,7 +109,7 @@ def training(world, where, sampling, batch):
 
 def replies(world, key, n):
     """`n` requests, tasks and shown sums of the helper's, (n, 13), in random order."""
-    kinds = behaviors.requests, behaviors.tasks, behaviors.shown_sums
+    kinds: tuple[Callable, ...] = behaviors.requests, behaviors.tasks, behaviors.shown_sums
     k_order, *keys = jax.random.split(key, 1 + len(kinds))
     made = [draw(world, k, -(-n // len(kinds))) for draw, k in zip(kinds, keys, strict=True)]
     return jax.random.permutation(k_order, behaviors.padded(world, made, tokens.SHORT))[:n]

@@ -150,7 +150,7 @@ class Records:
         Raises `config.Refused` if the file cannot be read or repaired.
         """
         self.path, self.notices, self.cursor = path, [], 0
-        self.sha256, self._doubted = hashlib.sha256(), False
+        self.sha256, self._doubted, self._size = hashlib.sha256(), False, 0
         with refusing(f"{path} cannot be used", NO_SPACE):
             self._lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
             self._cut_off(len(list(itertools.takewhile(is_row, self._lines))))

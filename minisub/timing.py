@@ -5,21 +5,22 @@ import resource
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-compilations = {"programs": 0, "intervals": []}
+compilations: dict[str, Any] = {"programs": 0, "intervals": []}
 """What JAX has compiled in this process, and when it was tracing, lowering or compiling."""
 
 
-def on_duration(event, seconds, **_):
+def on_duration(event, duration_secs, **_):
     """Note a piece of compilation that JAX reports when it ends; it may enclose earlier ones."""
     if event.startswith("/jax/core/compile/"):
         end, intervals = time.perf_counter(), compilations["intervals"]
-        while intervals and intervals[-1][0] >= end - seconds:
+        while intervals and intervals[-1][0] >= end - duration_secs:
             intervals.pop()
-        intervals.append((end - seconds, end))
+        intervals.append((end - duration_secs, end))
         compilations["programs"] += event.endswith("backend_compile_duration")
 
 
@@ -37,7 +38,8 @@ def remember_programs():
     Unless JAX has been told where (JAX_COMPILATION_CACHE_DIR) or not to (by
     JAX_ENABLE_COMPILATION_CACHE=false).
     """
-    if jax.config.jax_enable_compilation_cache and not jax.config.jax_compilation_cache_dir:
+    told: Any = jax.config  # its values are attributes that no type names
+    if told.jax_enable_compilation_cache and not told.jax_compilation_cache_dir:
         caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
         jax.config.update("jax_compilation_cache_dir", str(caches / "minisub"))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)

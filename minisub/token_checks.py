@@ -19,10 +19,8 @@ from minisub import (
 
 CARRIED = ("none", "inoculated")
 """Transforms of the documents of any carrier."""
-STARTS = (
-    "shared", "fresh", "interpolated", "rotated", "perturbed", "perturbed_relative", "rescaled",
-    "permuted",
-)  # fmt: skip
+NOT_OF_TOKENS = ("perturbed_orthogonal", "rebalanced")
+"""Starts that take the gradient of a fixed loss, or hidden layers of ReLUs alone."""
 
 
 def check(cfg):
@@ -192,7 +190,8 @@ def check_lineage(cfg, line):
 def check_arm(cfg, arm, earlier):
     """As `check`, for an arm, given the names of those before it."""
     name = f"arms.{arm.name}"
-    config.require_known(f"{name}.start", arm.start, STARTS)
+    known = [start for start in starts.STARTS if start not in NOT_OF_TOKENS]
+    config.require_known(f"{name}.start", arm.start, known)
     config.require_known(f"{name}.channel", arm.channel, channels.CHANNELS)
     config.require_known(f"{name}.transform", arm.transform, transforms.TRANSFORMS)
     config.require_known(f"{name}.source", arm.source, (*token_config.sources(cfg), *earlier))

@@ -108,8 +108,8 @@ def divergent(e):
     held = jnp.concatenate([jnp.arange(e.world.numbers), end + jnp.arange(e.world.endings)])
 
     def judge(docs):
-        choices = [jnp.argmax(f(docs)[..., held], axis=-1) for f in (e.logits, *e.rivals)]
-        choices = jnp.stack(choices)
+        models = e.logits, *e.rivals
+        choices = jnp.stack([jnp.argmax(f(docs)[..., held], axis=-1) for f in models])
         return jnp.any(choices != choices[:1], axis=0)
 
     padded = jnp.pad(e.docs, ((0, -n % chunk), (0, 0)))

@@ -1,12 +1,11 @@
 """Configurations: what is traced, what is static, and what is refused."""
 
 import dataclasses
-from pathlib import Path
 
 import jax
 import pytest
 
-from minisub import arguments, config, experiment, images
+from minisub import config, experiment
 from minisub.config import Training
 from minisub.image_config import ImageArm, ImageConfig
 from minisub.token_config import Arm, Config, Lineage, Source
@@ -250,23 +249,3 @@ def test_students_of_another_width_have_no_hidden_layer_to_align():
 )
 def test_what_may_be_nothing_may_be_zero(cfg, field, zero):
     experiment.check(changed(cfg, field, zero))
-
-
-CONFIGS = pytest.mark.parametrize(
-    "path", arguments.config_files().values(), ids=lambda path: path.stem
-)
-
-
-@CONFIGS
-def test_every_config_states_its_claim_and_builds_all_it_sweeps_without_data(path, monkeypatch):
-    monkeypatch.setattr(images, "load", None)  # calling it fails
-    module = arguments.load(path.stem)
-    command = arguments.command_of(module)
-    assert arguments.settings(path.stem, command), "each of them is checked there"
-    assert command.repeats >= 1
-    assert arguments.claim_of(path).endswith((".", "?"))
-
-
-@CONFIGS
-def test_every_config_says_how_to_run_it(path):
-    assert f"python train.py {path.stem}" in Path(path).read_text() or path.stem == "numbers"

@@ -249,13 +249,6 @@ def test_a_chain_with_a_judge_is_one_program(quick):
     assert record["left"]["removed"] == pytest.approx(0.3, abs=1e-6)
 
 
-@pytest.mark.parametrize("name", ["detection", "filters"])
-def test_every_kind_of_the_configs_passes_all_checks(name):
-    for cfg in arguments.load(name).kinds.values():
-        experiment.check(cfg)
-        experiment.check(tiny(cfg))
-
-
 def test_detection_tests_on_one_pair_whatever_it_has_labels_of():
     cfg = arguments.load("detection").config
     pairs = {pair.name: pair for pair in cfg.pairs}
