@@ -15,13 +15,11 @@ import os
 import shlex
 import signal
 import sys
-from importlib import metadata
 from pathlib import Path
 
 import jax
 import tqdm
 
-import minisub
 from minisub import (
     arguments,
     calibration,
@@ -41,7 +39,6 @@ from minisub import (
 BAD_INPUT, STOPPED, INTERRUPTED = 2, 1, 130
 AGAIN = "what was recorded is kept: start the processes again, and the run goes on."
 MOST_REPEATS = 10**6
-PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy")
 BAR = "{percentage:3.0f}% |{bar:20}| {elapsed} gone, {remaining} left, {desc}"
 
 
@@ -181,7 +178,8 @@ def with_folder(folder, title, claim, shown, command, settings, place):
         experiment.fetch(cfg)
     device, scale, hosts = scale_of(folder, command, place)
     students = [arm.name for arm in settings[0][1].arms]
-    made = {**scale, "device": device, **versions()}
+    made = {**scale, "device": device, **progress.versions()}
+    hosts["revision"] = progress.revision()
     kind = {"kind": command.kind} if command.kind else {}
     identity = {"config": title, **kind, **config.leaves(command.config), "students": students}
     title = f"{title} {command.kind}".strip()
@@ -214,6 +212,7 @@ def with_folder(folder, title, claim, shown, command, settings, place):
             raise runner.Stopped(f"Nobody is at work on {left}; {AGAIN}")
         with store.refusing(f"{folder} cannot be written", store.NO_SPACE):
             rows, usage = store.joined(folder, parts), runner.usage_of(runs)
+            made |= {"revision": hosts["revision"]}
             write_results(folder, title, claim, shown, made, students, rows, usage)
 
 
@@ -241,7 +240,7 @@ def write_results(folder, title, claim, shown, made, students, rows, usage):
     compiled = timing.compilations["programs"], timing.compile_seconds()
     memory = timing.peak_memory()
     took = progress.usage_lines(usage, *compiled, timing.matmul_rate(), memory)
-    made = ", ".join(f"{name} {value}" for name, value in made.items())
+    made = ", ".join(f"{name} {value}" for name, value in made.items() if value != "")
     sections = {"": matrices.lines(rows), "prediction": prediction.lines(rows)}
     sections["audit"] = calibration.lines(rows)
     page = report.page(title, claim, shown, made, results, rows, students, sections, took)
@@ -290,10 +289,3 @@ def watch(begun, total, done):
                 bar.update(event.flops)
             else:
                 tqdm.tqdm.write(progress.arm_line(event.rows))
-
-
-def versions():
-    """The versions on which the bits of a result depend."""
-    python = ".".join(map(str, sys.version_info[:3]))
-    found = {package: metadata.version(package) for package in PACKAGES}
-    return {"minisub": minisub.__version__, "python": python, **found}

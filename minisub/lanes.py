@@ -104,7 +104,10 @@ def claim(folder, identity, place):
 
 def own(place, lanes, groups):
     """[(number, device, range of groups)] of this process, of `lanes` lanes of `groups` groups."""
-    devices, ends = jax.devices(), np.linspace(0, groups, lanes + 1).round().astype(int).tolist()
+    devices, ends = (
+        jax.local_devices(),
+        np.linspace(0, groups, lanes + 1).round().astype(int).tolist(),
+    )
     return [
         (i, devices[i // place.processes % len(devices)], range(ends[i], ends[i + 1]))
         for i in range(place.process, lanes, place.processes)

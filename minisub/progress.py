@@ -1,6 +1,15 @@
-"""What a run says of itself while it goes on and when it ends, in lines of text."""
+"""What a run says of itself: lines while it goes on and when it ends, versions, its source."""
 
+import contextlib
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+
+import minisub
 from minisub import report
+
+PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy")
 
 
 def arm_line(rows):
@@ -56,3 +65,21 @@ def usage_lines(usage, programs, compile_seconds, rate, memory):
     matmul = f"A float32 matrix product reaches {rate / 1e9:,.0f} GFLOP/s here."
     compiled = f"{programs} programs were compiled; memory was {memory / 2**30:.2f} GiB at most."
     return [*lines, "", matmul, compiled]
+
+
+def versions():
+    """The versions on which the bits of a result depend."""
+    python = ".".join(map(str, sys.version_info[:3]))
+    found = {package: metadata.version(package) for package in PACKAGES}
+    return {"minisub": minisub.__version__, "python": python, **found}
+
+
+def revision():
+    """The commit of the source that runs, "+modified" if it differs; "" outside a checkout."""
+    here = Path(minisub.__file__).parent.parent
+    asked = ["git", "-C", str(here), "describe", "--always", "--exclude=*", "--dirty=+modified"]
+    if not (here / ".git").exists():
+        return ""
+    with contextlib.suppress(OSError):
+        return subprocess.run(asked, capture_output=True, text=True).stdout.strip()
+    return ""

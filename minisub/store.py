@@ -15,7 +15,12 @@ from minisub import config
 
 OUTPUTS = ("records.jsonl", "checkpoints", "summary.json", "report.md", "figure.png")
 NAMED = 6  # Differing fields that a refusal names; the others it counts.
-NOTED = ("lanes", "devices", "processes")  # In config.json, without a part in what is computed.
+NOTED = (
+    "lanes",
+    "devices",
+    "processes",
+    "revision",
+)  # In config.json, without a part in what is computed.
 NO_SPACE = "free some space or choose another --out"
 
 
