@@ -33,6 +33,7 @@ from minisub.models import (
     Relabeling,
     RMSNorm,
     fan_in_normal,
+    matmul,
     noted,
     steered,
     variables,
@@ -91,7 +92,7 @@ class Head(nn.Module):
     """Kernel and bias of a head, as `nn.Dense` would draw them.
 
     Both heads are one matrix product: two narrow ones make a training step of an MLP on a CPU take
-    1.1 times as long.
+    1.1 times as long, and a gradient that is not computed as `matmul` says 1.03 times.
     """
 
     features: int
@@ -121,7 +122,7 @@ class Classifier(nn.Module):
         outputs = zip(HEADS, (self.classes, self.aux), strict=True)
         heads = [Head(features, name=name)(hidden) for name, features in outputs]
         kernel, bias = (jnp.concatenate(parts, axis=-1) for parts in zip(*heads, strict=True))
-        return hidden @ kernel + bias[None], hidden
+        return matmul(hidden, kernel) + bias[None], hidden
 
     def active(self, name, x):
         """The nonlinearity of x (b, ...), steered and noted as `name`."""

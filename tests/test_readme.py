@@ -7,7 +7,7 @@ from pathlib import Path
 import jax
 import pytest
 
-from minisub import arguments, carriers, cli, comparisons, config, experiment, starts
+from minisub import arguments, carriers, cli, comparisons, config, experiment, lanes, starts
 
 README = Path(__file__).resolve().parent.parent / "README.md"
 BLOCKS = re.findall(r"```(\w*)\n(.*?)```", README.read_text(), re.DOTALL)
@@ -79,6 +79,7 @@ def test_every_command_line_is_accepted(words, monkeypatch):
     """Up to the point where it would start to train."""
     seen = []
     monkeypatch.setattr(cli, "with_folder", lambda *args: seen.append(args))
+    monkeypatch.setattr(lanes, "join", lambda *there: lanes.Place())
     assert cli.main(words) == 0
     [(_, title, *_, settings, _)] = seen
     assert title.startswith(words[0]) and settings

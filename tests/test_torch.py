@@ -1,0 +1,147 @@
+"""Students in eager PyTorch are the students here: one loss, gradient and training; no timings."""
+
+import dataclasses
+
+import jax
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+import torch_programs  # noqa: E402, it needs torch
+
+from minisub import Model, fit, image_tasks, programs, token_tasks  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def lists(tiny):
+    cfg = dataclasses.replace(tiny, model=Model(n_layers=2, d_model=16, n_heads=2))
+    return cfg, torch_programs.list_work(cfg)
+
+
+@pytest.fixture(scope="module")
+def noise(tiny_images):
+    return tiny_images, torch_programs.image_work(tiny_images)
+
+
+def trained(work):
+    """Parameters here after all steps of the phase."""
+    state = programs.begin(*work.task, work.keys)
+    end = np.int32(work.phase.steps)
+    state = programs.advance()(*work.task, state, work.keys, np.int32(0), end)
+    return jax.tree.map(lambda x: x[0], fit.params(state))
+
+
+def distance(found, expected, start):
+    """How far two results of training are apart, over how far training went: of all tensors."""
+
+    def norm(one, other):
+        return sum(float(((one[name] - other[name]) ** 2).sum()) for name in start) ** 0.5
+
+    return norm(found, expected) / norm(expected, start)
+
+
+def agree(model, gradient):
+    """Gradients of a PyTorch model are ours, and it has none in what is frozen."""
+    compared = 0
+    for name, p in model.named_parameters():
+        if p.grad is not None:
+            expected = gradient[name].numpy()
+            largest = np.abs(expected).max()
+            np.testing.assert_allclose(p.grad.numpy(), expected, rtol=1e-4, atol=1e-5 * largest)
+            compared += largest > 0
+    return compared
+
+
+def list_rows(work, steps):
+    """Rows of the documents at each update, as `distillation.distill` draws them."""
+    _, settings, inputs, key = work.alone
+    shape = (settings["training"].batch,)
+    keys = [jax.random.fold_in(key, t) for t in range(steps)]
+    return [np.array(jax.random.randint(k, shape, 0, inputs["numbers"]["count"])) for k in keys]
+
+
+@pytest.mark.parametrize("careful", [False, True])
+def test_the_transformer_has_our_loss_and_gradient(lists, careful, quick):
+    cfg, work = lists
+    task = token_tasks.TASKS["distill"](*work.alone)
+    loss = quick(jax.value_and_grad(task.loss))
+    value, gradient = loss(task.start, jax.random.fold_in(work.keys[0], 0))
+    model, docs, given = torch_programs.list_student(cfg, work)
+    [rows] = list_rows(work, 1)
+    found = torch_programs.list_loss(model, docs[rows], given, careful)
+    found.backward()
+    np.testing.assert_allclose(found.item(), value, rtol=1e-6)
+    # Position, final norm, and in each block two norms and four matrices.
+    assert agree(model, torch_programs.state_dict(gradient)) == 2 + 2 * 6
+
+
+@pytest.mark.parametrize("careful", [False, True])
+def test_the_transformer_is_trained_as_ours(lists, careful):
+    """But for rounding, which Adam turns into steps where a gradient is about zero."""
+    cfg, work = lists
+    ours = torch_programs.state_dict(trained(work))
+
+    def theirs(order):
+        model, docs, given = torch_programs.list_student(cfg, work)
+        start = {name: x.clone() for name, x in model.state_dict().items()}
+        optimizer = torch_programs.adam(model, cfg.student.learning_rate, fused=careful or None)
+        batches = list_rows(work, work.phase.steps)[::order]
+        torch_programs.imitate_lists(model, optimizer, docs, batches, given, careful)
+        return distance(model.state_dict(), ours, start)
+
+    assert theirs(1) < 1e-3
+    assert theirs(-1) > 1e-2, "the control: the same batches in reverse"
+
+
+def image_rows(task, steps):
+    """Rows of the carrier at each update, without those of no weight."""
+    for t in range(steps):
+        epoch, step = divmod(t, task.batches.steps)
+        rows, weight = task.batches.at(task.batches.order(epoch), step)
+        yield np.array(rows)[np.asarray(weight) > 0]
+
+
+def test_image_students_have_our_losses_and_gradients(noise):
+    cfg, work = noise
+    task = image_tasks.TASKS["imitate"](*work.alone)
+    batch = task.batches.at(task.batches.order(0), 0)
+    value, gradients = jax.value_and_grad(task.loss)(task.start, jax.random.key(0), batch)
+    models, shown = torch_programs.image_students(cfg, work, task.start)
+    [rows] = image_rows(task, 1)
+    found = 0.0
+    each = zip(models, gradients, shown.labels, shown.masks, strict=True)
+    for model, gradient, labels, mask in each:
+        loss = torch_programs.image_loss(model(shown.x[rows]), labels[rows], mask)
+        loss.backward()
+        found += loss.item()
+        assert agree(model, torch_programs.state_dict(gradient)) == 6
+    np.testing.assert_allclose(found, value, rtol=1e-5)
+
+
+@pytest.mark.parametrize("stacked", [False, True])
+def test_image_students_are_trained_as_ours(noise, stacked):
+    cfg, work = noise
+    task = image_tasks.TASKS["imitate"](*work.alone)
+    ours = [torch_programs.state_dict(params) for params in trained(work)]
+    rate, steps = cfg.student.learning_rate, work.phase.steps
+    assert steps > task.batches.steps, "more than an epoch"
+
+    def theirs(order):
+        models, shown = torch_programs.image_students(cfg, work, task.start)
+        batches = list(image_rows(task, steps))[::order]
+        if stacked:
+            ensemble = torch_programs.ensemble_of(models)
+            optimizer = torch_programs.adam(ensemble, rate)
+            torch_programs.imitate_stacked(ensemble, optimizer, shown, batches)
+            state = ensemble.state_dict()
+            ends = [{name: x[i] for name, x in state.items()} for i in range(len(models))]
+        else:
+            optimizers = [torch_programs.adam(model, rate) for model in models]
+            torch_programs.imitate_one_by_one(models, optimizers, shown, batches)
+            ends = [model.state_dict() for model in models]
+        begun = [torch_programs.state_dict(start) for start in task.start]
+        return [distance(*of) for of in zip(ends, ours, begun, strict=True)]
+
+    assert max(theirs(1)) < 1e-3
+    assert min(theirs(-1)) > 1e-2, "the control: the same batches in reverse"
