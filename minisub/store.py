@@ -109,8 +109,8 @@ def refusing(what, remedy):
     try:
         yield
     except Exception as error:
-        # TensorStore raises a ValueError that quotes the number of the error, or says that it is 2.
-        quoted = re.search(r"os_error_code='(\d+)'|NOT_FOUND", str(error))
+        # TensorStore and Orbax raise ValueErrors that quote the number of an error or describe 2.
+        quoted = re.search(r"os_error_code='(\d+)'|NOT_FOUND|does not exist", str(error))
         code = int(quoted[1] or 2) if quoted else getattr(error, "errno", None)
         if code is None:
             raise
