@@ -3,9 +3,8 @@
 import os
 
 # Before JAX starts: several devices on a CPU, as on the machines that runs are scaled to.
-os.environ["XLA_FLAGS"] = (
-    os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=2"
-)
+os.environ["FLAGS_BEFORE"] = os.environ.get("XLA_FLAGS", "")
+os.environ["XLA_FLAGS"] = os.environ["FLAGS_BEFORE"] + " --xla_force_host_platform_device_count=2"
 # Each test compiles what it runs, wherever it runs.
 os.environ["JAX_ENABLE_COMPILATION_CACHE"] = "false"
 
@@ -19,9 +18,18 @@ import numpy as np
 import pytest
 
 import minisub
-from minisub import documents, experiment, fit, programs, tasks, tokens
+from minisub import documents, experiment, fit, lanes, programs, tasks, tokens
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
+jax.devices()
+# Processes that tests start have one, and runs here one lane.
+os.environ["XLA_FLAGS"] = os.environ.pop("FLAGS_BEFORE")
+
+
+@pytest.fixture(autouse=True)
+def one_lane(monkeypatch):
+    """Runs in this process are as on one device; `test_lanes` has processes with several."""
+    monkeypatch.setattr(lanes, "Place", partial(lanes.Place, devices=1))
 
 
 @pytest.fixture(scope="module", autouse=True)

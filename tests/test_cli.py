@@ -252,7 +252,8 @@ def test_a_run_leaves_the_promised_folder_and_says_what_it_did(
     assert cli.main([tiny_file, "--out", str(folder)]) == 0
     out = capsys.readouterr().out
     assert max(map(len, out.splitlines()[1:-1])) <= 80
-    names = {"config.json", "records.jsonl", "summary.json", "report.md", "figure.png"}
+    names = {"config.json", "records.jsonl", "summary.json", "report.md"}
+    names |= {"figure.png", "figure.pdf"}
     assert {p.name for p in folder.iterdir()} - {".lock"} == names | {"checkpoints"}
     summary = json.loads((folder / "summary.json").read_text())
     fields = {"arm", "measure", "mean", "ci95_low", "ci95_high", "repeats", "setting"}

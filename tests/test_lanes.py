@@ -133,7 +133,7 @@ def test_a_lane_that_nobody_works_on_is_named(tmp_path, monkeypatch):
 @pytest.mark.parametrize(("n", "groups"), [(1, 1), (3, 7), (8, 8), (5, 100)])
 def test_lanes_have_all_groups_once_and_every_process_its_own(n, groups):
     for processes in 1, 2, 3:
-        places = [lanes.Place(i, processes) for i in range(processes)]
+        places = [lanes.Place(i, processes, devices=n) for i in range(processes)]
         found = sorted((i, block) for p in places for i, _, block in lanes.own(p, n, groups))
         assert [i for i, _ in found] == list(range(n))
         assert [g for _, block in found for g in block] == list(range(groups))
