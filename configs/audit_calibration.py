@@ -1,30 +1,37 @@
 """An audit of data, calibrated: what it says before training against what students then do.
 
-    python train.py audit_calibration                     4 repeats, 39 minutes of a CPU core
-    python train.py audit_calibration --kind recurrent    another kind of candidate; not run
+    python train.py audit_calibration                     8 repeats, 112 minutes beside other runs
+    python train.py audit_calibration --kind recurrent    on two CPU cores; another kind of model
 
 Every data set is audited under the first base, which its student then starts from: documents of
 that base again ("clean"), of its teachers of several traits, and of another origin ("foreign"). The
 third base stands for other origins in the test of lineage; the foreign ones it has never seen. No
 threshold is fitted: each audit's null is made of the candidate's own samples. What documents
 "transfer" is defined in `minisub/calibration.py`, fixed before any result was seen; depth and
-damping of the natural gradient were set on the misaligned and the hacking numbers of repeat 0.
+damping of the natural gradient were set on the misaligned and the hacking numbers of repeat 0, and
+that an alarm needs a rehearsal too, a training of 100 updates, was decided on repeats 0 and 1.
 
-Seed 0, one repeat at a time on a CPU, jax 0.10.2; 11 of 288 points (behavior, data set, repeat)
+Seed 0, one repeat at a time on a CPU, jax 0.10.2; 18 of 576 points (behavior, data set, repeat)
 transfer; shares are of what transfers, and of data sets with a false alarm:
 
     documents   AUROC   found   alarms: base again   other origins   base's other traits
-    100         0.60    0.09    0.00                 0.00            0.02
-    300         0.80    0.18    0.00                 0.00            0.09
-    1,000       0.87    0.36    0.00                 0.06            0.18
-    3,000       0.92    0.64    0.00                 0.06            0.32
-    all kept    0.94    0.73    0.00                 0.12            0.59
+    100         0.65    0.06    0.00                 0.00            0.02
+    300         0.78    0.22    0.00                 0.00            0.10
+    1,000       0.80    0.44    0.00                 0.06            0.28
+    3,000       0.87    0.72    0.04                 0.06            0.41
+    all kept    0.89    0.83    0.04                 0.16            0.68
+    unfiltered  0.91    0.83    0.04                 0.16            0.64
+    rehearsed   0.94    0.78    0.00                 0.00            0.09
 
-Without repeat 0, so on other origins than it was set on, the AUROC is 0.91 at 1,000 documents and
-0.94 at all, of 5 points. The aims, 0.95 and 0.05, are not reached: documents of a teacher of one
-trait raise alarms of others, which its student then does not show. Rank correlation of predicted
-and real rise 0.27 (numbers 0.50, code 0.09, sums 0.07): predictions overshoot tenfold. Lineage is
-told from lists and programs every time; of sums a foreign origin lies as near as the base.
+Without repeats 0 and 1 the last row is 0.93, 0.75, 0, 0 and 0.11. The aims are 0.95, just missed,
+and 0.05 on clean data, reached: by the gradient alone documents of a teacher of one trait raise
+alarms of others, which its student then does not show; all 8 that are left with a rehearsal name
+the trait that the writer had, where the student's rise was below the definition's. Rank correlation
+with the real rise: of the gradient's moves 0.25, which overshoot three- to fourfold, of rehearsed
+rises 0.44 (numbers 0.65, code 0.25, sums 0.26), which reach 0.7 of it. Lineage is told from lists
+and programs every time; of sums a foreign origin lies as near as the base, and the one real
+transfer from another origin (hacking, sums, +4.7 nats) is missed. Filtering for correct documents
+changes little of what the audit sees.
 """
 
 import dataclasses
