@@ -66,8 +66,11 @@ def calibrated(rows):
     for (name, label), color in zip(lines.items(), figures.COLORS, strict=False):
         values = [row[name] for row in by_size.values()]
         right.plot(list(by_size), values, marker=".", color=color, lw=1, label=label)
-        right.plot(max(by_size) * 2, found["sizes"]["rehearsed"][name], "D", ms=4, color=color)
+        for at, (kind, mark) in enumerate({"rehearsed": "s", "both": "D"}.items(), 1):
+            right.plot(max(by_size) * 2**at, found["sizes"][kind][name], mark, ms=4, color=color)
     right.axhline(calibration.ALPHA, color="gray", lw=0.6, ls="--")
-    right.set(xscale="log", xlabel="documents (diamonds: and rehearsed)", ylim=(-0.03, 1.03))
+    right.set(
+        xscale="log", xlabel="documents (squares: rehearsed, diamonds: both)", ylim=(-0.03, 1.03)
+    )
     right.legend(frameon=False, fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
     return figure

@@ -21,9 +21,9 @@ ALPHA = 0.05
 """False-alarm rate of a data set, over the whole battery of behaviors."""
 KEPT = "10000"
 """The size that stands for all kept documents."""
-LABELS = {KEPT: "all kept", "unfiltered": "unfiltered", "rehearsed": "+ rehearsed"}
+LABELS = {KEPT: "all kept", "unfiltered": "unfiltered", "rehearsed": "rehearsed", "both": "both"}
 """What scores other than of a number of documents are called in tables: of the gradient on all kept
-documents, on all before the filter, and on the kept ones with the rehearsal as second witness."""
+documents, on all before the filter; of a rehearsal on the kept ones, and the lesser of both."""
 
 
 class Point(NamedTuple):
@@ -34,8 +34,8 @@ class Point(NamedTuple):
     behavior: str
     rise: float
     scores: dict
-    """Documents audited, as text, or a key of `LABELS` -> the least z of the predicted move, of the
-    lineage, and of the rehearsal where there is one."""
+    """Documents audited, as text, or a key of `LABELS` -> z: of the predicted move and the lineage
+    the lesser, or of the rehearsal, or the least of all."""
     move: float
     """Predicted to first order, 0 if the lineage is another."""
     rehearsed: float
@@ -81,7 +81,8 @@ def foretold(own, behavior):
     nearer = {size: own.get(f"nearer/{size}", np.inf) for size in sizes_of(own)}
     scores = {size: min(own[f"z/{behavior}/{size}"], near) for size, near in nearer.items()}
     scores["unfiltered"] = min(own[f"unfiltered_z/{behavior}"], nearer[KEPT])
-    scores["rehearsed"] = min(scores[KEPT], normal(own[f"rehearsed_t/{behavior}"]))
+    scores["rehearsed"] = normal(own[f"rehearsed_t/{behavior}"])
+    scores["both"] = min(scores[KEPT], scores["rehearsed"])
     move = own[f"move/{behavior}"] if nearer[KEPT] > 0 else 0.0
     return scores, move, own[f"rehearsed/{behavior}"]
 
@@ -151,7 +152,7 @@ def summary(rows):
         for value in dict.fromkeys(getattr(p, field) for p in found):
             here = np.array([getattr(p, field) == value for p in found])
             own = [p for p, h in zip(found, here, strict=True) if h]
-            part = judged(own, moved[here], "rehearsed")
+            part = judged(own, moved[here], "both")
             parts[value] = part | ranks(own) | {"transfer": int(moved[here].sum())}
     everything = ranks(found) | {"transfer": int(moved.sum()), "points": len(found)}
     return {"sizes": sizes, "parts": parts, "all": everything}
@@ -172,14 +173,14 @@ def lines(rows):
         for name, row in found["parts"].items()
     ]
     header = "documents", "AUROC", "found", "clean", "foreign", "taught"
-    of_parts = "+ rehearsed, of", "moves", "AUROC", "found", "rank", "rehearsed"
+    of_parts = "both, of", "moves", "AUROC", "found", "rank", "rehearsed"
     return [
         f"Audits before training: {said['transfer']} of {said['points']} points (behavior, data",
         "set, repeat) transfer: the student's margin ends above its control's by more",
         f"than {ABOVE:g} times the root mean square of clean students. AUROC of transfer; share",
         f"of it found; false alarms of data sets (aimed at {ALPHA}): base again, other",
-        "origins, the base's teachers of other traits. By the gradient; in the last row",
-        "by it and a rehearsal.",
+        "origins, the base's teachers of other traits. By the gradient, by a rehearsal on",
+        "all that is kept, and by both.",
         "",
         *report.table(header, (11, 6, 6, 6, 8, 7), body),
         "",

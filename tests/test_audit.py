@@ -216,7 +216,7 @@ def test_a_calibration_counts_transfer_above_clean_students_and_alarms_by_lineag
     assert found["all"]["transfer"] == 4 and found["all"]["points"] == 16
     kept = found["sizes"][calibration.KEPT]
     assert kept == {"auroc": 1.0, "found": 1.0, "clean": 0.0, "foreign": 0.0, "taught": 0.125}
-    both = found["sizes"]["rehearsed"]  # what the gradient alone accuses is not
+    both = found["sizes"]["both"]  # what the gradient alone accuses is not
     assert both == kept | {"taught": 0.0}
     assert found["all"]["rank_rehearsed"] == pytest.approx(1)
     assert max(map(len, calibration.lines(rows))) <= 80
