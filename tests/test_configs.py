@@ -37,7 +37,7 @@ def small(value, field=""):
         return type(value)(**{name: small(getattr(value, name), name) for name in fields})
     if isinstance(value, tuple):
         return tuple(map(small, value))
-    if isinstance(value, str) and "=" in value:
+    if field in ("model", "teaching", "sampling", "training") and "=" in value:
         pairs = (word.split("=") for word in value.split())
         return " ".join(
             f"{name}={small(int(said) if name in AT_MOST else said, name)}" for name, said in pairs
