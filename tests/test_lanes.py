@@ -87,7 +87,7 @@ def test_a_process_with_several_devices_records_the_same_bytes(begin, alone, tmp
     assert results(tmp_path / "run") == alone
 
 
-@pytest.mark.parametrize("n", [2, 4])
+@pytest.mark.parametrize("n", [2, pytest.param(4, marks=pytest.mark.slow)])
 def test_several_processes_record_the_same_bytes(begin, alone, tmp_path, n):
     found = ended(distributed(begin, tmp_path / "run", n))
     assert [status for status, _ in found] == [0] * n, found
