@@ -146,7 +146,7 @@ def many(first, last, place):
 
 
 def test_random_command_lines_give_a_sentence_and_leave_nothing(place):
-    many(0, 300, place)
+    many(0, 150, place)
 
 
 @pytest.mark.slow
