@@ -79,7 +79,9 @@ def join(coordinator, processes, process):
             f"--distributed found no other processes ({said}); give --coordinator HOST:PORT, "
             "--num-processes and --process-id."
         )
-    place, own, platform = json.loads(met.stdout.strip().splitlines()[-1])
+    # What it found; its libraries write to the same stream.
+    [found] = [line for line in met.stdout.splitlines() if line.startswith("[[")]
+    place, own, platform = json.loads(found)
     if platform in ("gpu", "cuda"):  # of a node's, those that the cluster gave to this process
         jax.config.update("jax_cuda_visible_devices", ",".join(map(str, own)))
     return Place(*place)
