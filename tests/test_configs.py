@@ -100,9 +100,9 @@ def traced_once():
 def slowly(name, kind):
     """Parameters of a test that leaves kinds but the first to `-m slow`.
 
-    And the audits of a calibration, which take as long to trace as all else.
+    And the audits of a calibration, which take as long to trace as all else, and what is alike.
     """
-    at_once = (name, kind) in FIRST and name != "audit_calibration"
+    at_once = (name, kind) in FIRST and name not in ("audit_calibration", "defenses", "hacking")
     return pytest.param(name, kind, marks=() if at_once else pytest.mark.slow)
 
 
