@@ -130,6 +130,9 @@ def main():
             if order["clock"]:
                 jumping(order["clock"])
             status = cli.main(order["words"])
+            for removal in threading.enumerate():  # half a removal would look like a remainder
+                if isinstance(removal, threading.Timer) and order["fate"] == "lose":
+                    removal.join()
             with contextlib.suppress(OSError):
                 print(json.dumps(counts))
                 sys.stdout.flush()
