@@ -10,7 +10,6 @@ Lane i belongs to process i modulo their number, and there to its devices in tur
 """
 
 import contextlib
-import fcntl
 import json
 import queue
 import subprocess
@@ -132,15 +131,9 @@ def begin(parts, place, groups, run_of):
 
 
 def held(folder):
-    """The lock of a lane's folder, open, or None if another process has it."""
+    """`store.locked` of a lane's folder, which need not be there yet."""
     folder.mkdir(parents=True, exist_ok=True)
-    lock = open(folder / ".lock", "a")  # noqa: SIM115 (open as long as the lane is at work)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        lock.close()
-        return None
-    return lock
+    return store.locked(folder)
 
 
 def wait(parts):

@@ -35,18 +35,30 @@ def claim(folder, identity):
     with refusing(f"{folder} cannot hold a run", "choose another --out"):
         folder.mkdir(parents=True, exist_ok=True)
         check_identity(folder, identity)  # Before the lock: a refused folder stays as it was.
-        lock = open(folder / ".lock", "a")  # noqa: SIM115 (open as long as the process lives)
+        lock = locked(folder)
+        in_use = f"{folder} is in use by another run; wait for it or choose another --out."
+        config.require(lock, in_use)
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             check_identity(folder, identity)  # Another run may have come first.
             if not (folder / "config.json").exists():
                 write_atomically(folder / "config.json", json.dumps(identity, indent=2) + "\n")
-        except BaseException as error:
+        except BaseException:
             lock.close()
-            in_use = f"{folder} is in use by another run; wait for it or choose another --out."
-            config.require(not isinstance(error, BlockingIOError), in_use)
             raise
         return lock
+
+
+def locked(folder):
+    """The lock of a folder, held as long as it is open; None if another process has it."""
+    lock = open(folder / ".lock", "a")  # noqa: SIM115 (open as long as its holder is at work)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BaseException as error:
+        lock.close()
+        if isinstance(error, BlockingIOError):
+            return None
+        raise
+    return lock
 
 
 def check_identity(folder, identity):
