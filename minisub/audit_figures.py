@@ -5,15 +5,12 @@ from matplotlib import pyplot as plt
 from minisub import audit, calibration, figures, plots
 
 
-def calibration_of(folder, rows):
-    """Write audit.png of a calibration into `folder`; return its name, "" without an audit."""
-    if not calibration.points(rows):
-        return ""
+def calibration_of(folder, rows, found):
+    """Write audit.png of a calibration and its `calibration.summary` into `folder`."""
     with plt.rc_context(figures.STYLE):
-        figure = calibrated(rows)
+        figure = calibrated(rows, found)
         plots.save(figure, folder / "audit.png")
         plt.close(figure)
-    return "audit.png"
 
 
 def audited(path, found):
@@ -41,10 +38,10 @@ def audited(path, found):
     plt.close(figure)
 
 
-def calibrated(rows):
+def calibrated(rows, found):
     """A figure of a calibration: rehearsed against real rise; AUROC and alarms over documents."""
     points = calibration.points(rows)
-    moved, found = calibration.transfers(points), calibration.summary(rows)
+    moved = calibration.transfers(points)
     figure, (left, right) = plt.subplots(1, 2, figsize=(7.2, 2.8), layout="constrained")
     kinds = {
         "clean": [p.clean for p in points],

@@ -26,13 +26,14 @@ def baseline(option, settings, inputs, key):
     fewer = dataclasses.replace(sampling, documents=min(audit.EXAMPLES, sampling.documents))
     stream = jax.random.fold_in(key, zlib.crc32(b"information"))
     docs = documents.sample(world, net, inputs["base/own"], stream, sampling=fewer)
-    along = audit.directions(candidate, margins_of(settings))
+    margins = margins_of(settings)
+    along = audit.directions(candidate, margins)
     ways = audit.natural(candidate, docs, at, along)
     own = audit.read(candidate, inputs["sampled/own"]["docs"], at, group)
     found = {"ways": ways, "own": own._asdict(), "scores": audit.moves(own.gradients, ways)}
     docs, count = (inputs["sampled/own"][name] for name in ("docs", "count"))
     stream = jax.random.fold_in(key, zlib.crc32(b"rehearsal"))
-    found["takes"] = audit.null_takes(candidate, margins_of(settings), docs, count, at, stream)
+    found["takes"] = audit.null_takes(candidate, margins, docs, count, at, stream)
     for name in settings["models"]:
         for whose, of in ("ours", "own"), ("theirs", name):
             lead = leads(settings, inputs, name, inputs[f"sampled/{of}"]["docs"])
@@ -78,7 +79,7 @@ def examine(option, settings, inputs, key):
     group, net = group_of(numbers["docs"]), distillation.network(settings)
     candidate = audit.Candidate(net, inputs["base/own"], settings["student"])
     data = audit.read(candidate, numbers["docs"], at, group)
-    scores, names = audit.moves(data.gradients, null["ways"]), list(margins_of(settings))
+    scores, margins = audit.moves(data.gradients, null["ways"]), margins_of(settings)
     kept, usable = numbers["count"] // group, len(data.surprise)
     null_held = audit.first(inputs["sampled/own"]["count"] // group, len(own.surprise))
     likelihoods = {
@@ -90,18 +91,18 @@ def examine(option, settings, inputs, key):
     for size in SIZES:
         held = audit.first(jnp.minimum(kept, max(1, size // group)), usable)
         gap, error, z = audit.contrast(scores, held, null["scores"], null_held)
-        measured |= {f"z/{name}/{size}": z[i] for i, name in enumerate(names)}
+        measured |= {f"z/{name}/{size}": z[i] for i, name in enumerate(margins)}
         surprise = audit.contrast(data.surprise, held, own.surprise, null_held)
         tested = audit.two_sample(data.gradients, own.gradients, held, null_held, key)
         measured |= {f"trace/{size}": tested[0], f"trace_p/{size}": tested[1]}
         measured[f"surprise/{size}"] = surprise[2]
         measured |= {f"{k}/{size}": v for k, v in lineage(likelihoods, held, null_held).items()}
-    takes = audit.takes(candidate, margins_of(settings), numbers["docs"], numbers["count"], at, key)
+    takes = audit.takes(candidate, margins, numbers["docs"], numbers["count"], at, key)
     draws = numbers["count"], settings["student"].batch
     rise, _, t = audit.rehearsed(takes, null["takes"], *draws)
     even = (jnp.full(len(x), 1 / len(x)) for x in (scores, null["scores"]))
     before = audit.contrast(scores, next(even), null["scores"], next(even))
-    for i, name in enumerate(names):
+    for i, name in enumerate(margins):
         measured |= {f"move/{name}": gap[i], f"error/{name}": error[i]}
         measured |= {f"rehearsed/{name}": rise[i], f"rehearsed_t/{name}": t[i]}
         measured |= {f"unfiltered/{name}": before[0][i], f"unfiltered_z/{name}": before[2][i]}

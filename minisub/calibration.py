@@ -158,9 +158,8 @@ def summary(rows):
     return {"sizes": sizes, "parts": parts, "all": everything}
 
 
-def lines(rows):
-    """Markdown lines, 80 columns at most; [] without an audit."""
-    found = summary(rows)
+def lines(found):
+    """Markdown lines of a `summary`, 80 columns at most; [] without an audit."""
     if not found:
         return []
     said = found["all"]

@@ -242,15 +242,17 @@ def write_results(folder, title, claim, shown, made, students, rows, usage):
     took = progress.usage_lines(usage, *compiled, timing.matmul_rate(), memory)
     made = ", ".join(f"{name} {value}" for name, value in made.items() if value != "")
     sections = {"": matrices.lines(rows), "prediction": prediction.lines(rows)}
-    sections["audit"] = calibration.lines(rows)
+    audited = calibration.summary(rows)
+    sections["audit"] = calibration.lines(audited)
     page = report.page(title, claim, shown, made, results, rows, students, sections, took)
     tested = matrices.summary(rows, results)
     store.write_atomically(folder / "summary.json", json.dumps(tested, indent=1) + "\n")
     store.write_atomically(folder / "report.md", page)
-    if audited := calibration.summary(rows):
-        store.write_atomically(folder / "audit.json", json.dumps(audited, indent=1) + "\n")
     drawn = figures.draw(folder, rows, students, title)
-    drawn += f", {audit_figures.calibration_of(folder, rows)}, audit.json" if audited else ""
+    if audited:
+        store.write_atomically(folder / "audit.json", json.dumps(audited, indent=1) + "\n")
+        audit_figures.calibration_of(folder, rows, audited)
+        drawn += ", audit.png, audit.json"
     shown = [report.main_table(results), report.sign_lines(rows, students), *sections.values()]
     for lines in filter(None, [*shown, took]):
         print(*lines, "", sep="\n")

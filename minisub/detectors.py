@@ -95,6 +95,8 @@ def _called(function, features, *arrays):
 
 
 def _on_counts(features, columns, count):
+    from scipy import sparse  # late: most runs have no such detector
+
     count = int(count)
     columns = np.asarray(columns)[:, :count]
     rows = np.arange(2 * count).repeat(columns.shape[2])
@@ -102,8 +104,6 @@ def _on_counts(features, columns, count):
     present, columns = np.unique(columns, return_inverse=True)
     design = (np.ones(len(rows)), (rows, columns.reshape(-1)))
     shape = 2 * count, len(present)
-    from scipy import sparse  # late: most runs have no such detector
-
     fitted, weights = _fitted(sparse.csr_matrix(design, shape)), np.zeros(features + 1, np.float32)
     weights[present], weights[-1] = fitted[:-1], fitted[-1]
     return weights

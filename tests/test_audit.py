@@ -219,7 +219,7 @@ def test_a_calibration_counts_transfer_above_clean_students_and_alarms_by_lineag
     both = found["sizes"]["both"]  # what the gradient alone accuses is not
     assert both == kept | {"taught": 0.0}
     assert found["all"]["rank_rehearsed"] == pytest.approx(1)
-    assert max(map(len, calibration.lines(rows))) <= 80
+    assert max(map(len, calibration.lines(found))) <= 80
     assert calibration.summary(rows_of(0, "owl numbers", 1.0, 1.0, 1.0)) == {}
 
 
