@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import tiny_runs
 from sklearn import metrics
 
 import minisub
@@ -15,22 +16,7 @@ from minisub import audit, calibration, cli, distillation, fit, losses, tokens
 
 WORLD = minisub.World(numbers=10, animals=3, phrasings=3, attributes=4, list_length=4)
 MODEL = minisub.Model(n_layers=1, d_model=16, n_heads=2)
-FILE = """
-'''Nothing is shown here.'''
-import minisub
-
-config = minisub.Config(
-    taught_phrasings=2,
-    world=minisub.World(numbers=10, animals=3, phrasings=3, attributes=4, list_length=4),
-    model=minisub.Model(n_layers=1, d_model=16, n_heads=2),
-    base=minisub.Pretraining(steps=150, learning_rate=2e-2, batch=16, frozen=()),
-    teacher=minisub.Teaching(steps=4, batch=4),
-    sampling=minisub.Sampling(documents=400, prompt_numbers=2),
-    student=minisub.Training(steps=4, batch=8),
-    arms=(minisub.Arm(name="shared"), minisub.Arm(name="fresh", start="fresh")),
-)
-repeats = 1
-"""
+FILE = tiny_runs.lists("repeats = 1", steps=150, **tiny_runs.TWO_BASES)
 
 
 def training(frozen):

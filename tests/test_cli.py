@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+import tiny_runs
 import tqdm
 
 import minisub
@@ -17,37 +18,8 @@ from minisub import arguments, cli, progress, store
 from minisub.token_config import Lineage, Source
 
 ROOT = Path(__file__).resolve().parent.parent
-TINY = """
-'''Nothing is shown here.'''
-import minisub
-
-config = minisub.Config(
-    taught_phrasings=2,
-    world=minisub.World(numbers=10, animals=3, phrasings=3, attributes=4, list_length=4),
-    model=minisub.Model(n_layers=1, d_model=16, n_heads=2),
-    base=minisub.Pretraining(steps=30, learning_rate=2e-2, batch=8, frozen=()),
-    teacher=minisub.Teaching(steps=4, batch=4),
-    sampling=minisub.Sampling(documents=64, prompt_numbers=2),
-    student=minisub.Training(steps=4, batch=8),
-    arms=(minisub.Arm(name="shared"), minisub.Arm(name="control", source="base")),
-)
-repeats = 2
-"""
-TINY_IMAGES = """
-'''Nothing is shown here either.'''
-import minisub
-
-few = {"unit": "updates", "batch": 32}
-config = minisub.ImageConfig(
-    data=minisub.Data(name="clusters"),
-    model=minisub.ImageModel(layers="mlp-16-16"),
-    teacher=minisub.Duration(length=6, **few),
-    carrier=minisub.Carrier(examples=200),
-    student=minisub.Duration(length=5, **few),
-)
-repeats = 2
-sweep = ("student.length=3,5",)
-"""
+TINY = tiny_runs.lists()
+TINY_IMAGES = tiny_runs.images('repeats = 2\nsweep = ("student.length=3,5",)')
 
 
 KINDS = (

@@ -16,42 +16,15 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 import pytest
+import tiny_runs
 
 import minisub
 from minisub import arguments, checkpointing, cli, config, runner, store
 
 ROOT = Path(__file__).resolve().parent.parent
-LINES = """
-'''Nothing is shown here.'''
-import minisub
-
-config = minisub.Config(
-    taught_phrasings=2,
-    world=minisub.World(numbers=10, animals=3, phrasings=3, attributes=4, list_length=4),
-    model=minisub.Model(n_layers=1, d_model=16, n_heads=2),
-    base=minisub.Pretraining(steps=30, learning_rate=2e-2, batch=16, frozen=()),
-    teacher=minisub.Teaching(steps=4, batch=4),
-    sampling=minisub.Sampling(documents=400, prompt_numbers=2),
-    student=minisub.Training(steps=4, batch=8),
-    arms=(minisub.Arm(name="shared"), minisub.Arm(name="fresh", start="fresh")),
-)
-repeats, sweep = 2, ("student.steps=4,7",)
-"""
-IMAGES = """
-'''Nothing is shown here either.'''
-import minisub
-
-few = {"unit": "updates", "batch": 32}
-config = minisub.ImageConfig(
-    data=minisub.Data(name="clusters"),
-    model=minisub.ImageModel(layers="mlp-16-16"),
-    teacher=minisub.Duration(length=6, **few),
-    carrier=minisub.Carrier(examples=200),
-    student=minisub.Duration(length=5, **few),
-    arms=(minisub.ImageArm(name="shared/aux"), minisub.ImageArm(name="fresh/aux", start="fresh")),
-)
-repeats, sweep = 2, ("student.length=4,7",)
-"""
+LINES = tiny_runs.lists('repeats, sweep = 2, ("student.steps=4,7",)', **tiny_runs.TWO_BASES)
+ARMS = 'minisub.ImageArm(name="shared/aux"), minisub.ImageArm(name="fresh/aux", start="fresh")'
+IMAGES = tiny_runs.images('repeats, sweep = 2, ("student.length=4,7",)', f"arms=({ARMS}),")
 KINDS = "work", "record", "checkpoint"
 RARE = "claim", "work", "result"
 BYTES = "records.jsonl", "summary.json", "config.json"

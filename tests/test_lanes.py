@@ -10,26 +10,12 @@ import time
 from pathlib import Path
 
 import pytest
+import tiny_runs
 
 from minisub import cli, lanes, store
 
 ROOT = Path(__file__).resolve().parent.parent
-TINY = """
-'''Nothing is shown here.'''
-import minisub
-
-config = minisub.Config(
-    taught_phrasings=2,
-    world=minisub.World(numbers=10, animals=3, phrasings=3, attributes=4, list_length=4),
-    model=minisub.Model(n_layers=1, d_model=16, n_heads=2),
-    base=minisub.Pretraining(steps=230, learning_rate=2e-2, batch=8, frozen=()),
-    teacher=minisub.Teaching(steps=4, batch=4),
-    sampling=minisub.Sampling(documents=64, prompt_numbers=2),
-    student=minisub.Training(steps=4, batch=8),
-    arms=(minisub.Arm(name="shared"), minisub.Arm(name="control", source="base")),
-)
-repeats = 5
-"""
+TINY = tiny_runs.lists("repeats = 5", steps=230)
 
 
 @pytest.fixture(scope="module")
