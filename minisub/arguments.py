@@ -11,6 +11,7 @@ import importlib.util
 import io
 import itertools
 import os
+import sys
 from pathlib import Path
 from typing import Annotated, Any, Generic, TypeVar
 
@@ -20,6 +21,7 @@ from minisub import config, experiment, tasks
 
 HERE = Path(__file__).resolve().parent
 DEFAULT = "numbers"
+PROGRAM = "minisub" if Path(sys.argv[0]).stem == "minisub" else "python train.py"
 AnyConfig = TypeVar("AnyConfig")
 Sweep = Annotated[
     tuple[str, ...], tyro.conf.UseAppendAction, tyro.conf.arg(metavar="FIELD=V1,V2,...")
@@ -32,7 +34,8 @@ class Command(Generic[AnyConfig]):
 
     config: Annotated[AnyConfig, tyro.conf.arg(name="")]
     repeats: int
-    """Repeats: independent origins, teachers and data; the unit of statistics."""
+    """Repeats: independent origins, teachers and data; the unit of statistics. More than the run in
+    the folder has are added to it, if it is on one device and its last group is a whole one."""
     seed: int = 0
     """Root of all randomness; repeat r has the key fold_in(key(seed), r)."""
     out: str = ""
@@ -203,7 +206,7 @@ def parse_into(kind, name, words, **more):
     said = io.StringIO()
     try:
         with contextlib.redirect_stderr(said):
-            return tyro.cli(kind, args=words, prog=f"python train.py {name}", **more)
+            return tyro.cli(kind, args=words, prog=f"{PROGRAM} {name}", **more)
     except SystemExit as end:
         if end.code == 0:  # --help
             raise
@@ -233,7 +236,7 @@ def one_sentence(framed, name):
     said = " ".join(paragraphs[0]).rstrip(".")
     options = [line.split()[0] for line in paragraphs[1] if line.startswith("--")]
     hint = f" (did you mean {options[0]}?)" if options and "nrecognized" in said else ""
-    return f"{said}{hint}; python train.py {name} --help lists every field."
+    return f"{said}{hint}; {PROGRAM} {name} --help lists every field."
 
 
 def settings(name, command):

@@ -10,6 +10,7 @@ python train.py report RUNFOLDER ... [--out PAGE.md]
 """
 
 import contextlib
+import dataclasses
 import json
 import os
 import shlex
@@ -91,7 +92,7 @@ def perform(words):
     title = Path(name).stem
     own = f"-{command.kind}" if command.kind in kinds[1:] else ""
     folder = Path(command.out or f"runs/{title}{own}")
-    shown = shlex.join(["python", "train.py", name, *rest])
+    shown = shlex.join([*arguments.PROGRAM.split(), name, *rest])
     with (
         open(os.devnull, "w") as nothing,
         contextlib.redirect_stdout(
@@ -112,7 +113,10 @@ def measure_speed(words):
     from minisub import bench
 
     name, rest = named(words, "mnist")
-    command = arguments.parse(name, "", *arguments.of_kind(arguments.load(name), rest))
+    default, others = arguments.of_kind(arguments.load(name), rest)
+    command = arguments.parse(name, "", default, others)
+    default = dataclasses.replace(default, config=command.config, group=command.group)
+    config.require(command == default, "bench takes the config's fields, --kind and --group alone.")
     experiment.check(command.config)
     device, repeats = jax.devices()[0].device_kind, command.group or 1
     rate = timing.matmul_rate()
@@ -176,7 +180,7 @@ def with_folder(folder, title, claim, shown, command, settings, place):
     """Perform all settings into `folder`, or what is left of them, and write the results there."""
     for _, cfg in settings:  # before the folder is claimed: a refusal leaves nothing
         experiment.fetch(cfg)
-    device, scale, hosts = scale_of(folder, command, place)
+    device, scale, hosts = scale_of(folder, command, len(settings), place)
     students = [arm.name for arm in settings[0][1].arms]
     made = {**scale, "device": device, **progress.versions()}
     hosts["revision"] = progress.revision()
@@ -188,6 +192,7 @@ def with_folder(folder, title, claim, shown, command, settings, place):
         many = f"{hosts['lanes']} lanes of " if hosts["lanes"] > 1 else ""
         print(f"{title}: {command.repeats} repeats on {many}{device}, into {folder}")
         parts, groups = store.parts(folder, hosts["lanes"]), -(-command.repeats // scale["group"])
+        blocks = lanes.blocks(len(parts), groups, len(settings))
 
         def run_of(part, block):
             records = store.Records(part / "records.jsonl")
@@ -196,7 +201,7 @@ def with_folder(folder, title, claim, shown, command, settings, place):
             return runner.Run(settings, **scale, **files, only=block)
 
         with experiment.precision(command.config):
-            begun = lanes.begin(parts, place, groups, run_of)
+            begun = lanes.begin(parts, place, blocks, run_of)
             runs = [lane.run for lane in begun]
             done = sum(run.resume() for run in runs)
             for notice in (x for r in runs for x in r.records.notices + r.checkpoints.notices):
@@ -216,18 +221,17 @@ def with_folder(folder, title, claim, shown, command, settings, place):
             write_results(folder, title, claim, shown, made, students, rows, usage)
 
 
-def scale_of(folder, command, place):
+def scale_of(folder, command, settings, place):
     """(kind of device, what the bits of a result depend on, what they do not) of a command's run.
 
-    A run that goes on keeps the lanes that it began with, whatever devices there are now.
+    A run that goes on keeps the groups and lanes that it began with, whatever devices there are.
     """
     device, found = jax.devices()[0], place.devices or jax.device_count()
     share = -(-command.repeats // found) if device.platform != "cpu" else 1
-    before = store.noted(folder, "lanes", 0)
-    if before > 1:
-        share = store.noted(folder, "group", share)
+    before, there = (store.noted(folder, name, 0) for name in ("lanes", "group"))
+    share = there if there > 0 else share
     group = min(command.group or share, command.repeats)
-    n = min(before if before > 0 else found, -(-command.repeats // group))
+    n = min(before if before > 0 else found, -(-command.repeats // group) * settings)
     scale = {"repeats": command.repeats, "seed": command.seed, "group": group}
     return device.device_kind, scale, {"lanes": n, "devices": found, "processes": place.processes}
 

@@ -1,15 +1,17 @@
 """A run on several devices and processes: lanes of repeats, which never wait for each other.
 
-Repeats exchange nothing, so nothing is sharded inside a program. A lane is a block of the groups of
-repeats, with a folder of its own for records and checkpoints: one `runner.Run`, on one device, by
-the programs of a run that is alone. So its rows have the same bits, and those of all lanes in order
-are the records of that run. Any number of processes can go on with the lanes that a run began with,
-and one that ends takes no other with it: processes share the folder, nothing else.
+Repeats exchange nothing, so nothing is sharded inside a program. A lane is a block of the cells
+(group of repeats, setting of a sweep), with a folder of its own for records and checkpoints: one
+`runner.Run`, on one device, by the programs of a run that is alone. So its rows have the same bits,
+and those of all lanes in order are the records of that run. Any number of processes can go on with
+the lanes that a run began with, and one that ends takes no other with it: processes share the
+folder, nothing else.
 
 Lane i belongs to process i modulo their number, and there to its devices in turn.
 """
 
 import contextlib
+import itertools
 import json
 import queue
 import subprocess
@@ -103,26 +105,31 @@ def claim(folder, identity, place):
     return contextlib.nullcontext()
 
 
-def own(place, lanes, groups):
-    """[(number, device, range of groups)] of this process, of `lanes` lanes of `groups` groups."""
-    devices, ends = (
-        jax.local_devices(),
-        np.linspace(0, groups, lanes + 1).round().astype(int).tolist(),
-    )
+def blocks(lanes, groups, settings):
+    """Ranges of cells, numbered in order, one a lane: whole groups where there are as many."""
+    # Settings of a group share bases, which a group that is cut computes twice.
+    step = settings if groups >= lanes else 1
+    ends = np.linspace(0, groups * settings // step, lanes + 1).round().astype(int) * step
+    return [range(*pair) for pair in itertools.pairwise(ends.tolist())]
+
+
+def own(place, blocks):
+    """[(number, device, block)] of this process, of the `blocks` of all lanes."""
+    devices = jax.local_devices()
     return [
-        (i, devices[i // place.processes % len(devices)], range(ends[i], ends[i + 1]))
-        for i in range(place.process, lanes, place.processes)
+        (i, devices[i // place.processes % len(devices)], blocks[i])
+        for i in range(place.process, len(blocks), place.processes)
     ]
 
 
-def begin(parts, place, groups, run_of):
+def begin(parts, place, blocks, run_of):
     """This process's `Lane`s, of those with the folders `parts`, their runs not yet resumed.
 
-    `run_of(folder, range of groups)` makes a `runner.Run`. Raises `config.Refused` if another
-    process is at work on one.
+    `run_of(folder, block)` makes a `runner.Run`. Raises `config.Refused` if another process is at
+    work on one.
     """
     found = []
-    for i, device, block in own(place, len(parts), groups):
+    for i, device, block in own(place, blocks):
         lock = held(parts[i]) if len(parts) > 1 else None
         free = lock or len(parts) == 1
         config.require(free, f"{parts[i]} is in use by another process; wait for it or end it.")
@@ -132,8 +139,9 @@ def begin(parts, place, groups, run_of):
 
 def held(folder):
     """`store.locked` of a lane's folder, which need not be there yet."""
-    folder.mkdir(parents=True, exist_ok=True)
-    return store.locked(folder)
+    with store.refusing(f"{folder} cannot hold a lane", "choose another --out"):
+        folder.mkdir(parents=True, exist_ok=True)
+        return store.locked(folder)
 
 
 def wait(parts):

@@ -68,7 +68,7 @@ class Run:
     """All settings of a sweep over all repeats, in a fixed order of units (group, setting, phase).
 
     `settings` is a list of (swept values, Config), `records` and `checkpoints` those of `store`,
-    `only` a range of its groups if others are performed elsewhere.
+    `only` a range of its cells (group, setting), numbered in order, if others are elsewhere.
     """
 
     def __init__(self, settings, *, seed, repeats, group, records, checkpoints, only=None):
@@ -86,14 +86,10 @@ class Run:
         }
         self.seed = seed
         self.keys = experiment.repeat_keys(seed, repeats + 1, -1)
-        only = range(len(self.groups)) if only is None else only
-        self.first = only.start
-        self.units = [
-            (g, s, i)
-            for g in only
-            for s, chain in enumerate(self.chains)
-            for i in range(len(chain))
-        ]
+        cells = list(itertools.product(range(len(self.groups)), range(len(settings))))
+        cells = cells if only is None else cells[only.start : only.stop]
+        self.first = cells[0]
+        self.units = [(g, s, i) for g, s in cells for i in range(len(self.chains[s]))]
         self.records, self.checkpoints = records, checkpoints
         self.state, self.carry, self.unit, self.step = {}, None, 0, 0
         self.usage = {}
@@ -104,10 +100,15 @@ class Run:
         total = 0
         for g, s, i in units:
             p = self.chains[s][i]
-            handed = g > self.first and not s and p.name in self.handed
-            if not (p.name in self.taken[s] or handed or tasks.volatile(p)):
+            if not (p.name in self.kept(g, s) or tasks.volatile(p)):
                 total += work(p)[0] * len(self.groups[g])
         return total
+
+    def kept(self, g, s):
+        """Phases of a cell -> those of the one before whose products they are."""
+        if (g, s) == self.first:
+            return {}
+        return {name: name for name in self.taken[s]} if s else self.handed
 
     def resume(self):
         """Go to the newest good checkpoint, if any; return the operations done before it."""
@@ -170,10 +171,8 @@ class Run:
         while self.unit < len(self.units):
             g, s, i = self.units[self.unit]
             if i == 0 and self.step == 0:
-                kept = (
-                    {name: name for name in self.taken[s]} if s or g == self.first else self.handed
-                )
-                self.state = {n: self.state[old] for n, old in kept.items() if old in self.state}
+                kept = self.kept(g, s).items()
+                self.state = {n: self.state[old] for n, old in kept if old in self.state}
             p = self.chains[s][i]
             if p.name not in self.state and not tasks.volatile(p):
                 yield from self.perform()

@@ -14,6 +14,7 @@ import re
 from minisub import config
 
 OUTPUTS = ("records.jsonl", "checkpoints", "summary.json", "report.md", "figure.png")
+SCALE = "repeats", "group", "lanes"
 NAMED = 6  # Differing fields that a refusal names; the others it counts.
 NOTED = (
     "lanes",
@@ -28,9 +29,9 @@ def claim(folder, identity):
     """Make `folder` this run's own until the process ends; return the open lock file, to be kept.
 
     `identity` is the run's configuration as a JSON object. A new folder gets it as config.json; a
-    folder that has one must hold one that is equal but for `NOTED`. Raises `config.Refused` if it
-    holds another run, something else's files or a damaged config.json, is in use, or cannot be
-    written.
+    folder that has one must hold one that is equal but for `NOTED`, or has fewer repeats. Raises
+    `config.Refused` if it holds another run, something else's files or a damaged config.json, is in
+    use, or cannot be written.
     """
     with refusing(f"{folder} cannot hold a run", "choose another --out"):
         folder.mkdir(parents=True, exist_ok=True)
@@ -39,9 +40,9 @@ def claim(folder, identity):
         in_use = f"{folder} is in use by another run; wait for it or choose another --out."
         config.require(lock, in_use)
         try:
-            check_identity(folder, identity)  # Another run may have come first.
-            if not (folder / "config.json").exists():
-                write_atomically(folder / "config.json", json.dumps(identity, indent=2) + "\n")
+            wanted = check_identity(folder, identity)  # Another run may have come first.
+            if wanted:
+                write_atomically(folder / "config.json", json.dumps(wanted, indent=2) + "\n")
         except BaseException:
             lock.close()
             raise
@@ -62,17 +63,23 @@ def locked(folder):
 
 
 def check_identity(folder, identity):
-    """Raise `config.Refused` if `folder` holds a run that is not `identity`, or no run of ours."""
+    """Raise `config.Refused` if `folder` holds a run that is not `identity`, or no run of ours.
+
+    Returns what its config.json has to become; None if it says so already.
+    """
     path, remedy = folder / "config.json", "choose another --out or remove that folder."
     if not path.exists():
         found = ", ".join(name for name in OUTPUTS if (folder / name).exists())
         config.require(not found, f"{folder} holds {found} but no config.json; {remedy}")
-        return
+        return identity
     try:
-        there, here = dotted(json.loads(path.read_bytes())), dotted(identity)
+        tree = json.loads(path.read_bytes())
+        there, here = dotted(tree), dotted(identity)
     except (ValueError, AttributeError):
         raise config.Refused(f"{path} is damaged (not a JSON object); {remedy}") from None
-    names = [name for name in there | here if name not in NOTED]
+    more = grows(there, here)
+    same = (*NOTED, "repeats") if more else NOTED
+    names = [name for name in there | here if name not in same]
     differing = [name for name in names if there.get(name) != here.get(name)]
     parts = [
         f"{name} is {there.get(name, 'absent')} there, {here.get(name, 'absent')} here"
@@ -81,6 +88,20 @@ def check_identity(folder, identity):
     if len(differing) > NAMED:
         parts.append(f"and {len(differing) - NAMED} more")
     config.require(not parts, f"{folder} holds another run ({'; '.join(parts)}); {remedy}")
+    return tree | {"repeats": identity["repeats"]} if more else None
+
+
+def grows(there, here):
+    """Whether a run has the repeats of another and more behind them, whose rows follow its own.
+
+    Both `dotted`. Not behind a group that is not whole, nor in lanes, which divide all repeats.
+    """
+    scales = [
+        [int(text) if text.isdecimal() else 0 for text in (x.get(name, "1") for name in SCALE)]
+        for x in (there, here)
+    ]
+    (old, group, lanes), (new, *_) = scales
+    return 0 < old < new and lanes == 1 and group > 0 and old % group == 0
 
 
 def noted(folder, name, default):

@@ -2,7 +2,6 @@
 
 import json
 import os
-import random
 import signal
 import subprocess
 import sys
@@ -304,50 +303,40 @@ def command(tiny_file, tmp_path):
     return start
 
 
-def test_a_run_killed_at_random_moments_ends_with_the_same_bytes(command, tmp_path):
-    process = command(tmp_path / "whole")
-    _, err = process.communicate(timeout=300)
-    assert process.returncode == 0, err
-    clock, dice = time.monotonic, random.Random(0)
-    kills = 0
-    while True:
-        process = command(tmp_path / "cut")
-        # Let it get to work, or there is nothing to kill; then any moment will do.
-        before, deadline = positions(tmp_path / "cut"), clock() + 120
-        while process.poll() is None and positions(tmp_path / "cut") == before:
-            assert clock() < deadline
-            time.sleep(0.02)
-        time.sleep(dice.uniform(0, 1.5))
-        if kills < 5:
-            process.send_signal(signal.SIGKILL)
-        out, err = process.communicate(timeout=300)
-        if process.returncode == 0:
-            break
-        assert process.returncode == -signal.SIGKILL, err
-        kills += 1
-    assert kills >= 2
-    assert "damaged" not in out
-    for name in "records.jsonl", "summary.json", "config.json":
-        assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
-
-
 def positions(folder):
     """The checkpoints of a run folder."""
     return sorted(p.name for p in (folder / "checkpoints").glob("[0-9]*"))
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_run_asked_to_end_saves_says_so_and_continues(number, command, tmp_path):
-    process = command(tmp_path)
-    while process.poll() is None and not positions(tmp_path):
-        time.sleep(0.02)
-    process.send_signal(number)
-    out, err = process.communicate(timeout=120)
-    assert process.returncode == 130, err
-    assert err.count("\n") == 1 and err.startswith("Interrupted and saved")
+def test_a_run_asked_to_end_saves_says_so_and_continues(command, tmp_path):
+    for number in signal.SIGINT, signal.SIGTERM:
+        process, before = command(tmp_path), positions(tmp_path)
+        while process.poll() is None and positions(tmp_path) == before:
+            time.sleep(0.02)
+        process.send_signal(number)
+        out, err = process.communicate(timeout=120)
+        assert process.returncode == 130, err
+        assert err.count("\n") == 1 and err.startswith("Interrupted and saved")
+        assert ("continuing after" in out) == bool(before)
     out, err = command(tmp_path).communicate(timeout=300)
     assert "continuing after" in out and "damaged" not in out, err
     assert (tmp_path / "summary.json").exists()
+
+
+def test_more_repeats_are_added_to_a_run_as_if_it_began_with_them(images_file, tmp_path, capsys):
+    def run(folder, *words):
+        return cli.main([images_file, *words, "--out", str(tmp_path / folder)])
+
+    assert run("grown") == run("grown", "--repeats", "3") == run("whole", "--repeats", "3") == 0
+    assert "continuing after" in capsys.readouterr().out
+    for name in "records.jsonl", "summary.json", "config.json":
+        grown, whole = ((tmp_path / folder / name).read_bytes() for folder in ("grown", "whole"))
+        assert grown == whole, name
+    assert run("grown") == 2  # fewer
+    assert "repeats is 3 there, 2 here" in capsys.readouterr().err
+    assert run("pairs", "--group", "2", "--repeats", "3") == 0
+    assert run("pairs", "--group", "2", "--repeats", "4") == 2  # the third is alone in its group
+    assert "repeats is 3 there, 4 here" in capsys.readouterr().err
 
 
 def test_a_damaged_checkpoint_is_named_set_aside_and_its_work_redone(tiny_file, tmp_path, capsys):
@@ -390,6 +379,12 @@ def test_bench_times_every_kind_of_training_against_the_devices_matrix_product(i
     assert int(timed["students"][2]) == 2 * 5 and int(timed["teacher"][2]) == 2
     assert all(float(row[3]) > 0 for row in rows)
     assert max(len(line) for line in out.splitlines() if line.startswith("|")) <= 80
+
+
+def test_bench_says_what_it_does_not_take(images_file, capsys):
+    assert cli.main(["bench", images_file, "--seed", "1"]) == 2
+    said = "bench takes the config's fields, --kind and --group alone.\n"
+    assert capsys.readouterr().err == said
 
 
 @pytest.mark.parametrize("measure", ["trained_tokens", "entangled_cosine_frequency"])

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 import pytest
 
-from minisub import arguments, cli, experiment, image_chain, images, tasks
+from minisub import arguments, cli, experiment, image_chain, images, lanes, tasks
 
 FILES = arguments.config_files()
 KINDS = [
@@ -130,7 +130,7 @@ def test_a_config_runs_to_its_end_in_a_tiny_size(
         experiment.check(cfg)
     command = dataclasses.replace(command, repeats=1, config=ends[0][1])
     with quickly_compiled():
-        cli.with_folder(tmp_path / "run", name, "", "", command, ends)
+        cli.with_folder(tmp_path / "run", name, "", "", command, ends, lanes.Place())
     assert "holds records.jsonl, summary.json, report.md" in capsys.readouterr().out
 
 

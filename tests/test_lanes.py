@@ -73,6 +73,14 @@ def test_a_process_with_several_devices_records_the_same_bytes(begin, alone, tmp
     assert results(tmp_path / "run") == alone
 
 
+def test_the_settings_of_a_sweep_are_shared_out_where_devices_outnumber_repeats(begin, tmp_path):
+    words = "--repeats", "1", "--sweep", "student.steps=3,4,6"
+    found = ended([begin(tmp_path / str(n), n, *words) for n in (1, 2)])
+    assert [status for status, _ in found] == [0, 0], found
+    assert "2 lanes of cpu" in found[1][1]
+    assert results(tmp_path / "1") == results(tmp_path / "2")
+
+
 @pytest.mark.parametrize("n", [2, pytest.param(4, marks=pytest.mark.slow)])
 def test_several_processes_record_the_same_bytes(begin, alone, tmp_path, n):
     found = ended(distributed(begin, tmp_path / "run", n))
@@ -116,14 +124,18 @@ def test_a_lane_that_nobody_works_on_is_named(tmp_path, monkeypatch):
     lock.close()
 
 
-@pytest.mark.parametrize(("n", "groups"), [(1, 1), (3, 7), (8, 8), (5, 100)])
-def test_lanes_have_all_groups_once_and_every_process_its_own(n, groups):
+@pytest.mark.parametrize("n", [1, 3, 8])
+@pytest.mark.parametrize(("groups", "settings"), [(8, 1), (100, 1), (8, 3), (2, 4), (1, 9)])
+def test_lanes_have_all_cells_once_and_every_process_its_own(n, groups, settings):
+    blocks = lanes.blocks(n, groups, settings)
+    assert [cell for block in blocks for cell in block] == list(range(groups * settings))
+    whole = settings if groups >= n else 1
+    sizes = [len(block) // whole for block in blocks]
+    assert all(len(block) % whole == 0 for block in blocks) and max(sizes) - min(sizes) <= 1
     for processes in 1, 2, 3:
         places = [lanes.Place(i, processes, devices=n) for i in range(processes)]
-        found = sorted((i, block) for p in places for i, _, block in lanes.own(p, n, groups))
-        assert [i for i, _ in found] == list(range(n))
-        assert [g for _, block in found for g in block] == list(range(groups))
-        assert max(len(b) for _, b in found) - min(len(b) for _, b in found) <= 1
+        found = sorted((i, block) for p in places for i, _, block in lanes.own(p, blocks))
+        assert found == list(enumerate(blocks))
 
 
 def test_processes_that_do_not_meet_are_refused_in_a_sentence(tmp_path, capsys):
