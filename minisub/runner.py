@@ -143,6 +143,10 @@ class Run:
         self.checkpoints.save(position + self.step, tree, place | {"shapes": to_shapes(tree)})
         self.saved_at = time.monotonic()
 
+    def due(self):
+        """Whether what was done since the last checkpoint would be long in doing again."""
+        return time.monotonic() - self.saved_at > SECONDS_BETWEEN_CHECKPOINTS
+
     def at_hand(self, phase=None):
         """A phase (that of the present unit), its task's arguments, its keys and its repeats."""
         g, s, i = self.units[self.unit]
@@ -178,8 +182,7 @@ class Run:
                 yield from self.perform()
             by_arm = self.record(p, self.groups[g], self.swept[s])
             self.unit, self.step, self.carry = self.unit + 1, 0, None
-            # Phases without steps take no time to redo, but for sampling and claims.
-            if p.steps or p.kind in ("emit", "claim"):
+            if self.due() or self.unit == len(self.units):
                 self.save()
             yield from map(Recorded, by_arm)
 
@@ -200,8 +203,7 @@ class Run:
                 bad_step = np.asarray(self.carry.bad_step)
             require_finite(p, bad_step, repeats)
             yield Progress(p.name, repeats, done[0] * len(repeats))
-            late = time.monotonic() - self.saved_at > SECONDS_BETWEEN_CHECKPOINTS
-            if late and self.step < p.steps:
+            if self.due() and self.step < p.steps:
                 self.save()
         with self.timed(p, (0, 0), repeats):
             product, measured = jax.block_until_ready(programs.finish(*task, self.carry, keys))

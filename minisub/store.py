@@ -41,7 +41,7 @@ def claim(folder, identity):
         config.require(lock, in_use)
         try:
             wanted = check_identity(folder, identity)  # Another run may have come first.
-            if wanted:
+            if wanted is not None:
                 write_atomically(folder / "config.json", json.dumps(wanted, indent=2) + "\n")
         except BaseException:
             lock.close()

@@ -42,7 +42,7 @@ def remember_programs():
     if told.jax_enable_compilation_cache and not told.jax_compilation_cache_dir:
         caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
         jax.config.update("jax_compilation_cache_dir", str(caches / "minisub"))
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 
 
 def peak_memory():
