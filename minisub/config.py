@@ -52,7 +52,8 @@ class Optimization:
     batch: int = 128
     """Documents or images an update."""
     frozen: tuple[str, ...] = ("embed", "unembed")
-    """Parameters that are not trained: those with one of these names in their path."""
+    """Parameters that are not trained: those with one of these names in their path, such as
+    block_0, qkv or block_0/qkv, and without any ~NAME (alone: all but those with that name)."""
     rank: int = 0
     """Of LoRA adapters, trained in place of all matrices that are not frozen (0: none)."""
     alpha: float = 16.0
@@ -80,7 +81,7 @@ class CommonArm:
     amount: float = 1.0
     """Of what its start does: interpolation weight, standard deviation, or factor."""
     layers: tuple[str, ...] = ()
-    """Parameters to which the start applies, by names in their path; others are shared (default:
+    """Parameters to which the start applies, by names as in `frozen`; others are shared (default:
     all)."""
     removed: Literal["nothing", "gradient", "displacement", "random"] = "nothing"
     """What is taken out of every update: its component along the gradient of the trait's loss,

@@ -33,9 +33,24 @@ def merge(one, other):
     return jax.tree.map(lambda a, b: b if a is None else a, one, other, is_leaf=lambda x: x is None)
 
 
+def within(path, name):
+    """Whether whole components of a path are those of a name: "block_0", or "block_0/qkv"."""
+    return f"/{name}/" in f"/{path}/"
+
+
 def named(*names):
-    """Predicate: the path contains one of `names` as a whole component."""
-    return lambda path: any(name in path.split("/") for name in names)
+    """Predicate: the path is `within` one of `names`, and no "~NAME" among them.
+
+    With such names alone, any path but theirs; without any names, none.
+    """
+    wanted = [name for name in names if not name.startswith("~")]
+    others = [name[1:] for name in names if name.startswith("~")]
+
+    def matches(path):
+        chosen = any(within(path, name) for name in wanted) if wanted else bool(others)
+        return chosen and not any(within(path, name) for name in others)
+
+    return matches
 
 
 def everything(path):
@@ -217,7 +232,7 @@ NEEDS_OTHER = {"fresh", "interpolated", "rotated"}
 def make(name, layers, materials):
     """A student's first parameters: the start `name` in `layers`, the teacher's origin elsewhere.
 
-    `layers` are components of paths (default: all parameters). Permuted and rebalanced change
+    `layers` are as in `named` (default: all parameters). Permuted and rebalanced change
     the units that these layers feed, and so the weights out of them too.
     Raises `config.Refused` for a layer that does not exist or, in these two, feeds no units.
     """
@@ -234,8 +249,9 @@ def require_layers(layers, params):
     paths = [path_name(p) for p, _ in jax.tree_util.tree_leaves_with_path(params)]
     parts = [part for path in paths for part in path.split("/")]
     names = dict.fromkeys(part for part in parts if not part.isdigit())
-    for layer in layers:
-        require(layer in names, f"No parameter is in {layer!r}; choose from {', '.join(names)}.")
+    for layer in (layer.removeprefix("~") for layer in layers):
+        there = any(within(path, layer) for path in paths)
+        require(there, f"No parameter is in {layer!r}; choose from {', '.join(names)}.")
 
 
 def common(origin, other):

@@ -33,6 +33,22 @@ def test_a_name_matches_whole_parts_of_a_path_only():
     assert not starts.named()("embed/embedding")
 
 
+def test_a_name_may_be_several_parts_and_one_with_a_tilde_leaves_out():
+    paths = "block_0/qkv/kernel", "block_0/up/kernel", "block_1/qkv/kernel", "embed/embedding"
+
+    def chosen(*names):
+        return [i for i, path in enumerate(paths) if starts.named(*names)(path)]
+
+    assert chosen("block_0/qkv") == [0] and chosen("block_0/kernel") == []
+    assert chosen("~block_0/qkv") == [1, 2, 3] and chosen("~block_0", "~embed") == [2]
+    assert chosen("block_0", "embed", "~qkv") == [1, 3]
+    tree = {"block_0": {"qkv": {"kernel": np.zeros(3)}}}
+    starts.require_layers(("block_0/qkv", "~qkv"), [tree, tree])
+    for name in "block_0/up", "~up":
+        with pytest.raises(Refused, match=r"No parameter is in '(block_0/)?up'"):
+            starts.require_layers((name,), tree)
+
+
 def origin(seed, bias=0.0, sizes=SIZES):
     keys = zip(sizes.items(), jax.random.split(jax.random.key(seed), len(sizes)), strict=True)
     return {
