@@ -1,9 +1,11 @@
-"""How fast a repeat's phases run, against the device's own matrix products."""
+"""How fast a repeat's phases run, against the device's own matrix products, and in what memory."""
 
 import time
-from typing import NamedTuple
+from functools import partial
+from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from minisub import experiment, programs, tasks
@@ -56,6 +58,41 @@ def phases(cfg, *, repeats=1, trials=3):
                 seen.add(kind)
                 yield Timed(p.name, models, epochs, seconds, repeats * flops)
             products[p.name], _ = programs.finish(*task, state, keys)
+
+
+def memory(cfg, *, repeats=1):
+    """(bytes of what `repeats` repeats of `cfg` hold at their end, the most that a program needs
+    beside it, the phase that it is of), by shapes and what the compiler says; nothing is run.
+    """
+    arrays = experiment.given(cfg, 0)
+    keys, step = experiment.repeat_keys(0, repeats), jax.ShapeDtypeStruct((), np.int32)
+    products: dict[str, Any] = {}
+    most, seen = (0, ""), set()
+    for p in experiment.phases(cfg):
+        inputs = {name: products[source] for name, source in p.inputs.items()}
+        shapes = p.settings, {name: arrays[name] for name in p.given}, inputs
+        begin, finish = (partial(f, p.kind, p.option) for f in (programs.begin, programs.finish))
+        state = products[p.name] = jax.eval_shape(begin, *shapes, keys)
+        wanted: list[Any] = [(programs.begin, (keys,), 0)]
+        if hasattr(state, "trained"):
+            held = size(state)
+            wanted += [(programs.advance(), (state, keys, step, step), held)]
+            wanted += [(programs.finish, (state, keys), held)]
+            products[p.name], _ = jax.eval_shape(finish, *shapes, state, keys)
+        leaves, structure = jax.tree.flatten((shapes, state))
+        alike = p.kind, p.option, structure, tuple(jnp.shape(x) for x in leaves)
+        for program, rest, held in () if alike in seen else wanted:
+            compiled = program.lower(p.kind, p.option, *shapes, *rest).compile()
+            needs: Any = compiled.memory_analysis()
+            held += needs.temp_size_in_bytes + needs.output_size_in_bytes
+            most = max(most, (held - needs.alias_size_in_bytes, p.name))
+        seen.add(alike)
+    return size((products, arrays)), *most
+
+
+def size(tree):
+    """Bytes of a tree's arrays, or of their shapes."""
+    return sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(tree))
 
 
 def best(work, trials):

@@ -13,7 +13,7 @@ import tiny_runs
 import tqdm
 
 import minisub
-from minisub import arguments, cli, progress, store
+from minisub import arguments, bench, checkpointing, cli, experiment, progress, runner, store
 from minisub.token_config import Lineage, Source
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -235,6 +235,9 @@ def test_a_run_leaves_the_promised_folder_and_says_what_it_did(
     page = (folder / "report.md").read_text()
     assert f"python train.py {tiny_file}" in page and "jax" in page and "cpu" in page
 
+    held = runner.products(checkpointing.Checkpoints(folder / "checkpoints"))
+    assert bench.size(held) == bench.memory(arguments.load(tiny_file).config)[0]
+
     before = {p.name: p.read_bytes() for p in folder.glob("*.json*")}
     assert cli.main([tiny_file, "--out", str(folder)]) == 0, "the same command again does no work"
     assert "100% of the work" in capsys.readouterr().out
@@ -379,7 +382,15 @@ def test_bench_times_every_kind_of_training_against_the_devices_matrix_product(i
     assert {"teacher", "labels/teacher", "students"} <= set(timed)
     assert int(timed["students"][2]) == 2 * 5 and int(timed["teacher"][2]) == 2
     assert all(float(row[3]) > 0 for row in rows)
+    assert out.splitlines()[-1].startswith("Memory of the device: ")
     assert max(len(line) for line in out.splitlines() if line.startswith("|")) <= 80
+
+
+def test_the_memory_of_repeats_is_what_each_holds_times_their_number(tiny_file):
+    cfg = arguments.load(tiny_file).config
+    (one, least, _), (two, more, phase) = (bench.memory(cfg, repeats=n) for n in (1, 2))
+    assert two == 2 * one and least < more
+    assert phase in {p.name for p in experiment.phases(cfg)}
 
 
 def test_bench_says_what_it_does_not_take(images_file, capsys):
