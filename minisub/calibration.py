@@ -52,12 +52,6 @@ class Point(NamedTuple):
         return self.arm.startswith(("clean ", "foreign "))
 
 
-def auc(positive, negative):
-    """Probability that a positive is above a negative, ties counting half; nan without both."""
-    above = np.asarray(positive, float)[:, None] - np.asarray(negative, float)[None]
-    return float(np.mean(np.sign(above) / 2 + 0.5)) if above.size else float("nan")
-
-
 def points(rows):
     """All `Point`s of some records; [] if there was no audit with a control."""
     table, found = {}, []
@@ -118,7 +112,7 @@ def judged(points, moved, size):
     behaviors = len({p.behavior for p in points})
     alarm = scores > -special.ndtri(ALPHA / behaviors)
     result = {
-        "auroc": auc(scores[moved], scores[~moved]),
+        "auroc": report.auroc(scores[moved], scores[~moved]),
         "found": float(np.mean(alarm[moved])) if moved.any() else float("nan"),
     }
     for kind in "clean", "foreign", "taught":

@@ -146,7 +146,8 @@ def against_field(rows, students, swept):
         if not all(isinstance(x, int | float) for x, _ in points):
             turned = {"rotation": 30, "ha": "right"} if sum(map(len, names)) > 20 else {}
             axis.set_xticks(range(len(names)), names, **turned)
-        axis.set(xlabel=field, ylim=(-0.02, 1.02))
+        axis.set(xlabel=field)
+        axis.set_ylim(shown.limits)
         axis.set_title(fixed, fontsize=8)
     axes[0][0].set_ylabel(shown.label)
     beside = {"loc": "center left", "bbox_to_anchor": (1, 0.5)} if len(students) > 3 else {}

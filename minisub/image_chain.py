@@ -211,11 +211,8 @@ def check(cfg):
 
 def check_watch(cfg):
     """As `check`, for what is measured on students."""
-    known = comparisons.MEASURES
     for name in cfg.watch.measures:
-        config.require(
-            name in known, f"watch.measures has {name!r}; choose from {', '.join(known)}."
-        )
+        config.require_known("watch.measures", name, comparisons.MEASURES)
     descent = cfg.student.optimizer == "sgd" and cfg.imitation.loss == "mse"
     at_once = cfg.student.batch >= cfg.carrier.examples > 0 and not cfg.imitation.per_batch
     plain = cfg.imitation.temperature == 1 and not cfg.imitation.hidden
@@ -241,10 +238,7 @@ def check_watch(cfg):
 def check_arm(cfg, arm, classes):
     """As `check`, for one arm; returns the shapes of its parameters."""
     imitation.channel_mask(arm.channel, classes, cfg.model.aux)
-    config.require(
-        arm.start in starts.STARTS,
-        f"arms.{arm.name}.start is {arm.start!r}; choose from {', '.join(starts.STARTS)}.",
-    )
+    config.require_known(f"arms.{arm.name}.start", arm.start, starts.STARTS)
     config.require(
         arm.start != "rebalanced" or arm.amount > 0,
         f"arms.{arm.name}.amount is {arm.amount}; rebalanced divides by it, so give more.",

@@ -32,13 +32,6 @@ def points(rows, predictor):
     return {repeat: tuple(map(np.array, zip(*rows, strict=True))) for repeat, rows in found.items()}
 
 
-def auroc(scores, positive):
-    """Probability that a positive scores above a negative, ties counting half; nan without both."""
-    positive = np.asarray(positive, bool)
-    above = np.asarray(scores)[positive][:, None] - np.asarray(scores)[~positive][None]
-    return float(np.mean(np.sign(above) / 2 + 0.5)) if above.size else float("nan")
-
-
 def statistics(rows, predictor, without=()):
     """Spearman's rank correlations and AUROCs of a predictor: for each repeat, and of the means.
 
@@ -57,8 +50,9 @@ def statistics(rows, predictor, without=()):
 
 def judged(scores, transfer):
     """(Spearman's rank correlation, AUROC of a transfer of at least TRANSFERRED)."""
-    rank = report.rank_correlation(scores, transfer)
-    return rank, auroc(scores, transfer >= TRANSFERRED)
+    passed = transfer >= TRANSFERRED
+    auroc = report.auroc(scores[passed], scores[~passed])
+    return report.rank_correlation(scores, transfer), auroc
 
 
 def lines(rows, without=()):

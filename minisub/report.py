@@ -31,6 +31,12 @@ def rank_correlation(one, other):
     return float(stats.spearmanr(one, other).statistic)
 
 
+def auroc(positive, negative):
+    """Probability that a positive is above a negative, ties counting half; nan without both."""
+    above = np.asarray(positive, float)[:, None] - np.asarray(negative, float)[None]
+    return float(np.mean(np.sign(above) / 2 + 0.5)) if above.size else float("nan")
+
+
 def columns(rows):
     """Records as (setting as JSON, arm, measure) -> {repeat: value}, in order of appearance.
 

@@ -9,7 +9,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import tiny_runs
-from sklearn import metrics
 
 import minisub
 from minisub import audit, calibration, cli, distillation, fit, losses, tokens
@@ -167,14 +166,6 @@ def test_the_permutation_test_has_its_level_and_leaves_out_groups_without_weight
     under, shifted = (jax.vmap(p, (0, None))(keys, s) for s in (0.0, 2.0))
     assert 0.01 <= jnp.mean(under <= 0.05) <= 0.1
     assert jnp.mean(shifted <= 0.05) > 0.95
-
-
-def test_auc_agrees_with_scikit_learn():
-    rng = np.random.default_rng(0)
-    scores, labels = rng.integers(0, 9, 80), rng.integers(0, 2, 80)
-    expected = metrics.roc_auc_score(labels, scores)
-    assert calibration.auc(scores[labels == 1], scores[labels == 0]) == pytest.approx(expected)
-    assert np.isnan(calibration.auc([1.0], []))
 
 
 def rows_of(repeat, arm, margin, z, nearer):

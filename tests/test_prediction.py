@@ -5,7 +5,6 @@ import json
 
 import numpy as np
 import pytest
-from sklearn.metrics import roc_auc_score
 
 from minisub import figures, prediction, report
 
@@ -31,13 +30,6 @@ def records(known, settings=8, repeats=3):
             for predictor in prediction.PREDICTORS:
                 row(setting, repeat, arm, predictor, float(known(transfer, arm)))
     return rows
-
-
-def test_auroc_is_that_of_scikit_learn_with_ties_and_undefined_for_one_kind_alone():
-    rng = np.random.default_rng(1)
-    scores, positive = rng.integers(0, 5, 200), rng.uniform(size=200) < 0.3
-    assert prediction.auroc(scores, positive) == pytest.approx(roc_auc_score(positive, scores))
-    assert np.isnan(prediction.auroc(scores, np.ones(200, bool)))
 
 
 def test_a_monotone_predictor_is_perfect_and_its_negative_is_the_opposite():

@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pytest
 from scipy import stats
+from sklearn.metrics import roc_auc_score
 
 from minisub import figures, report, views
 
@@ -43,6 +44,14 @@ def test_intervals_cover_the_true_mean_95_times_in_100():
     rng = np.random.default_rng(0)
     hits = [low < 0 < high for _, low, high in map(report.interval, rng.normal(size=(4000, 5)))]
     assert abs(np.mean(hits) - 0.95) < 4 * math.sqrt(0.95 * 0.05 / 4000)
+
+
+def test_auroc_is_that_of_scikit_learn_with_ties_and_undefined_for_one_kind_alone():
+    rng = np.random.default_rng(1)
+    scores, positive = rng.integers(0, 5, 200), rng.uniform(size=200) < 0.3
+    expected = pytest.approx(roc_auc_score(positive, scores))
+    assert report.auroc(scores[positive], scores[~positive]) == expected
+    assert np.isnan(report.auroc(scores, []))
 
 
 def test_differences_are_paired_by_repeat_not_by_order():
@@ -152,6 +161,18 @@ def test_figures_are_drawn_for_runs_sweeps_and_grids(settings, view, values, stu
     rows = [row for setting in settings for row in rows_of(values, setting, view)]
     assert figures.draw(tmp_path, rows, students, "title") == "figure.png"
     assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("view", [views.TOKENS, views.BEHAVIORS, views.DEFENSES], ids=str)
+def test_a_sweep_is_drawn_with_every_value_within_its_axis(view):
+    values = {"base": [-9.0, -8.0], "shared": [4.0, 6.0]}
+    if view.limits:
+        values = {"base": [0.0, 0.1], "shared": [0.9, 1.0]}
+    rows = [row for s in (1, 2) for row in rows_of(values, {"student.steps": s}, view)]
+    figure = figures.against_field(rows, ["shared"], ["student.steps"])
+    low, high = figure.axes[0].get_ylim()
+    assert low < min(map(min, values.values())) and max(map(max, values.values())) < high
+    figures.plt.close(figure)
 
 
 @WORLDS
