@@ -50,15 +50,22 @@ class Chain:
     def __init__(self, cfg):
         self.cfg, self.phases = cfg, {}
         self.teachers = {("first", cfg.trait, ""): "teacher"}
-        self.students = {}
+        self.students, self.alike = {}, {}
         self.base("first")
         self.teacher(Source(name="teacher"))
 
     def add(self, *fields, **more):
         """Add a phase, unless it is there; return its name."""
         phase = Phase(*fields, **more)
-        self.phases.setdefault(phase.name, phase)
+        known = self.phases.setdefault(phase.name, phase)
+        assert phase == known, f"{phase.name} stands for two phases"
         return phase.name
+
+    def numbered(self, name, *texts):
+        """A phase's name, numbered if it is taken by one for which changes of `texts` differ."""
+        known = self.alike.setdefault(name, [])
+        known += [texts] if texts not in known else []
+        return name if texts == known[0] else f"{name}/{known.index(texts)}"
 
     def seen(self, lineage):
         """Settings of every phase of a lineage's models."""
@@ -208,12 +215,14 @@ class Chain:
             seen, role = self.seen(line) | {"sampling": sampling}, "own" if line == own else line
             bases[f"base/{role}"] = self.base(line)
             # Its samples share nothing with those that students are trained on.
-            name, emitter = f"sampled/{line}/{sampling.carrier}", {"emitter": self.base(line)}
+            name = self.numbered(f"sampled/{line}/{sampling.carrier}", source.sampling)
+            emitter = {"emitter": self.base(line)}
             sampled[f"sampled/{role}"] = self.add(name, "emit", seen, emitter, "sampled")
             models |= {} if role == "own" else {line: seen["model"]}
         settings = self.graded(own) | {"sampling": sampling, "models": models}
         settings["student"] = config.changed(cfg.student, arm.training)
         name = f"null/{own}/{sampling.carrier}"
+        name = self.numbered(name, source.sampling, arm.training)
         null = self.add(name, "baseline", settings, bases | sampled, "null")
         inputs = bases | {"numbers": documents, "null": null, "sampled/own": sampled["sampled/own"]}
         self.add(f"audit/{arm.name}", "audit", settings, inputs, "audit", arms=(arm.name,))

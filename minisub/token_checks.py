@@ -2,6 +2,8 @@
 
 import functools
 
+import jax
+
 from minisub import (
     behaviors,
     channels,
@@ -239,7 +241,10 @@ def check_arm(cfg, arm, earlier):
         f"{name}.start is {arm.start!r}, for which the models of lineages {line!r} and "
         f"{arm.other!r} must be the same; choose fresh without layers.",
     )
-    starts.require_layers(arm.layers, shapes(cfg, line))
+    if arm.layers:  # which have to be there, and to feed units that a start reorders
+        settings, own = {"world": cfg.world, "model": one, "arm": arm}, shapes(cfg, line)
+        begin = functools.partial(token_tasks.start, "", settings)
+        jax.eval_shape(begin, {"origin": own, "other": own}, jax.random.key(0))
     check_frozen(training, shapes(cfg, token_config.lineage_of(cfg, arm.name)))
 
 
