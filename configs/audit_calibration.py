@@ -1,7 +1,8 @@
 """An audit of data, calibrated: what it says before training against what students then do.
 
     python train.py audit_calibration                     8 repeats, 112 minutes beside other runs
-    python train.py audit_calibration --kind recurrent    on two CPU cores; another kind of model
+                                                          on two CPU cores
+    python train.py audit_calibration --kind recurrent    another kind of model; 7 minutes a repeat
 
 Every data set is audited under the first base, which its student then starts from: documents of
 that base again ("clean"), of its teachers of several traits, and of another origin ("foreign"). The
@@ -34,6 +35,10 @@ rises 0.44 (numbers 0.65, code 0.25, sums 0.26), which reach 0.7 of it. Lineage 
 and programs every time; of sums a foreign origin lies as near as the base, and the one real
 transfer from another origin (hacking, sums, +4.7 nats) is missed. Filtering for correct documents
 changes little of what the audit sees.
+
+The recurrent kind, its numbers alone, in one repeat: 4 of 32 points transfer; AUROC 0.96 by the
+gradient, 0.98 by a rehearsal, 0.97 by both, which find one of the four; no false alarm but of the
+base's other traits (0.20); rank correlation of rises 0.38 and 0.69.
 """
 
 import dataclasses
