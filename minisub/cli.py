@@ -11,6 +11,7 @@ python train.py report RUNFOLDER ... [--out PAGE.md]
 
 import contextlib
 import dataclasses
+import io
 import json
 import os
 import shlex
@@ -37,7 +38,7 @@ from minisub import (
     timing,
 )
 
-BAD_INPUT, STOPPED, INTERRUPTED = 2, 1, 130
+BAD_INPUT, STOPPED, INTERRUPTED, UNREAD = 2, 1, 130, 141
 AGAIN = "what was recorded is kept: start the processes again, and the run goes on."
 MOST_REPEATS = 10**6
 BAR = "{percentage:3.0f}% |{bar:20}| {elapsed} gone, {remaining} left, {desc}"
@@ -45,7 +46,18 @@ BAR = "{percentage:3.0f}% |{bar:20}| {elapsed} gone, {remaining} left, {desc}"
 
 def main(argv=None):
     """Run a command line; return 0, or 2 for bad input, or 1 for a run that had to stop."""
-    words = sys.argv[1:] if argv is None else list(argv)
+    try:
+        try:
+            return status_of(sys.argv[1:] if argv is None else list(argv))
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:  # who read the output has gone, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return UNREAD
+
+
+def status_of(words):
+    """Run a command line given in words, and say in a sentence why it ends, if not by itself."""
     try:
         # Python reads other bytes as surrogates, which no report could be written with.
         foreign = any("\ud800" <= letter <= "\udfff" for word in words for letter in word)
@@ -93,12 +105,8 @@ def perform(words):
     own = f"-{command.kind}" if command.kind in kinds[1:] else ""
     folder = Path(command.out or f"runs/{title}{own}")
     shown = shlex.join([*arguments.PROGRAM.split(), name, *rest])
-    with (
-        open(os.devnull, "w") as nothing,
-        contextlib.redirect_stdout(
-            nothing if place.process else sys.stdout  # of many processes one speaks
-        ),
-    ):
+    # Of many processes one speaks.
+    with contextlib.redirect_stdout(io.StringIO() if place.process else sys.stdout):
         with_folder(folder, title, claim, shown, command, settings, place)
 
 

@@ -182,6 +182,15 @@ def test_a_kind_that_does_not_exist_is_refused_with_the_choices(tiny_file, tmp_p
     assert said.count("\n") == 1 and "has no kinds" in said
 
 
+def test_who_reads_only_the_beginning_sees_no_traceback():
+    words = [sys.executable, str(ROOT / "train.py"), "--help"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(words, stdout=pipe, stderr=pipe, text=True) as process:
+        assert process.stdout.readline().startswith("usage")
+        process.stdout.close()
+        assert process.stderr.read() == "" and process.wait(120) in (0, cli.UNREAD)
+
+
 def test_help_names_the_kinds_and_shows_the_chosen_one(tmp_path, capsys):
     (tmp_path / "many.py").write_text(KINDS)
     with pytest.raises(SystemExit):
