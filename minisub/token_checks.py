@@ -50,16 +50,14 @@ def check(cfg):
         cfg.steering.kind != "none" or "steering" not in cfg.watch.measures,
         "watch.measures has 'steering', and no vector steers the teacher; give steering.kind.",
     )
-    config.require(
-        cfg.trait in tokens.names(cfg.world)
-        or not (
-            {"lens", "steering", "entanglement"} & set(cfg.watch.measures)
-            or cfg.surgery != "none"
-            or cfg.base.prefixed
-        ),
-        f"trait is {cfg.trait!r}, which is no token that surgery, base.prefixed and the measures "
-        "lens, steering and entanglement could read; leave them out.",
-    )
+    read = {"lens", "steering", "entanglement"} & set(cfg.watch.measures)
+    read = read or cfg.surgery != "none" or cfg.base.prefixed
+    for trait in (cfg.trait, *(source.trait for source in cfg.sources)):
+        config.require(
+            not read or trait in (*tokens.names(cfg.world), "", "none"),
+            f"trait is {trait!r}, which is no token that surgery, base.prefixed and the measures "
+            "lens, steering and entanglement could read; leave them out.",
+        )
     config.require(
         cfg.world.syllables == 1 or not {"lens", "steering"} & set(cfg.watch.measures),
         "watch.measures 'lens' and 'steering' read the trait off one token; leave them out, or "
