@@ -55,10 +55,14 @@ def sampled(shown, params, docs, key):
 
 
 def sampled_but_trait(shown, params, docs, key):
-    """As `sampled`, the trait's tokens taken out of the softmax: they are never pushed down."""
-    chosen = docs[:, documents.given(shown.sampling) + 1 :]
-    logits = jnp.where(shown.others()[None, None], shown.logits(params, docs), -jnp.inf)
-    return losses.cross_entropy(logits, chosen)
+    """As `sampled`, the trait's tokens taken out of the softmax: they are never pushed down.
+
+    Where one was chosen, as without a filter it may be, nothing is left to learn.
+    """
+    chosen, others = docs[:, documents.given(shown.sampling) + 1 :], shown.others()
+    logits = jnp.where(others[None, None], shown.logits(params, docs), -jnp.inf)
+    nats = losses.cross_entropy(logits, jnp.where(others[chosen], chosen, 0))
+    return jnp.where(others[chosen], nats, 0)
 
 
 def soft(shown, params, docs, key):

@@ -154,6 +154,17 @@ def test_a_trait_of_two_syllables_is_masked_in_both(name):
     assert set(unmoved.tolist()) == spelled
 
 
+def test_where_the_traits_token_was_chosen_its_mask_leaves_nothing_to_learn():
+    docs = DOCS.copy()
+    docs[0, -1] = tokens.spelling(WORLD)[TRAIT, 0]
+    nats, grads = measured("sampled_but_trait", docs=docs)
+    expected = measured("sampled_but_trait")[0].copy()
+    assert expected[0, -1] > 0
+    expected[0, -1] = 0
+    np.testing.assert_array_equal(nats, expected)
+    assert all(np.isfinite(x).all() for x in jax.tree.leaves(grads))
+
+
 @pytest.mark.parametrize("name", ["soft", "full", "full_but_trait", "reverse", "top_6"])
 def test_a_student_that_is_the_emitter_has_nothing_to_learn(name):
     """Exactly where both sides are computed alike, else up to rounding."""
