@@ -18,7 +18,8 @@ VALUES = [
     "é", "日本", "\u202e", "🦉", "\n", "a\nb", "\t", "'", '"', "%s", "{0}", "a,b", ",", "=", "==",
     "--", "-", "---", "\udcff", "x" * 300, "x" * 300 + ".py", ".", "..", "numbers.py", "..py",
     "owl", "wolf", "fresh", "shared", "adamw", "embed", "steps=3", "steps=x", "rank=1e9", "top_5",
-    "block_0", "a b", "mlp-", "mlp-0", "cnn-1", "transformer-4-1-2", "code", "none", "second",
+    "block_0", "~block_0/qkv", "~", "/", "a b", "mlp-", "mlp-0", "cnn-1", "transformer-4-1-2",
+    "code", "none", "second",
 ]  # fmt: skip
 COMMON = ["--repeats", "--seed", "--out", "--only", "--group", "--kind", "--help", "-h", "--sweep",
           "--coordinator", "--num-processes", "--process-id"]  # fmt: skip
