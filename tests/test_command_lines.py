@@ -115,6 +115,7 @@ def place(tmp_path, monkeypatch):
     monkeypatch.setattr(runner, "Run", stopped)
     monkeypatch.setattr(images, "load", lambda data: {})
     monkeypatch.setattr(bench, "phases", lambda *_, **__: iter(()))
+    monkeypatch.setattr(bench, "memory", lambda *_, **__: (0, 0, ""))
     monkeypatch.setattr(timing, "matmul_rate", lambda *_, **__: 1e9)
     deep = tmp_path / "top" / "a" / "b" / "c"  # so that "--out .." is within it
     deep.mkdir(parents=True)
