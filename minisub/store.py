@@ -141,6 +141,8 @@ def refusing(what, remedy):
     """Turn an error of the file system into `config.Refused`: "WHAT (reason); REMEDY."."""
     try:
         yield
+    except BrokenPipeError:  # of what is printed: no fault of the file system
+        raise
     except Exception as error:
         # TensorStore and Orbax raise ValueErrors that quote the number of an error or describe 2.
         quoted = re.search(r"os_error_code='(\d+)'|NOT_FOUND|does not exist", str(error))
