@@ -28,6 +28,10 @@ NOT_OF_TOKENS = ("perturbed_orthogonal", "rebalanced")
 def check(cfg):
     """Raise `config.Refused` for a configuration that cannot run."""
     check_sizes(cfg)
+    for i, arm in enumerate(cfg.arms):  # before anything asks whose students they are
+        emitters = (*token_config.sources(cfg), *(earlier.name for earlier in cfg.arms[:i]))
+        config.require_known(f"arms.{arm.name}.source", arm.source, emitters)
+        config.require_known(f"arms.{arm.name}.other", arm.other, token_config.lineages(cfg))
     known = behaviors.names(cfg.world)
     judged = any(arm.transform in transforms.NEEDS_RIVALS for arm in cfg.arms)
     rivals = cfg.rivals if judged else ()
@@ -194,8 +198,6 @@ def check_arm(cfg, arm, earlier):
     config.require_known(f"{name}.start", arm.start, known)
     config.require_known(f"{name}.channel", arm.channel, channels.CHANNELS)
     config.require_known(f"{name}.transform", arm.transform, transforms.TRANSFORMS)
-    config.require_known(f"{name}.source", arm.source, (*token_config.sources(cfg), *earlier))
-    config.require_known(f"{name}.other", arm.other, token_config.lineages(cfg))
     if arm.control:
         config.require_known(f"{name}.control", arm.control, earlier)
         [control] = (other for other in cfg.arms if other.name == arm.control)

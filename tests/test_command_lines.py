@@ -167,6 +167,8 @@ def test_ten_thousand_command_lines_do(thousand, place):
         (["--student.steps", "2147483648"], "it must be at most 2147483647"),
         (["--arms.shared.seed", "9" * 20], "it must be at most 2147483647"),
         (["x" * 300 + ".py"], "There is no config 'xxx"),
+        (["filters", "--arms.format.source", "nobody"], "arms.format.source is 'nobody'"),
+        (["audit_calibration", "--arms.0.source", "nobody"], "source is 'nobody'"),
         (["audit", "data", "--base", "a\nb"], "a b/config.json cannot be read"),
     ],
 )
