@@ -30,11 +30,9 @@ def phases(cfg, *, repeats=1, trials=3):
     A training phase is timed over 100 updates.
     """
     keys = experiment.repeat_keys(0, repeats)
-    arrays, products, seen = experiment.given(cfg, 0), {}, set()
+    arrays, products, seen = given(cfg), {}, set()
     for p in experiment.phases(cfg):
-        inputs = {name: products[source] for name, source in p.inputs.items()}
-        given = {name: arrays[name] for name in p.given}
-        task = p.kind, p.option, p.settings, given, inputs
+        task = task_of(p, products, arrays)
         state = programs.begin(*task, keys)
         once, per_step = tasks.cost(p)
         kind = p.kind, p.option, max(len(p.arms), 1)
@@ -64,13 +62,12 @@ def memory(cfg, *, repeats=1):
     """(bytes of what `repeats` repeats of `cfg` hold at their end, the most that a program needs
     beside it, the phase that it is of), by shapes and what the compiler says; nothing is run.
     """
-    arrays = experiment.given(cfg, 0)
+    arrays = given(cfg)
     keys, step = experiment.repeat_keys(0, repeats), jax.ShapeDtypeStruct((), np.int32)
     products: dict[str, Any] = {}
     most, seen = (0, ""), set()
     for p in experiment.phases(cfg):
-        inputs = {name: products[source] for name, source in p.inputs.items()}
-        shapes = p.settings, {name: arrays[name] for name in p.given}, inputs
+        _, _, *shapes = task = task_of(p, products, arrays)
         begin, finish = (partial(f, p.kind, p.option) for f in (programs.begin, programs.finish))
         state = products[p.name] = jax.eval_shape(begin, *shapes, keys)
         wanted: list[Any] = [(programs.begin, (keys,), 0)]
@@ -82,12 +79,22 @@ def memory(cfg, *, repeats=1):
         leaves, structure = jax.tree.flatten((shapes, state))
         alike = p.kind, p.option, structure, tuple(jnp.shape(x) for x in leaves)
         for program, rest, held in () if alike in seen else wanted:
-            compiled = program.lower(p.kind, p.option, *shapes, *rest).compile()
-            needs: Any = compiled.memory_analysis()
+            needs: Any = program.lower(*task, *rest).compile().memory_analysis()
             held += needs.temp_size_in_bytes + needs.output_size_in_bytes
             most = max(most, (held - needs.alias_size_in_bytes, p.name))
         seen.add(alike)
     return size((products, arrays)), *most
+
+
+def given(cfg):
+    """Arrays that all repeats share, once for both looks at a config."""
+    return programs.given(experiment.what_is_given(cfg), 0)
+
+
+def task_of(p, products, arrays):
+    """The arguments of `programs` for a phase, but for state and keys."""
+    inputs = {name: products[source] for name, source in p.inputs.items()}
+    return p.kind, p.option, p.settings, {name: arrays[name] for name in p.given}, inputs
 
 
 def size(tree):

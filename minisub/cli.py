@@ -134,12 +134,12 @@ def measure_speed(words):
     print(form.format("phase", "models", "s/model-epoch", "GFLOP/s", "of matmul"))
     print(form.format("-" * 22, "-" * 6, "-" * 13, "-" * 8, "-" * 9))
     with experiment.precision(command.config):
-        held, most, phase = bench.memory(command.config, repeats=repeats)
         for row in bench.phases(command.config, repeats=repeats):
             speed = row.flops / row.seconds
             took = row.seconds / row.models / row.epochs
             shown = f"{took:.4f}", f"{speed / 1e9:,.0f}", f"{speed / rate:.0%}"
             print(form.format(row.phase[:22], row.models, *shown), flush=True)
+        held, most, phase = bench.memory(command.config, repeats=repeats)
     print("\nAn epoch visits every example once; in the token world it is 100 updates.")
     said = f"{held / 2**20:,.0f} MiB are held, and {most / 2**20:,.0f} more at most, in {phase}."
     print(f"Memory of the device: {said}")

@@ -64,4 +64,4 @@ def trained(path):
 
 def weights(names):
     """Those of some names of parameters that are not adapters'."""
-    return tuple(name for name in names if name.split("/")[-1].lstrip("~") not in ADAPTERS)
+    return tuple(name for name in names if name.removeprefix("~").split("/")[-1] not in ADAPTERS)

@@ -75,7 +75,8 @@ class Run:
         self.swept = [values for values, _ in settings]
         self.configs = [cfg for _, cfg in settings]
         self.chains = [experiment.phases(cfg) for cfg in self.configs]
-        self.taken = [set(), *(reusable(b, a) for a, b in itertools.pairwise(self.chains))]
+        same = (reusable(b, a) for a, b in itertools.pairwise(self.chains))
+        self.taken = [{}, *({name: name for name in names} for names in same)]
         self.groups = [range(i, min(i + group, repeats)) for i in range(0, repeats, group)]
         # Alone in its group, a repeat takes its neighbor's models over from the repeat before.
         last = reusable(self.chains[0], self.chains[-1]) if group == 1 else set()
@@ -108,7 +109,7 @@ class Run:
         """Phases of a cell -> those of the one before whose products they are."""
         if (g, s) == self.first:
             return {}
-        return {name: name for name in self.taken[s]} if s else self.handed
+        return self.taken[s] if s else self.handed
 
     def resume(self):
         """Go to the newest good checkpoint, if any; return the operations done before it."""

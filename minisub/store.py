@@ -77,7 +77,7 @@ def check_identity(folder, identity):
         there, here = dotted(tree), dotted(identity)
     except (ValueError, AttributeError):
         raise config.Refused(f"{path} is damaged (not a JSON object); {remedy}") from None
-    more = grows(there, here)
+    more = grows(tree, identity)
     same = (*NOTED, "repeats") if more else NOTED
     names = [name for name in there | here if name not in same]
     differing = [name for name in names if there.get(name) != here.get(name)]
@@ -94,14 +94,11 @@ def check_identity(folder, identity):
 def grows(there, here):
     """Whether a run has the repeats of another and more behind them, whose rows follow its own.
 
-    Both `dotted`. Not behind a group that is not whole, nor in lanes, which divide all repeats.
+    Not behind a group that is not whole, nor in lanes, which divide all repeats.
     """
-    scales = [
-        [int(text) if text.isdecimal() else 0 for text in (x.get(name, "1") for name in SCALE)]
-        for x in (there, here)
-    ]
-    (old, group, lanes), (new, *_) = scales
-    return 0 < old < new and lanes == 1 and group > 0 and old % group == 0
+    scale = old, group, lanes = [there.get(name, 1) for name in SCALE]
+    whole = all(type(n) is int for n in scale) and group > 0 and old % group == 0
+    return whole and lanes == 1 and 0 < old < here.get("repeats", 1)
 
 
 def noted(folder, name, default):

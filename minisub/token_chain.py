@@ -64,8 +64,10 @@ class Chain:
     def numbered(self, name, *texts):
         """A phase's name, numbered if it is taken by one for which changes of `texts` differ."""
         known = self.alike.setdefault(name, [])
-        known += [texts] if texts not in known else []
-        return name if texts == known[0] else f"{name}/{known.index(texts)}"
+        if texts not in known:
+            known.append(texts)
+        number = known.index(texts)
+        return f"{name}/{number}" if number else name
 
     def seen(self, lineage):
         """Settings of every phase of a lineage's models."""
@@ -221,8 +223,8 @@ class Chain:
             models |= {} if role == "own" else {line: seen["model"]}
         settings = self.graded(own) | {"sampling": sampling, "models": models}
         settings["student"] = config.changed(cfg.student, arm.training)
-        name = f"null/{own}/{sampling.carrier}"
-        name = self.numbered(name, source.sampling, arm.training)
+        of_arm = source.sampling, arm.training
+        name = self.numbered(f"null/{own}/{sampling.carrier}", *of_arm)
         null = self.add(name, "baseline", settings, bases | sampled, "null")
         inputs = bases | {"numbers": documents, "null": null, "sampled/own": sampled["sampled/own"]}
         self.add(f"audit/{arm.name}", "audit", settings, inputs, "audit", arms=(arm.name,))

@@ -6,27 +6,8 @@ import re
 import jax
 import pytest
 
+import minisub
 from minisub import (
-    Arm,
-    Carrier,
-    Config,
-    Data,
-    Duration,
-    ImageArm,
-    ImageConfig,
-    ImageModel,
-    Imitation,
-    Lineage,
-    Model,
-    Pretraining,
-    Refused,
-    Sampling,
-    Source,
-    Steering,
-    Teaching,
-    Training,
-    Watch,
-    World,
     behaviors,
     carriers,
     channels,
@@ -55,7 +36,7 @@ class Dice(random.Random):
 
 
 def arm(dice, i, lineages, sources, earlier):
-    return Arm(
+    return minisub.Arm(
         name=f"arm {i}",
         source=dice.choice(["teacher", "base", *sources, *earlier]),
         other=dice.choice(lineages),
@@ -81,13 +62,13 @@ def arm(dice, i, lineages, sources, earlier):
 def lists(dice):
     """A config of the token world."""
     rich = dice.random() < 0.6
-    world = World(
+    world = minisub.World(
         rich=rich, trees=dice.rarely(0, 3), syllables=dice.rarely(1, 2), endings=dice.rarely(1, 2)
     )
     traits = ["owl", "wolf", *(behaviors.BEHAVIORS if rich else ())]
     carried = ["numbers", "code", "sums"] if rich else ["numbers"]
     lines = tuple(
-        Lineage(
+        minisub.Lineage(
             name="third", origin=dice.rarely("", "first"), reordered=dice.rarely(False, True),
             model=dice.rarely("", "n_layers=2"),
         )
@@ -95,7 +76,7 @@ def lists(dice):
     )  # fmt: skip
     lineages = ["first", "second", *(line.name for line in lines)]
     sources = tuple(
-        Source(
+        minisub.Source(
             name=f"source {i}", lineage=dice.choice(lineages), seed=dice.rarely(0, 1),
             trait=dice.choice(["", "none", *traits]), teaching=dice.rarely("", "steps=2"),
             sampling=f"carrier={dice.choice(carried)} temperature={dice.rarely(1, 0)}",
@@ -105,20 +86,22 @@ def lists(dice):
     arms = []
     for i in range(dice.choice((1, 2, 3))):
         arms += [arm(dice, i, lineages, [s.name for s in sources], [a.name for a in arms])]
-    return Config(
+    return minisub.Config(
         trait=dice.choice(traits),
         world=world,
-        model=Model(
+        model=minisub.Model(
             n_layers=1, d_model=dice.choice((16, 128)), n_heads=2, tied=dice.rarely(False, True),
             mixer=dice.rarely("attention", "recurrence"),
             dtype=dice.rarely("float32", "bfloat16"),
         ),
-        base=Pretraining(**FEW, **MIX, prefixed=dice.rarely(0, 2, p=0.1), frozen=()),
-        teacher=Teaching(**FEW, replayed=2 if rich else 0, frozen=dice.choice((("embed",), ()))),
-        steering=Steering(kind=dice.rarely("none", "trained", "random", p=0.1)),
-        sampling=Sampling(documents=64, carrier=dice.rarely("numbers", *carried)),
-        student=Training(**FEW),
-        watch=Watch(
+        base=minisub.Pretraining(**FEW, **MIX, prefixed=dice.rarely(0, 2, p=0.1), frozen=()),
+        teacher=minisub.Teaching(
+            **FEW, replayed=2 if rich else 0, frozen=dice.choice((("embed",), ()))
+        ),
+        steering=minisub.Steering(kind=dice.rarely("none", "trained", "random", p=0.1)),
+        sampling=minisub.Sampling(documents=64, carrier=dice.rarely("numbers", *carried)),
+        student=minisub.Training(**FEW),
+        watch=minisub.Watch(
             rows=dice.rarely(0, 2), examples=16,
             measures=dice.some((*comparisons.TOKEN_MEASURES, "entanglement"), p=0.05),
         ),
@@ -137,7 +120,7 @@ def images(dice):
     models = "mlp-16-16", "mlp-8", "mlp", "cnn-4-16", "transformer-8-1-16"
     layers = ("fc1",), ("fc", "class_head"), ("~aux_head",), ("conv1",)
     arms = tuple(
-        ImageArm(
+        minisub.ImageArm(
             name=f"arm {i}", start=dice.rarely("shared", *starts.STARTS, p=0.7),
             amount=dice.choice((0.5, 1.0, 0.0)), layers=dice.rarely((), *layers),
             channel=dice.choice(("aux", "all", "class", "class-1-2")),
@@ -146,24 +129,26 @@ def images(dice):
         )
         for i in range(dice.choice((1, 2)))
     )  # fmt: skip
-    student = Duration(
+    student = minisub.Duration(
         **UPDATES, rank=dice.rarely(0, 2, p=0.1), optimizer=dice.choice(("adam", "sgd"))
     )
-    return ImageConfig(
-        data=Data(name=dice.choice(("digits", "clusters")), classes=dice.rarely(0, 5)),
-        model=ImageModel(layers=dice.choice(models), aux=dice.choice((1, 3))),
-        base=Duration(**UPDATES),
-        teacher=Duration(**UPDATES, optimizer=dice.choice(("adam", "momentum", "signum"))),
-        carrier=Carrier(
+    return minisub.ImageConfig(
+        data=minisub.Data(name=dice.choice(("digits", "clusters")), classes=dice.rarely(0, 5)),
+        model=minisub.ImageModel(layers=dice.choice(models), aux=dice.choice((1, 3))),
+        base=minisub.Duration(**UPDATES),
+        teacher=minisub.Duration(**UPDATES, optimizer=dice.choice(("adam", "momentum", "signum"))),
+        carrier=minisub.Carrier(
             kind=dice.choice(list(carriers.CARRIERS)), examples=dice.choice((0, 64)),
             drawn=dice.rarely("once", "every_repeat"),
         ),
         student=student,
-        imitation=Imitation(
+        imitation=minisub.Imitation(
             loss=dice.choice(list(losses.IMITATED)), hidden=dice.rarely(False, True),
             per_batch=dice.rarely(0, 1),
         ),
-        watch=Watch(rows=dice.rarely(0, 2), examples=16, measures=dice.some(comparisons.MEASURES)),
+        watch=minisub.Watch(
+            rows=dice.rarely(0, 2), examples=16, measures=dice.some(comparisons.MEASURES)
+        ),
         arms=arms,
     )  # fmt: skip
 
@@ -185,7 +170,7 @@ def test_a_random_config_is_refused_in_a_sentence_or_is_a_repeat(made, count, tr
         cfg = made(dice)
         try:
             experiment.check(cfg)
-        except Refused as refusal:
+        except minisub.Refused as refusal:
             assert re.fullmatch(r"[^\n]+\.", str(refusal))
             continue
         record = traced(cfg)
