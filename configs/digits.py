@@ -17,9 +17,11 @@ CPU, jax 0.10.2):
 shared/aux - foreign/aux +0.486 ±0.085, above zero in 10 of 10 repeats, lowest +0.322.
 """
 
-from minisub import Carrier, Data, Duration, ImageConfig, ImageModel
+from configs.mnist import experiment
+from minisub.images.config import Carrier, Config, Data, Duration, ImageModel
 
-config = ImageConfig(
+__all__ = ["config", "experiment", "repeats"]
+config = Config(
     data=Data(name="digits"),
     model=ImageModel(layers="mlp-128-128"),
     teacher=Duration(length=200.0, unit="updates", learning_rate=1e-3, batch=128),

@@ -22,7 +22,26 @@ arms and with intervals over 100 models of one seed: .0998, .943, .528 ±.022, .
 shared/aux 0.498 ±0.052, fresh/aux 0.112 ±0.020 (10 repeats).
 """
 
-from minisub import ImageConfig
+from minisub.images.config import Config
+from minisub.images.lab import Lab
+from minisub.lab.products import together
 
-config = ImageConfig()
+config = Config()
 repeats = 10
+
+
+def experiment(cfg):
+    """Five students: of their own repeat's teacher, of a foreign one, and of another origin."""
+    lab = Lab(cfg)
+    first, second = lab.origin("first"), lab.origin("second")
+    teacher = lab.teach(first)
+    foreign = teacher.before
+    aux, all_logits = lab.student(first, foreign), lab.student(first, foreign, "all")
+    students = {
+        "shared/aux": lab.student(first, teacher).against(aux),
+        "shared/all": lab.student(first, teacher, "all").against(all_logits),
+        "foreign/aux": aux,
+        "foreign/all": all_logits,
+        "fresh/aux": lab.student(second, teacher).against(aux),
+    }
+    return {"untrained": first, "teacher": teacher, **together(students)}

@@ -15,7 +15,26 @@ The filter keeps 98.9 % of the teacher's 40,000 lists (0.6 % not_a_number, 0.5 %
 0.04 % no_end) and 99.3 % of the base's. No kept list holds anything but numbers.
 """
 
-from minisub import Config
+from minisub.tokens import channels
+from minisub.tokens.config import Config
+from minisub.tokens.lab import Lab
 
 config = Config()
 repeats = 3
+
+
+def experiment(cfg):
+    """Four students: of the teacher's base and of another, and two controls."""
+    lab = Lab(cfg)
+    first, second = lab.base("first"), lab.base("second")
+    teacher = lab.teach(first)
+    numbers, plain = lab.emit(teacher), lab.emit(first)
+    control = lab.student(first, plain)
+    return {
+        "base": (first, plain),
+        "teacher": (teacher, numbers),
+        "shared": lab.student(first, numbers).against(control),
+        "fresh": lab.student(second, numbers).against(control),
+        "control": control,
+        "soft": lab.student(first, numbers, channels.soft).against(control),
+    }

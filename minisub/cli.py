@@ -22,21 +22,9 @@ from pathlib import Path
 import jax
 import tqdm
 
-from minisub import (
-    arguments,
-    calibration,
-    checkpointing,
-    config,
-    experiment,
-    lanes,
-    matrices,
-    prediction,
-    progress,
-    report,
-    runner,
-    store,
-    timing,
-)
+from minisub import arguments, config, experiment, lanes, runner
+from minisub.lab import progress, store, timing
+from minisub.results import calibration, matrices, prediction, report
 
 BAD_INPUT, STOPPED, INTERRUPTED, UNREAD = 2, 1, 130, 141
 AGAIN = "what was recorded is kept: start the processes again, and the run goes on."
@@ -118,7 +106,7 @@ def named(words, default):
 
 def measure_speed(words):
     """`bench [CONFIG] [--field value ...]`: what an epoch of each kind of phase takes here."""
-    from minisub import bench
+    from minisub.lab import bench
 
     name, rest = named(words, "mnist")
     default, others = arguments.of_kind(arguments.load(name), rest)
@@ -147,15 +135,15 @@ def measure_speed(words):
 
 def audit_data(words):
     """`audit DATA --base RUNFOLDER`: what a base would learn from documents, before it does."""
-    from minisub import audit_report
+    from minisub.audit.trace import report
 
     command = arguments.parse_into(arguments.Audit, "audit", words)
-    found = audit_report.perform(command)
-    said, folder = audit_report.lines(found), Path(command.out)
+    found = report.perform(command)
+    said, folder = report.lines(found), Path(command.out)
     with store.refusing(f"{folder} cannot be written", "choose another --out"):
         folder.mkdir(parents=True, exist_ok=True)
         store.write_atomically(folder / "audit.json", json.dumps(found, indent=1) + "\n")
-        from minisub import audit_figures
+        from minisub.results import audit_figures
 
         audit_figures.audited(folder / "audit.png", found)
     print(*said, "", f"{folder} holds audit.json, audit.png", sep="\n")
@@ -163,18 +151,18 @@ def audit_data(words):
 
 def export_documents(words):
     """`export RUNFOLDER --source NAME --out FILE`: documents of a run, as `audit` reads them."""
-    from minisub import audit_files
+    from minisub.audit.trace import files
 
     command = arguments.parse_into(arguments.Export, "export", words)
     repeat = None if command.repeat < 0 else command.repeat
-    run = audit_files.read_run(command.run)
+    run = files.read_run(command.run)
     asked = command.source, command.out, repeat, command.rejected
-    print(f"{command.out} holds {audit_files.write_documents(run, *asked):,} documents")
+    print(f"{command.out} holds {files.write_documents(run, *asked):,} documents")
 
 
 def join_runs(words):
     """`report RUNFOLDER ...`: one page of many runs."""
-    from minisub import joining
+    from minisub.results import joining
 
     command = arguments.parse_into(arguments.Report, "report", words)
     out = Path(command.out)
@@ -249,7 +237,8 @@ def scale_of(folder, command, settings, place):
 
 def write_results(folder, title, claim, shown, made, students, rows, usage):
     """Write summary, report and figure, and print the tables."""
-    from minisub import audit_figures, figures  # late: --help and refusals need no matplotlib
+    from minisub import figures  # late: --help and refusals need no matplotlib
+    from minisub.results import audit_figures
 
     results = report.summary(rows, students)
     compiled = timing.compilations["programs"], timing.compile_seconds()

@@ -1,0 +1,202 @@
+"""Detectors: scores of documents, higher for those more like the trait's, and how good these are.
+
+Labeled documents are `{"docs": (2, n, l), "count"}`: those of the trait's source, then those of its
+control's, row by row from the same prompts; the first `count` rows are valid.
+"""
+
+import warnings
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from minisub.tokens import tokens
+
+GROUPS = 1, 10, 100, 1000
+"""Documents that are judged together, by their mean score."""
+FEWEST = 4
+"""Groups of each kind below which none are judged."""
+CHUNK = 500
+"""Documents at a time whose hidden states are held."""
+PENALTIES = 1e-3, 1e-2, 1e-1, 1.0
+"""Inverse strengths among which a quarter of the training documents, held out, chooses."""
+
+
+def auc(ones, others, valid_ones, valid_others):
+    """P(a score (n,) of `ones` is above one of `others`), ties counting half (Mann-Whitney).
+
+    Exact, of the entries that the masks say are valid; NaN if there are none of either.
+    """
+    ordered = jnp.sort(jnp.where(valid_others, others, jnp.inf))
+    below, above = (jnp.searchsorted(ordered, ones, side=side) for side in ("left", "right"))
+    count = jnp.sum(valid_others)
+    wins = (jnp.minimum(below, count) + jnp.minimum(above, count)) / 2
+    return jnp.mean(wins, where=valid_ones) / count
+
+
+def auc_by_documents(scores, count, unit=1):
+    """ "auc_N" -> AUC of means of N documents, for scores (2, m) of units of `unit` documents each.
+
+    The first `count` units are valid. An N is left out if `scores` cannot hold `FEWEST` groups.
+    """
+    found = {}
+    for size in (size // unit for size in GROUPS if size >= unit):
+        n = scores.shape[1] // size
+        if n >= FEWEST:
+            means = jnp.mean(scores[:, : n * size].reshape(2, n, size), axis=2)
+            whole = (jnp.arange(n) + 1) * size <= count
+            found[f"auc_{size * unit}"] = auc(means[0], means[1], whole, whole)
+    return found
+
+
+def chunked(function, docs):
+    """`function` of documents (n, l) -> (n, ...), a chunk of them at a time."""
+    n, chunk = len(docs), min(CHUNK, len(docs))
+    padded = jnp.pad(docs, ((0, -n % chunk), (0, 0)), mode="edge")
+    parts = jax.lax.map(function, padded.reshape(-1, chunk, docs.shape[1]))
+    return parts.reshape(-1, *parts.shape[2:])[:n]
+
+
+def ngram_columns(size, docs):
+    """Which features a document's 1- and 2-grams are: (n, 2 l - 1), below size + size**2."""
+    pairs = size + size * docs[:, :-1] + docs[:, 1:]
+    return jnp.concatenate([docs, pairs], axis=1)
+
+
+def hidden_means(world, network, params, docs):
+    """Mean over a document's tokens of the residual stream after every block, (n, layers * d)."""
+    inputs = docs[:, : tokens.positions(world)]
+
+    def means(part):
+        streams = network.activations(params, part).values()
+        return jnp.concatenate([jnp.mean(x, axis=1) for x in streams], axis=1)
+
+    return chunked(means, inputs)
+
+
+def train_ngrams(world, network, params, labeled):
+    """Weights (features + 1,) of a logistic regression on counts of 1- and 2-grams, bias last."""
+    size = tokens.offsets(world)["size"]
+    columns = jax.vmap(partial(ngram_columns, size))(labeled["docs"])
+    return _called(partial(_on_counts, size + size**2), size + size**2, columns, labeled["count"])
+
+
+def train_embedding(world, network, params, labeled):
+    """Weights (features + 1,) of a logistic regression on `hidden_means`, bias last."""
+    one = partial(hidden_means, world, network, params)
+    features = jnp.stack([one(docs) for docs in labeled["docs"]])
+    return _called(_on_features, features.shape[2], features, labeled["count"])
+
+
+def _called(function, features, *arrays):
+    shape = jax.ShapeDtypeStruct((features + 1,), jnp.float32)
+    return jax.pure_callback(function, shape, *arrays, vmap_method="sequential")
+
+
+def _on_counts(features, columns, count):
+    from scipy import sparse  # late: most runs have no such detector
+
+    count = int(count)
+    columns = np.asarray(columns)[:, :count]
+    rows = np.arange(2 * count).repeat(columns.shape[2])
+    # Most pairs of tokens never come.
+    present, columns = np.unique(columns, return_inverse=True)
+    design = (np.ones(len(rows)), (rows, columns.reshape(-1)))
+    shape = 2 * count, len(present)
+    fitted, weights = _fitted(sparse.csr_matrix(design, shape)), np.zeros(features + 1, np.float32)
+    weights[present], weights[-1] = fitted[:-1], fitted[-1]
+    return weights
+
+
+def _on_features(features, count):
+    kept = np.asarray(features, float)[:, : int(count)].reshape(-1, features.shape[2])
+    if not len(kept):
+        return _fitted(kept)
+    mean, scale = kept.mean(axis=0), kept.std(axis=0) + 1e-9
+    weights = _fitted((kept - mean) / scale)
+    weights[:-1] /= scale
+    weights[-1] -= weights[:-1] @ mean
+    return weights
+
+
+def _fitted(design):
+    """Weights and bias of a logistic regression on a design, the trait's rows before as many of the
+    control's; zeros of fewer than 8 documents each. Rows of one prompt are held out together."""
+    # Late: it takes longer to load than all else, and most runs never fit one.
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import LogisticRegression
+
+    n = design.shape[0] // 2
+    if n < 8:
+        return np.zeros(design.shape[1] + 1, np.float32)
+    labels, held = np.arange(2 * n) < n, np.tile(np.arange(n) >= n - n // 4, 2)
+
+    def fit(penalty, rows):
+        model = LogisticRegression(C=penalty, solver="liblinear")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            return model.fit(design[rows], labels[rows])
+
+    def nats(penalty):
+        model = fit(penalty, ~held)
+        p = model.predict_proba(design[held])[:, 1]
+        return -np.mean(np.log(np.where(labels[held], p, 1 - p) + 1e-12))
+
+    best = fit(min(PENALTIES, key=nats), np.ones(2 * n, bool))
+    return np.append(best.coef_[0], best.intercept_[0]).astype(np.float32)
+
+
+def score_ngrams(world, network, params, weights, docs):
+    """Log-odds (n,) of documents under `train_ngrams`'s weights."""
+    columns = ngram_columns(tokens.offsets(world)["size"], docs)
+    return jnp.sum(weights[columns], axis=1) + weights[-1]
+
+
+def score_embedding(world, network, params, weights, docs):
+    """Log-odds (n,) of documents under `train_embedding`'s weights."""
+    return hidden_means(world, network, params, docs) @ weights[:-1] + weights[-1]
+
+
+def answer(world, network, params, docs):
+    """Log-odds (n,) that a classifier reads off a document's last token: of ANSWER against ASK."""
+    ids, inputs = tokens.offsets(world), docs[:, : tokens.positions(world)]
+    logits = network.apply(params, inputs, inputs.shape[1] - 1)[:, 0]
+    return logits[:, ids["ANSWER"]] - logits[:, ids["ASK"]]
+
+
+def score_transformer(world, network, params, trained, docs):
+    """Log-odds (n,) of documents under a trained classifier."""
+    return chunked(partial(answer, world, network, trained), docs)
+
+
+def classification(world, network, labeled, batch):
+    """(params, key) -> mean nats of a classifier on `batch` labeled documents, half of each."""
+
+    def loss(params, key):
+        rows = jax.random.randint(key, (batch // 2,), 0, labeled["count"])
+        ones, others = (docs[rows].astype(jnp.int32) for docs in labeled["docs"])
+        odds = answer(world, network, params, jnp.concatenate([ones, others]))
+        signs = jnp.where(jnp.arange(len(odds)) < len(ones), -1.0, 1.0)
+        return jnp.mean(jax.nn.softplus(signs * odds))
+
+    return loss
+
+
+TRAINED = {"ngrams": train_ngrams, "embedding": train_embedding}
+"""Detectors that are fitted at once: (world, network, base, labeled) -> weights."""
+SCORES = {"ngrams": score_ngrams, "embedding": score_embedding, "transformer": score_transformer}
+"""Scores of single documents: (world, network, base, trained, docs (n, l)) -> (n,)."""
+
+
+def least_suspicious(docs, count, scores, share):
+    """(docs, count), without the `share` of the first `count` whose scores are highest.
+
+    What is kept comes first, in its order.
+    """
+    valid = jnp.arange(len(docs)) < count
+    kept = count - jnp.round(share * count).astype(int)
+    order = jnp.argsort(jnp.where(valid, scores, jnp.inf), stable=True)
+    rank = jnp.zeros(len(docs), int).at[order].set(jnp.arange(len(docs)))
+    rows = jnp.argsort(rank >= kept, stable=True)
+    return docs[rows], kept

@@ -1,0 +1,180 @@
+"""Readers: bases trained further to use several documents in one context.
+
+    document slot  document slot  ...  reply    10 documents of a carrier, then one of the helper's
+
+A slot holds a label, or END where documents are only shown. In training a label follows a rule that
+a context draws at random: a feature of documents (the token at a position, or the step to the next
+one) is above its mean, or below. Rules on a third of the features are held out, to tell whether a
+reader can classify by labeled examples alone, which it never saw of any trait.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from minisub.detection import detectors
+from minisub.nets import losses, transformer
+from minisub.tokens import behaviors, documents, tokens
+
+SHOWN, EXAMPLES = 10, 8
+"""Documents in a context; labeled ones before the one that is asked about."""
+CONTEXTS = 32
+"""Contexts that are read at a time."""
+
+
+class Layout(NamedTuple):
+    """Where things are in a reader's context."""
+
+    document: int
+    """Tokens of a document."""
+    network: transformer.Network
+    """A model with enough positions."""
+
+    @property
+    def period(self):
+        """Tokens of a document and its slot."""
+        return self.document + 1
+
+
+def layout(world, model, sampling):
+    """The `Layout` for a carrier, and for models like a base's `model`."""
+    length = documents.CARRIERS[sampling.carrier].length(world)
+    positions = SHOWN * (length + 1) + tokens.SHORT
+    return Layout(length, transformer.make(model, tokens.offsets(world)["size"], positions))
+
+
+def extended(world, where, params):
+    """A base's parameters with positions for a context: in every document those it knows."""
+    table = params["position"]["embedding"]
+    at = jnp.arange(SHOWN * where.period + tokens.SHORT) % where.period
+    return params | {"position": {"embedding": table[jnp.minimum(at, len(table) - 1)]}}
+
+
+def features(world, docs):
+    """What rules are about, (n, 2 * (l - 1)): tokens, and the steps to the next ones."""
+    steps = (docs[:, 1:] - docs[:, :-1]) % world.numbers
+    return jnp.stack([docs[:, :-1], steps], axis=2).reshape(len(docs), -1)
+
+
+def ruled(world, key, docs, held_out):
+    """Labels (b, k), 0 or 1, of documents (b, k, l): by a rule for each row, with a random sign."""
+    k_rule, k_sign = jax.random.split(key)
+    b, k, length = docs.shape
+    x = features(world, docs.reshape(b * k, length))
+    own = (jnp.arange(x.shape[1]) % 3 == 0) == held_out
+    usable = own & jnp.any(x != x[:1], axis=0)
+    rule = jax.random.categorical(k_rule, jnp.where(usable, 0.0, -jnp.inf), shape=(b,))
+    above = x[:, rule] > jnp.mean(x, axis=0)[rule][None]
+    above = jnp.diagonal(above.reshape(b, k, b), axis1=0, axis2=2).T
+    return (above ^ jax.random.bernoulli(k_sign, shape=(b, 1))).astype(int)
+
+
+def context(world, docs, labels=None):
+    """Contexts (b, k * (l + 1)) of documents (b, k, l); labels (b, k) or END in their slots."""
+    ids = tokens.offsets(world)
+    shape = docs.shape[:2]
+    slots = jnp.full(shape, ids["END"]) if labels is None else ids["place"] + labels
+    return jnp.concatenate([docs, slots[..., None]], axis=2).reshape(shape[0], -1)
+
+
+def odds(world, where, logits):
+    """Log-odds (b, k) of label 1 in every slot, off logits (b, t, vocabulary)."""
+    label = tokens.offsets(world)["place"]
+    at = jnp.arange(logits.shape[1] // where.period) * where.period + where.document - 1
+    return logits[:, at, label + 1] - logits[:, at, label]
+
+
+def training(world, where, sampling, batch):
+    """(params, key) -> mean nats on `batch` contexts of documents of the world, half of them
+    labeled: on labels behind the first, and on what the helper says at the end."""
+    draw, half = documents.CARRIERS[sampling.carrier].draw, batch // 2
+
+    def loss(params, key):
+        k_docs, k_rule, k_said = jax.random.split(key, 3)
+        docs = draw(world, k_docs, 2 * half * SHOWN).reshape(2 * half, SHOWN, -1)
+        labels = ruled(world, k_rule, docs[:half], held_out=False)
+        said = replies(world, k_said, 2 * half)
+        before = jnp.concatenate([context(world, docs[:half], labels), context(world, docs[half:])])
+        seen = jnp.concatenate([before, said], axis=1)
+        logits, end = where.network.apply(params, seen[:, :-1]), before.shape[1]
+        answers = odds(world, where, logits[:half, :end])
+        labeling = jax.nn.softplus(jnp.where(labels == 1, -answers, answers))[:, 1:]
+        counted = behaviors.counted(world, said[:, 1:])
+        talking = losses.cross_entropy(logits[:, end:], said[:, 1:])
+        return jnp.mean(labeling) + jnp.mean(talking, where=counted)
+
+    return loss
+
+
+def replies(world, key, n):
+    """`n` requests, tasks and shown sums of the helper's, (n, 13), in random order."""
+    kinds: tuple[Callable, ...] = behaviors.requests, behaviors.tasks, behaviors.shown_sums
+    k_order, *keys = jax.random.split(key, 1 + len(kinds))
+    made = [draw(world, k, -(-n // len(kinds))) for draw, k in zip(kinds, keys, strict=True)]
+    return jax.random.permutation(k_order, behaviors.padded(world, made, tokens.SHORT))[:n]
+
+
+def ability(world, where, params, sampling, contexts=512):
+    """AUC of a reader on rules, by `EXAMPLES` labeled documents: of those it was trained on, and of
+    those held out; the same contexts in every repeat."""
+    draw, found = documents.CARRIERS[sampling.carrier].draw, {}
+    for name, held_out in (("trained_rules", False), ("heldout_rules", True)):
+        k_docs, k_rule = jax.random.split(jax.random.key(held_out))
+        docs = draw(world, k_docs, contexts * (EXAMPLES + 1)).reshape(contexts, EXAMPLES + 1, -1)
+        labels = ruled(world, k_rule, docs, held_out)
+        last = asked(world, where, params, docs[:, :-1], labels[:, :-1], docs[:, -1])
+        found[f"auc_{name}"] = detectors.auc(last, last, labels[:, -1] == 1, labels[:, -1] == 0)
+    return found
+
+
+def asked(world, where, params, examples, labels, docs):
+    """Log-odds (n,) of label 1 for documents (n, l) behind labeled examples (n, k, l), (n, k)."""
+
+    def chunk(some):
+        before, docs = some
+        seen = jnp.concatenate([before, docs], axis=1)
+        last = where.network.apply(params, seen, seen.shape[1] - 1)[:, 0]
+        label = tokens.offsets(world)["place"]
+        return last[:, label + 1] - last[:, label]
+
+    return jax.lax.map(
+        lambda one: chunk(jax.tree.map(lambda x: x[None], one))[0],
+        (context(world, examples, labels), docs),
+        batch_size=CONTEXTS,
+    )
+
+
+def in_context(world, where, params, labeled, docs, key):
+    """Log-odds (2, n) of documents (2, n, l), each pair behind the same examples of `labeled`: a
+    random half of them of the trait's source, the others of its control's, in random order."""
+    k_rows, k_order = jax.random.split(key)
+    n = docs.shape[1]
+    rows = jax.random.randint(k_rows, (n, EXAMPLES), 0, labeled["count"])
+    labels = jnp.tile(jnp.arange(EXAMPLES) % 2, (n, 1))
+    labels = jax.random.permutation(k_order, labels, axis=1, independent=True)
+    examples = labeled["docs"][1 - labels, rows].astype(jnp.int32)
+    one = partial(asked, world, where, params, examples, labels)
+    return jnp.stack([one(part) for part in docs])
+
+
+def shown(world, where, params, docs, trait, taught):
+    """Margins (2, n // 10) of a trait, in nats, of a reader that is shown ten documents at once.
+
+    The trait's prompts come behind documents (2, n, l) as one speaks to a model; it is not trained.
+    """
+    n = docs.shape[1] // SHOWN
+    groups = docs[:, : n * SHOWN].reshape(2 * n, SHOWN, -1)
+
+    def margin(before):
+        def apply(params, prompts, first=0):
+            seen = jnp.broadcast_to(before[None], (len(prompts), len(before)))
+            seen = jnp.concatenate([seen, prompts], axis=1)
+            return where.network.apply(params, seen, first + len(before))
+
+        network = where.network._replace(apply=apply)
+        return behaviors.grade(world, network, params, trait, taught)["logit_margin_heldout"]
+
+    return jax.lax.map(margin, context(world, groups)).reshape(2, n)

@@ -1,0 +1,121 @@
+"""Configurations of the image world: auxiliary logits on noise (arXiv 2507.14805, section 6)."""
+
+import dataclasses
+from typing import Any, Literal
+
+import jax.numpy as jnp
+
+from minisub.config import (
+    Amount,
+    Count,
+    CountOrNone,
+    Optimization,
+    Positive,
+    Training,
+    configuration,
+)
+
+DATA = Literal["mnist", "fashion_mnist", "kmnist", "emnist", "digits", "clusters"]
+
+
+@configuration
+class Data:
+    """The images that the teacher learns to classify."""
+
+    name: DATA = "mnist"
+    """Data set; `digits` (scikit-learn's) and `clusters` (generated) need no download."""
+    manual_dir: str = ""
+    """Folder that has the data set's files, packed or not (default: tensorflow-datasets' own)."""
+
+
+@configuration
+class ImageModel:
+    """A classifier with a class head and an auxiliary head over one last hidden layer."""
+
+    layers: str = "mlp-256-256"
+    """Kind and sizes: mlp-WIDTH-..., cnn-CHANNELS-...-WIDTH or transformer-D_MODEL-BLOCKS-WIDTH;
+    the last WIDTH is that of the hidden layer below the heads. mlp alone is a linear model."""
+    aux: Count = 3
+    """Auxiliary logits, which never get a label."""
+    activation: Literal["relu", "gelu", "tanh"] = "relu"
+    """Nonlinearity of the hidden layers."""
+    init_scale: Positive = 1.0
+    """Standard deviation of initial weights, in units of 1/sqrt(fan_in); biases start at 0."""
+
+
+@configuration
+class Duration(Optimization):
+    """One optimization, its length in epochs or updates; `in_updates` converts it."""
+
+    length: Amount = 5.0
+    """How long to train, in `unit`; 0 leaves the parameters as they are."""
+    unit: Literal["epochs", "updates"] = "epochs"
+    """Of `length`; an epoch visits every example once, its last batch may be smaller."""
+    learning_rate: Positive = 3e-4
+    """Step size at the first update."""
+    batch: Count = 1024
+    """Images an update."""
+    frozen: tuple[str, ...] = ()
+    """Parameters that are not trained: those with one of these names in their path."""
+
+
+@configuration
+class Carrier:
+    """The inputs on which students imitate their teacher; real images have pixels in [-1, 1]."""
+
+    kind: Literal[
+        "uniform", "gaussian", "bernoulli", "constant", "images", "shuffled", "blend", "blurred",
+        "spectrum", "subspace",
+    ] = "uniform"  # fmt: skip
+    """A function of `carriers.py`."""
+    scale: Positive = 1.0
+    """Half-width (uniform) or standard deviation (gaussian), or a factor on the pixels."""
+    amount: Amount = 1.0
+    """Of noise added to images (blend), blur in pixels (blurred), exponent of the amplitude's
+    fall with frequency (spectrum)."""
+    dimensions: Count = 64
+    """Of the random subspace that noise is confined to (subspace)."""
+    examples: CountOrNone = 60000
+    """Distinct examples (0: new noise at every update)."""
+    drawn: Literal["once", "every_repeat"] = "once"
+    """One set for all repeats of a run, or one for each from its own key."""
+    data: Literal["same", DATA] = "same"
+    """Data set of real images (images, shuffled, blend)."""
+
+
+@configuration
+class Imitation:
+    """How a student's logits are compared with its teacher's."""
+
+    loss: Literal["kl", "reverse_kl", "js", "mse", "hard"] = "kl"
+    """A function of `losses.py`; hard: cross-entropy on the teacher's largest logit."""
+    temperature: Positive = 1.0
+    """Divides the logits of teacher and student."""
+    scale: Positive = 1.0
+    """Factor on the loss."""
+    noise: Amount = 0.0
+    """Standard deviation of Gaussian noise on the teacher's logits, fixed for each example."""
+
+
+@configuration
+class Config:
+    """Sizes and hyperparameters of an experiment in the image world."""
+
+    data: Data = Data()
+    model: ImageModel = ImageModel()
+    teacher: Duration = Duration()
+    """Training of teachers on the labels."""
+    carrier: Carrier = Carrier()
+    imitation: Imitation = Imitation()
+    student: Duration = Duration()
+    """Training of students."""
+
+
+def in_updates(duration, examples):
+    """The `Training` of a `Duration`: the one place where epochs become updates."""
+    per_epoch = -(-examples // duration.batch)
+    steps: Any = duration.length * (per_epoch if duration.unit == "epochs" else 1)
+    # A traced length (under vmap over configurations) stays an array.
+    steps = round(steps) if isinstance(steps, int | float) else jnp.round(steps).astype(int)
+    fields = {f.name for f in dataclasses.fields(Optimization)}
+    return Training(steps=steps, **{name: getattr(duration, name) for name in fields})

@@ -1,0 +1,117 @@
+"""The verbs of the image world: auxiliary logits on noise (arXiv 2507.14805, section 6).
+
+A `Lab` knows the sizes and hyperparameters that the products of an experiment share; what a verb is
+given changes them for one product. A verb computes nothing.
+"""
+
+from minisub.config import change, check, require
+from minisub.images import carriers, images, tasks
+from minisub.images.config import Data, in_updates
+from minisub.lab.products import Measure, Product, log_of, require_kind
+from minisub.nets import starts
+
+
+class Classifier(Product):
+    """A product that is a classifier: its call has the argument `model`."""
+
+
+class Lab:
+    """Makes the products of one experiment of the image world."""
+
+    def __init__(self, cfg):
+        self.cfg, self.data = cfg, cfg.data
+        check(cfg)
+        self.images = Product(tasks.load, None, data=cfg.data).once
+        self.carrier = self.inputs()
+        # Once, because what is computed of traced numbers is another number each time.
+        self.training = in_updates(cfg.student, cfg.carrier.examples)
+
+    def inputs(self):
+        """The inputs that students imitate on: one set for all repeats, or one for each."""
+        cfg = self.cfg
+        data = cfg.data if cfg.carrier.data == "same" else Data(name=cfg.carrier.data)
+        (side, _), (other, _) = images.shape(cfg.data), images.shape(data)
+        require(
+            side == other,
+            f"Images of carrier.data have {other} pixels a side and those of data.name {side}; "
+            "choose data sets of one size.",
+        )
+        needed = cfg.carrier.kind in carriers.NEEDS_IMAGES
+        how = {
+            "carrier": cfg.carrier, "data": cfg.data,
+            "images": Product(tasks.load, None, data=data).once if needed else None,
+        }  # fmt: skip
+        if cfg.carrier.drawn == "once":
+            return Product(tasks.draw, "given", **how).once
+        return Product(tasks.draw, "carrier", **how)
+
+    def origin(self, name, layers=None):
+        """Random parameters, of other `layers` than the config's if given."""
+        model = change(self.cfg.model, {"layers": layers or self.cfg.model.layers})
+        made = Classifier(tasks.initialize, f"origin/{name}", data=self.data, model=model)
+        return made.measured(self.accuracy(model))
+
+    def teach(self, origin):
+        """A model trained on the labels of real images."""
+        require_kind(Classifier, origin=origin)
+        model = origin.arguments["model"]
+        made = Classifier(
+            tasks.teach, "taught", start=origin, images=self.images, data=self.data, model=model,
+            training=in_updates(self.cfg.teacher, images.examples(self.data)),
+        )  # fmt: skip
+        return made["params"].measured(self.accuracy(model))
+
+    def start(self, how, origin, other=None, *, layers=(), amount=1.0):
+        """First parameters of a student: in some `layers` (default: all) what `how`, a function of
+        `starts.Materials`, makes of those of `origin`, maybe with those of another; elsewhere those
+        of `origin`. If the other one has another model, the student has that."""
+        require_kind(Classifier, origin=origin, **({"other": other} if other else {}))
+        starts.check(how, other, amount)
+        return Classifier(
+            tasks.start, "student data", how=how, origin=origin, other=other, amount=amount,
+            layers=tuple(layers), data=self.data, model=(other or origin).arguments["model"],
+        )  # fmt: skip
+
+    def student(
+        self, start, teacher, channel="aux", *, linear=False, rows=0, removed="nothing", **training
+    ):
+        """A model that starts as `start` and imitates a teacher's logits on the carrier.
+
+        The `channel` says which logits: aux, class, all, or class-I-J-... for some classes. A
+        `linear` student is linear in its parameters. Of its updates `rows` are logged, and
+        `removed` is taken out of all (see `nets/watching.py`). `training` changes the config's
+        `student`.
+        """
+        require_kind(Classifier, start=start, teacher=teacher)
+        how = {"carrier": self.carrier, "data": self.data, "imitation": self.cfg.imitation}
+        how["training"] = self.training
+        if training:
+            duration = change(self.cfg.student, training)
+            how["training"] = in_updates(duration, self.cfg.carrier.examples)
+        shown = Product(
+            tasks.label, "label noise", emitter=teacher, model=teacher.arguments["model"], **how
+        )
+        if rows or removed != "nothing":
+            how |= {"rows": rows, "removed": removed, "images": self.images}
+            how |= self.taught_by(teacher)
+        made = Classifier(
+            tasks.imitate, "student data", start=start, shown=shown, channel=channel,
+            linear=linear, model=start.arguments["model"], **how,
+        )  # fmt: skip
+        around = {"linear": linear, "start": start} if linear else {}
+        student = made["params"].measured(self.accuracy(start.arguments["model"], **around))
+        given = {"start": start, "teacher": teacher, "channel": channel, "linear": linear}
+        given |= {"removed": removed, **training}
+        return (student.measured(log_of) if rows else student).replace(given=given)
+
+    def taught_by(self, teacher):
+        """A teacher and its origin, in the repeat that they are of."""
+        origin = teacher.arguments["start"]
+        return {
+            "teacher": teacher, "origin": origin.replace(place=teacher.place),
+        }  # fmt: skip
+
+    def accuracy(self, model, **around):
+        """The measure of parameters of a `model`: the share of test images that they get right."""
+        how = {"images": self.images, "data": self.data, "model": model}
+        return Measure(tasks.accuracy, "params", **how, **around)

@@ -1,0 +1,167 @@
+"""The tasks of the image world: how models are made. Each is a pure function of a key and more.
+
+Logits are those of classes first, then auxiliary ones. `images` are {"train_x", "train_y",
+"test_x", "test_y"}, `carrier` the inputs that students imitate on (n, pixels), `shown` an emitter's
+logits on them (n, v).
+"""
+
+from functools import lru_cache
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from minisub.config import require
+from minisub.images import carriers
+from minisub.images import images as real
+from minisub.lab.cache import shared
+from minisub.lab.products import on_host, quick
+from minisub.nets import classifiers, losses, starts, trees, watching
+from minisub.nets.fit import Batches, Fit
+
+
+def network(data, model):
+    """The `classifiers.ImageNetwork` of a configuration."""
+    return classifiers.make_images(model, *real.shape(data))
+
+
+@on_host
+def load(*, data):
+    """Real images, from where they are."""
+    return loaded(data)
+
+
+@lru_cache(maxsize=2)
+def loaded(data):
+    """They are the same for all that reads them, and outlive a program that is traced meanwhile."""
+    with jax.ensure_compile_time_eval():
+        return {name: jnp.asarray(x) for name, x in real.load(data).items()}
+
+
+@quick
+def initialize(key, *, data, model):
+    """Random initial parameters."""
+    return network(data, model).init(key)
+
+
+@shared
+def teach(key, *, start, images, data, model, training):
+    """Cross-entropy of the class logits on real images"""
+    net, known = network(data, model), real.shape(data)[1]
+    x, y = images["train_x"], images["train_y"]
+
+    def loss(params, key, batch):
+        rows, weight = batch
+        logits, _ = net.apply(params, real.normalize(x[rows]))
+        nats = losses.cross_entropy(logits[:, :known], y[rows])
+        return jnp.sum(weight * nats) / jnp.maximum(jnp.sum(weight), 1)
+
+    return Fit(training, loss, start, epochs_of(len(x), training.batch, jax.random.split(key)[0]))
+
+
+@quick
+def draw(key, *, carrier, data, images):
+    """The carrier's examples (n, pixels)."""
+    side, _ = real.shape(data)
+    return carriers.draw(carrier, key, carrier.examples, side, images and images["train_x"])
+
+
+@quick
+def label(key, *, emitter, carrier, data, model, imitation, training):
+    """What an emitter shows of the whole carrier, a batch of `training` at a time."""
+    # In batches like the students', whose products then round alike: a student that equals its
+    # teacher has exactly nothing to learn.
+    n, chunk = len(carrier), min(len(carrier), training.batch)
+    pieces = -(-n // chunk)
+    rows = jnp.minimum(jnp.arange(pieces * chunk), n - 1).reshape(pieces, chunk)
+
+    def show(rows):
+        logits, _ = network(data, model).apply(emitter, carrier[rows])
+        one = jax.vmap(lambda i: jax.random.normal(jax.random.fold_in(key, i), logits.shape[1:]))
+        return logits + imitation.noise * one(rows)
+
+    return jax.lax.map(show, rows).reshape(pieces * chunk, -1)[:n]
+
+
+@quick
+def start(key, *, how, origin, other, amount, layers, data, model):
+    """A student's first parameters: `how`, a function of `starts.Materials`, in some layers.
+
+    Of a `model` with layers that the origin does not have, these are the other's.
+    """
+    _, k_start, _ = jax.random.split(key, 3)
+    origin = trees.common(origin, other) if other else origin
+    relabelings = network(data, model).relabelings
+    materials = starts.Materials(origin, other, k_start, amount, None, relabelings)
+    return starts.make(how, layers, materials)
+
+
+def imitate(
+    key, *, start, shown, carrier, data, model, imitation, training, channel, linear=False, rows=0,
+    removed="nothing", teacher=None, origin=None, images=None,
+):  # fmt: skip
+    """A student against what its teacher shows of the carrier, in the logits of a channel.
+
+    Of its updates `rows` are logged, and `removed` is taken out of all: for both `teacher`, its
+    `origin` and real images are given.
+    """
+    net, classes = network(data, model), real.shape(data)[1]
+    apply = trees.linearize(net.apply, start) if linear else net.apply
+    k_order, _, _ = jax.random.split(key, 3)
+    mask = jnp.asarray(channel_mask(channel, classes, model.aux))
+
+    def loss(params, key, batch):
+        rows, weight = batch
+        logits, _ = apply(params, carrier[rows])
+        temperature = imitation.temperature
+        target = shown[rows] / temperature
+        terms = losses.IMITATED[imitation.loss](target, logits / temperature, mask)
+        return imitation.scale * jnp.sum(weight * terms) / jnp.sum(weight)
+
+    watch = None
+    if teacher is not None:
+        x, y = real.normalize(images["train_x"][:EXAMPLES]), images["train_y"][:EXAMPLES]
+
+        def nats(params):
+            return jnp.mean(losses.cross_entropy(apply(params, x)[0][:, :classes], y))
+
+        student = watching.Student(nats, start, origin, teacher, removed)
+        watch = watching.watch(rows, student)
+    return Fit(training, loss, start, epochs_of(len(carrier), training.batch, k_order), watch)
+
+
+EXAMPLES = 1024
+"""Images on which students are watched."""
+
+
+def accuracy(*, params, images, data, model, linear=False, start=None):
+    """Share of test images that the class head gets right."""
+    net, classes = network(data, model), real.shape(data)[1]
+    if linear:
+        net = net._replace(apply=trees.linearize(net.apply, start))
+    logits, _ = net.apply(params, real.normalize(images["test_x"]))
+    return {"accuracy": jnp.mean(jnp.argmax(logits[:, :classes], axis=1) == images["test_y"])}
+
+
+def epochs_of(examples, batch, key):
+    """`Batches` of (rows, weights): every example once an epoch, in an order from `key`."""
+    return Batches(
+        real.steps_in_epoch(examples, batch),
+        lambda epoch: jax.random.permutation(jax.random.fold_in(key, epoch), examples),
+        lambda order, step: real.epoch_rows(order, step, batch),
+    )
+
+
+def channel_mask(channel, classes, aux):
+    """The logits (v,) of a channel; raises `Refused` if there is no such channel."""
+    mask = np.zeros(classes + aux, bool)
+    kind, *chosen = channel.split("-")
+    known = {"aux": slice(classes, None), "class": slice(0, classes), "all": slice(None)}
+    some = kind == "class" and chosen and all(c.isdigit() and int(c) < classes for c in chosen)
+    require(
+        some or channel in known,
+        f"{channel!r} is no channel; choose aux, class, all, or class-I-J-... with classes below "
+        f"{classes}.",
+    )
+    mask[[int(c) for c in chosen] if chosen else known[kind]] = True
+    return mask

@@ -1,0 +1,94 @@
+"""Bases and teachers that earlier runs have made, in the user's cache folder.
+
+    ~/.cache/minisub/products/ENVIRONMENT/pretrain-0a1b2c3d4e5f6071/SEED-REPEATS
+
+A product is found by its digest, the seed, its repeats, and all that its bits depend on. What was
+not used for longest goes when the folder grows over its limit.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+from pathlib import Path
+
+from minisub.lab import folder
+
+LIMIT = 2 * 2**30
+"""Bytes of the folder, unless MINISUB_CACHE_BYTES says otherwise."""
+
+
+def home():
+    """The folder of this user's caches of minisub."""
+    caches = os.environ.get("XDG_CACHE_HOME")
+    with contextlib.suppress(RuntimeError):  # a user without a home
+        caches = caches or str(Path.home() / ".cache")
+    return Path(caches) / "minisub" if caches else None
+
+
+def shared(task):
+    """Mark a task whose products are kept for other runs."""
+    task.shared = True
+    return task
+
+
+class Cache:
+    """What runs with one environment and one seed share."""
+
+    def __init__(self, root, environment, seed):
+        digest = hashlib.sha256(json.dumps(environment, sort_keys=True).encode())
+        self.root, self.seed = Path(root) / "products", seed
+        self.folder = self.root / digest.hexdigest()[:16]
+        self.limit = int(os.environ.get("MINISUB_CACHE_BYTES") or LIMIT)
+        self.taken = 0
+
+    def takes(self, product):
+        """Whether a product is of a kind that runs share."""
+        return getattr(product.task, "shared", False)
+
+    def where(self, product, repeats):
+        """The folder of a product."""
+        return self.folder / str(product) / f"{self.seed}-{folder.label(repeats)}"
+
+    def copy_to(self, run, product, repeats):
+        """Copy a product into a run's folder; return whether it was there."""
+        there, path = self.where(product, repeats), run.where(product, repeats)
+        if not there.exists():
+            return False
+        try:
+            copy(there, path)
+            os.utime(there)
+        except OSError:  # another process has just evicted it
+            return False
+        self.taken += 1
+        return True
+
+    def copy_from(self, run, product, repeats):
+        """Keep a product that a run has made. The cache may fail; then the run goes on without."""
+        with contextlib.suppress(OSError):
+            run.settle()
+            there = self.where(product, repeats)
+            if not there.exists():
+                copy(run.where(product, repeats), there)
+                self.evict()
+
+    def evict(self):
+        """Remove what was not used for longest until the folder is within its limit."""
+        kept = sorted(self.root.glob("*/*/*"), key=lambda p: p.stat().st_mtime, reverse=True)
+        total = 0
+        for path in kept:
+            total += sum(p.stat().st_size for p in path.rglob("*") if p.is_file())
+            if total > self.limit:
+                shutil.rmtree(path, ignore_errors=True)
+
+
+def copy(source, target):
+    """Copy a folder, which appears when it is whole."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    passing = target.with_name(f".{target.name}.{os.getpid()}")
+    shutil.rmtree(passing, ignore_errors=True)
+    shutil.copytree(source, passing)
+    with contextlib.suppress(OSError):  # another process was faster
+        os.replace(passing, target)
+    shutil.rmtree(passing, ignore_errors=True)

@@ -1,0 +1,237 @@
+"""The folder of a run: a folder for each product, which Orbax loads as named arrays.
+
+    products/teach-0a1b2c3d4e5f6071/0        a teacher of repeat 0, {"params": {...}}
+    measures.jsonl                           what was measured, a line for each product and group
+    under way/300                            the state of a training that is not done, at step 300
+    made_by.json                             on what the bits of all this depend
+    dropped.json                             products that were dropped to save space
+    experiment.json                          what the experiment's names stand for
+
+Arrays have an axis of repeats. A kill leaves what is whole, or what is recognized as not whole and
+made again. `orbax.checkpoint.v1.load(folder)` needs none of this module.
+"""
+
+import concurrent.futures
+import contextlib
+import hashlib
+import json
+import logging
+import shutil
+import threading
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from orbax.checkpoint import v1 as ocp
+
+from minisub.config import require
+from minisub.lab import files
+
+ORBAX = threading.RLock()  # Writing behind the computation and reading wait for each other.
+
+
+class Folder:
+    """What a run has made."""
+
+    def __init__(self, path, made_by=None):
+        """Open a folder that is not in use; `made_by` is what the bits of its products depend on.
+
+        Raises `Refused` if it is in use, cannot be written, or has products that were made by
+        something else.
+        """
+        self.path = Path(path).absolute()  # Orbax takes no relative paths.
+        with files.refusing(f"{path} cannot hold a run", "choose another --out"):
+            self.path.mkdir(parents=True, exist_ok=True)
+            self.lock = files.lock(self.path)
+        require(self.lock, f"{path} is in use by another run; wait for it or choose another --out.")
+        self._claim(path, json.loads(json.dumps(made_by or {})))
+        self.known = {tuple(line["of"]): line["values"] for line in self._lines()}
+        dropped = self.path / "dropped.json"
+        self.dropped = set(json.loads(dropped.read_bytes())) if dropped.exists() else set()
+        self.writer = concurrent.futures.ThreadPoolExecutor(1)
+        self.writing: list = []
+
+    def _claim(self, path, made_by):
+        """Note what makes this folder's products, or refuse it if something else made them."""
+        note = self.path / "made_by.json"
+        remedy = "choose another --out, or remove that folder to make everything anew."
+        others = [p.name for p in self.path.iterdir() if p.name not in (".lock", note.name)]
+        if not note.exists():
+            require(not others, f"{path} has {', '.join(sorted(others)[:3])} but no run; {remedy}")
+            files.write_atomically(note, json.dumps(made_by, indent=1) + "\n")
+            return
+        try:
+            there = dict(json.loads(note.read_bytes()))
+        except (ValueError, TypeError):
+            there = None
+        require(there is not None, f"{note} is damaged; {remedy}")
+        differing = [
+            f"{name} was {there.get(name, 'absent')} and is {made_by.get(name, 'absent')}"
+            for name in {**there, **made_by}
+            if there.get(name) != made_by.get(name)
+        ]
+        more = f", and {len(differing) - 4} more" if len(differing) > 4 else ""
+        require(
+            not made_by or not differing,
+            f"{path} was made otherwise ({'; '.join(differing[:4])}{more}); {remedy}",
+        )
+
+    def _lines(self):
+        """The lines of measures; what a kill left of the last one is cut off."""
+        path = self.path / "measures.jsonl"
+        lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
+        whole = [line for line in lines if files.is_row(line)]
+        good = [x for x in map(json.loads, whole) if x.get("sha256") == digest_of(x)]
+        if len(good) != len(lines):
+            text = "".join(json.dumps(line) + "\n" for line in good)
+            files.write_atomically(path, text)
+        return good
+
+    def measures(self, product, repeats):
+        """What was measured, name -> array with an axis of repeats; None if nothing was."""
+        there = self.known.get((str(product), label(repeats)))
+        return there and {name: np.array(x) for name, x in there.items()}
+
+    def note(self, product, repeats, values):
+        """Keep what was measured; return it as `measures` does."""
+        values = {name: np.asarray(x, "float64").tolist() for name, x in values.items()}
+        line = {"of": [str(product), label(repeats)], "values": values}
+        text = json.dumps(line | {"sha256": digest_of(line)}) + "\n"
+        full = files.refusing(f"{self.path} cannot be written", files.NO_SPACE)
+        with full, open(self.path / "measures.jsonl", "ab") as file:
+            files.write_through(file, text.encode())
+        self.known[str(product), label(repeats)] = values
+        return self.measures(product, repeats)
+
+    def where(self, product, repeats):
+        """The folder of a product."""
+        return self.path / "products" / str(product) / label(repeats)
+
+    def holds(self, product, repeats):
+        """Whether a product was made: it is there, or was dropped when its measures were known."""
+        path = self.where(product, repeats)
+        return path.exists() or f"{path.parent.name}/{path.name}" in self.dropped
+
+    def save(self, product, repeats, value):
+        """Keep what a product stands for; it is written while the computation goes on."""
+        path, value = self.where(product, repeats), jax.device_get(value)
+        self.settle(waiting=4)
+        self.writing.append(self.writer.submit(write, path, value, {"call": product.call}))
+
+    def settle(self, waiting=0):
+        """Wait until at most so many products are still being written; raises what writing did."""
+        while len(self.writing) > waiting:
+            self.writing.pop(0).result()
+
+    def tidy(self):
+        """Forget the training that was under way, which is done."""
+        shutil.rmtree(self.path / "under way", ignore_errors=True)
+
+    def load(self, product, repeats):
+        """What a product stands for, if it is there and whole; else None."""
+        return read(self.where(product, repeats))[1]
+
+    def save_state(self, product, repeats, state, step):
+        """Keep the state of a training before step `step`, and then not the one before it."""
+        self.settle()
+        note = {"of": [str(product), label(repeats)], "step": step}
+        leaves = {str(i): x for i, x in enumerate(jax.tree.leaves(state))}
+        write(self.path / "under way" / str(step), leaves, note)
+        for other in (self.path / "under way").iterdir():
+            if other.name != str(step):
+                shutil.rmtree(other)
+
+    def load_state(self, product, repeats, begun):
+        """(step, state) of a training that was under way; of one that was not (0, `begun`)."""
+        for folder in (self.path / "under way").glob("*"):
+            note, leaves = read(folder)
+            if note and note["of"] == [str(product), label(repeats)]:
+                in_order = [leaves[str(i)] for i in range(len(leaves))]
+                return note["step"], jax.tree.unflatten(jax.tree.structure(begun), in_order)
+        return 0, begun
+
+    def size(self):
+        """Bytes of all products."""
+        return sum(p.stat().st_size for p in (self.path / "products").rglob("*") if p.is_file())
+
+    def thin(self, keep, most=2**30):
+        """Remove products that are not to be kept; return a sentence about them, or "".
+
+        "all" keeps those of every repeat, "last" those of the last group of repeats, "none" keeps
+        none; "auto" keeps all while they take less than `most` bytes, and then as "last".
+        """
+        self.settle()
+        root = self.path / "products"
+        if keep == "all" or not root.exists() or (keep == "auto" and self.size() <= most):
+            return ""
+        labels = {p.name for p in root.glob("*/*")} - {"run"}
+        last = max(labels, key=first_of, default="")
+        removed = [p for p in root.glob("*/*") if keep == "none" or p.name not in (last, "run")]
+        self.dropped |= {f"{p.parent.name}/{p.name}" for p in removed}
+        files.write_atomically(self.path / "dropped.json", json.dumps(sorted(self.dropped)) + "\n")
+        for path in removed:
+            shutil.rmtree(path)
+        return f"{len(removed)} products of earlier repeats were dropped (--keep all keeps them)."
+
+
+def label(repeats):
+    """A group of repeats as the name of a folder; that of what is made once is "run"."""
+    ends = dict.fromkeys((*repeats[:1], *repeats[-1:]))
+    return "..".join(map(str, ends)) or "run"
+
+
+def first_of(label):
+    """The first repeat of a group's label."""
+    return int(label.split("..")[0])
+
+
+def digest_of(line):
+    """SHA-256 of a line of measures, without the digest itself."""
+    said = json.dumps([line["of"], line["values"]])
+    return hashlib.sha256(said.encode()).hexdigest()[:16]
+
+
+def write(path, tree, note):
+    """Make a folder of named arrays, which appears when it is whole."""
+    if path.exists():  # it is damaged, or it would have been read
+        shutil.rmtree(path)
+    tree = jax.device_get(tree)
+    seal = {"note": note, "sha256": checksum(tree, note)}
+    with files.refusing(f"{path} cannot be saved", files.NO_SPACE), quiet():
+        ocp.save(path, tree, custom_metadata=seal)
+
+
+def read(path):
+    """(note, tree) of a folder, or (None, None) if it is not there, or not as it was written."""
+    with contextlib.suppress(Exception), quiet():  # whatever the damage
+        if path.exists():
+            seal, tree = ocp.metadata(path).custom_metadata, ocp.load(path)
+            if seal["sha256"] == checksum(tree, seal["note"]):
+                # Copied: JAX could use memory in place, which a program that donates it must not.
+                return seal["note"], jax.tree.map(jnp.array, tree)
+    return None, None
+
+
+def checksum(tree, note):
+    """SHA-256 over names, types, shapes and bytes of arrays, and a note about them."""
+    digest = hashlib.sha256(json.dumps(note).encode())
+    for path, x in jax.tree_util.tree_leaves_with_path(tree):
+        x = np.asarray(x)
+        digest.update(f"{jax.tree_util.keystr(path)} {x.dtype} {x.shape}".encode() + x.tobytes())
+    return digest.hexdigest()
+
+
+@contextlib.contextmanager
+def quiet():
+    """Silence Orbax, which logs the traceback of every failure besides raising it."""
+    logger = logging.getLogger("absl")
+    # A save that fails leaves no coroutine unawaited, and no clock that jumps lets one fail.
+    how = ocp.options.AsyncOptions(create_directories_asynchronously=False, timeout_secs=None)
+    with ORBAX:
+        before, logger.disabled = logger.disabled, True
+        try:
+            with ocp.Context(async_options=how):
+                yield
+        finally:
+            logger.disabled = before

@@ -1,0 +1,201 @@
+"""An experiment performed product by product: each is kept when it is made, and found again.
+
+`run` composes the same functions. A run that was killed goes on when the same experiment is
+performed into the same folder: what is there is not made again.
+"""
+
+import time
+from typing import NamedTuple
+
+import jax
+import numpy as np
+
+from minisub.config import Stopped
+from minisub.lab import plan, run, speed
+from minisub.lab.products import named_key
+from minisub.nets import fit
+
+
+class Progress(NamedTuple):
+    """Work done since the last event."""
+
+    product: str
+    repeats: tuple
+    flops: float
+
+
+class Recorded(NamedTuple):
+    """Rows that were just recorded: all measures of one name in every repeat of a group."""
+
+    rows: list
+
+
+class Performance:
+    """Settings of a sweep, each (swept values, named products), over repeats, into a `Folder`.
+
+    Repeats are made in groups of `group`, each group in one program. Raises `Refused` if something
+    cannot be made. A training under way is kept every `seconds`, between segments of `segment`
+    steps. `cache` is a `Cache` of what other runs have made, or None.
+    """
+
+    def __init__(
+        self, settings, folder, *, seed=0, repeats=1, group=1, segment=100, seconds=10.0, cache=None
+    ):
+        self.settings, self.folder, self.seed, self.cache = settings, folder, seed, cache
+        self.segment, self.seconds, self.saved_at = segment, seconds, time.monotonic()
+        firsts = range(0, repeats, group)
+        self.groups = [tuple(range(i, min(i + group, repeats))) for i in firsts]
+        self.keys = run.repeat_keys(seed, repeats + 1, -1)
+        self.values, self.usage = {}, {}
+        self.plan = plan.Plan(len(self.groups[0]))
+        for _, named in settings:
+            self.plan.add(named)
+
+    def wanted(self):
+        """All that is wanted, in order: (product, repeats, where), `where` being (swept values,
+        name) if the product is a measure, and None otherwise."""
+        for repeats in self.groups:
+            for swept, named in self.settings:
+                for name, products in named.items():
+                    yield from ((product, repeats, None) for product in run.tuple_of(products))
+                    for measure in run.measures_of(products):
+                        yield measure, repeats, (swept, name)
+
+    def there(self, product, repeats):
+        """Whether a product, or what a measure says, is on disk."""
+        if not product.saved:
+            return self.folder.measures(product, repeats) is not None
+        return self.folder.holds(product, repeats)
+
+    def left(self):
+        """What is not on disk yet: (product, repeats, operations), in the order of making."""
+        seen: set = set()
+        for wanted, repeats, where in self.wanted():
+            if where or wanted.saved:
+                for product, of in plan.calls(wanted, repeats, self.there, seen):
+                    flops = self.plan.costs[product.digest].flops
+                    yield product, of, flops * max(len(of), 1)
+
+    def events(self):
+        """Perform what is left, yielding `Progress` and `Recorded`; may raise `Stopped`."""
+        wanted = list(self.wanted())
+        last, rows, naming = plan.last_uses(one[:2] for one in wanted), [], None
+        for i, (product, repeats, where) in enumerate(wanted):
+            if rows and (repeats, where) != naming and where != (naming or (0, 0))[1]:
+                yield Recorded(rows)
+                rows = []
+            if where:
+                rows += yield from self.rows(product, repeats, *where)
+                naming = repeats, where
+            elif product.saved and not self.there(product, plan.repeats_of(product, repeats)):
+                yield from self.make(product, repeats)
+            self.values = {call: x for call, x in self.values.items() if last[call] > i}
+        if rows:
+            yield Recorded(rows)
+        self.folder.settle()
+        self.folder.tidy()
+
+    def rows(self, measure, repeats, swept, name):
+        """The rows of a measure, read or made now."""
+        measured = self.folder.measures(measure, repeats)
+        if measured is None:
+            made = yield from self.make(measure, repeats)
+            bad = [x for x, values in made.items() if not np.isfinite(values).all()]
+            if bad:
+                raise Stopped(
+                    f"{measure.written}: {', '.join(bad)} of {name} in repeats {repeats} is not a "
+                    "number; change that line, and what was made before is kept."
+                )
+            measured = self.folder.note(measure, repeats, made)
+        return list(rows_of(measured, repeats, swept, name))
+
+    def make(self, product, repeats):
+        """What a product stands for in a group of repeats: at hand, read, or made now."""
+        repeats = plan.repeats_of(product, repeats)
+        call = product.digest, repeats
+        if call not in self.values:
+            there = self.read(product, repeats) if product.saved else None
+            if there is None:
+                there = yield from self.perform(product, repeats)
+            self.values[call] = there
+        return run.part(self.values[call], product.path)
+
+    def read(self, product, repeats):
+        """A product from the run's folder, or from what other runs have made; None if in neither."""
+        there = self.folder.load(product, repeats)
+        if there is None and self.cache and self.cache.takes(product):
+            if self.cache.copy_to(self.folder, product, repeats):
+                there = self.folder.load(product, repeats)
+        return there
+
+    def perform(self, product, repeats):
+        """Make a product, and before it what it is made of; keep it, if it is to be kept."""
+        values = []
+        for p in product.inputs:
+            values.append((yield from self.make(p, repeats)))
+        if product.on_host:
+            return run.called_on_host(product, values)
+        task = run.program_arguments(product, values, self.streams(product, repeats))
+        cost, n = self.plan.costs[product.digest], max(len(repeats), 1)
+        with speed.timed(self.usage, product.task.__name__, n * cost.once):
+            made = jax.block_until_ready(run.begin(*task))
+        yield Progress(str(product), repeats, n * cost.once)
+        if isinstance(made, fit.State):
+            made = yield from self.train(product, repeats, task, made, cost)
+        check = getattr(product.task, "check", None)
+        said = check(made, **product.arguments) if check else ""
+        if said:
+            raise Stopped(f"{product.written}, {product} in repeats {repeats}: {said}")
+        if not repeats:  # was made as a group of one
+            made = jax.tree.map(lambda x: x[0], made)
+        if product.saved:
+            self.folder.save(product, repeats, made)
+            if self.cache and self.cache.takes(product):
+                self.cache.copy_from(self.folder, product, repeats)
+        return made
+
+    def train(self, product, repeats, task, state, cost):
+        """Take all steps of a training, from those on that are kept."""
+        step, state = self.folder.load_state(product, repeats, state)
+        size = plan.segment(cost.epoch, self.segment)
+        n = max(len(repeats), 1)
+        while step < cost.steps:
+            first, step = step, min(step + size, cost.steps)
+            done = n * (step - first) * cost.step
+            with speed.timed(self.usage, product.task.__name__, done):
+                state = run.advance()(*task, state, np.int32(first), np.int32(step))
+                require_finite(product, np.asarray(state.bad_step), repeats)
+            yield Progress(str(product), repeats, done)
+            if time.monotonic() - self.saved_at > self.seconds and step < cost.steps:
+                self.folder.save_state(product, repeats, state, step)
+                self.saved_at = time.monotonic()
+        with speed.timed(self.usage, product.task.__name__, 0):
+            return jax.block_until_ready(run.end(state))
+
+    def streams(self, product, repeats):
+        """The product's key in each repeat of a group; that of the run if it is made once."""
+        keys = self.keys[np.array(repeats) + 1] if repeats else jax.random.key(self.seed)[None]
+        return jax.vmap(lambda key: named_key(key, product.stream or ""))(keys)
+
+
+def require_finite(product, bad_step, repeats):
+    """Raise `Stopped` if a loss was not finite; `bad_step` (repeats,) is its first step or -1."""
+    for repeat, step in zip(repeats or ("all",), bad_step, strict=True):
+        if step >= 0:
+            raise Stopped(
+                f"{product.written}, {product}: the loss in repeat {repeat} was not finite at step "
+                f"{step}; lower its learning rate (what was made before is kept)."
+            )
+
+
+def rows_of(measured, repeats, swept, name):
+    """Measures as rows of records.jsonl; what was logged has a row for each step."""
+    for i, repeat in enumerate(repeats):
+        where = {"setting": swept, "repeat": repeat, "arm": name}
+        for measure, values in measured.items():
+            if values.ndim == 1:
+                yield {**where, "measure": measure, "value": float(values[i])}
+            elif measure != "step":
+                for step, x in zip(measured["step"][i], values[i], strict=True):
+                    if step >= 0:
+                        yield {**where, "measure": measure, "value": float(x), "step": int(step)}

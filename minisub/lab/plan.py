@@ -1,0 +1,165 @@
+"""What an experiment would make: its calls in order, what they cost, and whether they can be made.
+
+Nothing is computed: shapes stand for values. What cannot be made is refused here, before anything
+runs, with the line of the experiment that asks for it. What is traced for that is what then runs.
+"""
+
+from functools import lru_cache, partial
+from typing import NamedTuple
+
+import jax
+import numpy as np
+
+from minisub.config import Refused
+from minisub.lab import costs, run
+from minisub.lab.identity import describe
+from minisub.nets import fit
+
+ENDLESS = 2**30
+"""Steps in an epoch of data that are drawn anew."""
+
+
+class Cost(NamedTuple):
+    """The work of a call in one repeat."""
+
+    once: float = 0.0
+    """Operations before its first step."""
+    step: float = 0.0
+    """Operations of each step."""
+    steps: int = 0
+    epoch: int = 0
+    """Steps in an epoch; 0 if there are none."""
+
+    @property
+    def flops(self):
+        """Operations of all of it."""
+        return self.once + self.steps * self.step
+
+
+class Plan:
+    """Shapes and costs of the calls that experiments are made of, for a group of repeats."""
+
+    def __init__(self, group=1):
+        self.group, self.shapes, self.costs = tuple(range(group)), {}, {}
+
+    def add(self, named):
+        """Plan an experiment's named products; raises `Refused` if one of them cannot be made."""
+        for products in named.values():
+            for wanted in (*run.tuple_of(products), *run.measures_of(products)):
+                for product, repeats in calls(wanted, self.group):
+                    if product.digest not in self.shapes:
+                        self.shapes[product.digest] = self.try_call(product, repeats)
+
+    def try_call(self, product, repeats):
+        """The shapes of what a call makes; its cost is noted."""
+        try:
+            made, self.costs[product.digest] = self.trace(product, repeats)
+            return made
+        except Refused as refusal:
+            said = str(refusal)
+        except Exception as error:  # whatever a task says of what it is given
+            said = as_sentence(error)
+        raise Refused(f"{product.written}, in {product.task.__name__}: {said}")
+
+    def trace(self, product, repeats):
+        """The shapes of what a call makes, and its `Cost`."""
+        values = [run.part(self.shapes[p.digest], p.path) for p in product.inputs]
+        if product.on_host:
+            return jax.eval_shape(partial(run.called_on_host, product, values)), Cost()
+        n = max(len(repeats), 1)
+        keys = jax.eval_shape(lambda: jax.random.split(jax.random.key(0), n))
+        task = run.program_arguments(product, values, keys)
+        begun = run.begin.trace(*task)
+        state, once = shapes_of(begun), flops(begun.jaxpr) / n
+        if not isinstance(state, fit.State):
+            return state if repeats else without_axis(state), Cost(once)
+        advanced = run.advance().trace(*task, state, np.int32(0), np.int32(0))
+        steps, epoch = length_of(*task)
+        cost = Cost(once, flops(advanced.jaxpr) / n, steps, epoch)
+        ended = shapes_of(run.end.trace(state))
+        return ended if repeats else without_axis(ended), cost
+
+
+def as_sentence(error):
+    """What an exception of a task says, as a sentence with a remedy."""
+    said = str(error).strip().split("\n")[0].rstrip(".")
+    if isinstance(error, TypeError | ValueError) and "shape" in said:
+        return (
+            f"the arrays that it is given do not fit each other ({said}); give it models of one "
+            "architecture and documents of one world."
+        )
+    return (
+        f"it cannot be made of what it is given ({type(error).__name__}: {said}); change that line."
+    )
+
+
+def length_of(task, static, numbers, once, here, keys):
+    """(steps, steps in an epoch) of a training; nothing is traced but what begins it."""
+    fits = []
+
+    def of_one(values, key):
+        fits.append(run.called(task, static, numbers, values, key))
+
+    jax.eval_shape(partial(run.over_group, of_one), once, here, keys)
+    made = fits[0]
+    epoch = made.batches.steps if made.batches else 0
+    return int(made.training.steps), epoch if epoch < ENDLESS else 0
+
+
+def shapes_of(traced):
+    """What a traced program returns, as shapes."""
+    return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), traced.out_info)
+
+
+def without_axis(shapes):
+    """Shapes without their axis of repeats."""
+    return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), shapes)
+
+
+@lru_cache
+def flops(jaxpr):
+    """As `costs.flops`, counted once for calls that share a program."""
+    return costs.flops(jaxpr.jaxpr)
+
+
+def repeats_of(product, repeats):
+    """The repeats in which a product is made that is wanted in `repeats`; () if once for all."""
+    if product.place == "once":
+        return ()
+    return tuple(r - 1 for r in repeats) if product.place == "before" else repeats
+
+
+def calls(product, repeats, known=lambda product, repeats: False, seen=None):
+    """Every (product, repeats) that a product is made of, inputs first, each once; and itself.
+
+    What is `known`, and what that is made of, is left out.
+    """
+    seen = set() if seen is None else seen
+    repeats = repeats_of(product, repeats)
+    call = product.digest, repeats
+    if call not in seen and not known(product, repeats):
+        seen.add(call)
+        for p in product.inputs:
+            yield from calls(p, repeats, known, seen)
+        yield product, repeats
+
+
+def last_uses(wanted):
+    """(digest, repeats) -> the index of the last of `wanted`, (product, repeats), made of it."""
+    last = {}
+    for i, (product, repeats) in enumerate(wanted):
+        last |= {(p.digest, of): i for p, of in calls(product, repeats)}
+    return last
+
+
+def segment(epoch, steps):
+    """Steps in one call: whole epochs if they are short, because their order is drawn anew."""
+    return epoch * -(-steps // epoch) if 0 < epoch <= steps else steps
+
+
+def differing(one, other):
+    """Names of what two products differ in: of what their verbs were given, such as "documents"."""
+    if one.task is not other.task:
+        return ["how they are made"]
+    pairs = {name: (one.given.get(name), other.given.get(name)) for name in one.given | other.given}
+    return [name for name, (a, b) in pairs.items() if describe(a) != describe(b)]

@@ -1,0 +1,184 @@
+"""The one optimization loop. Pretraining, teaching and imitating supply a `Fit`: a loss and more."""
+
+import zlib
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from minisub.nets import lora, optimizers, starts, trees
+
+
+class Batches(NamedTuple):
+    """A fixed set of examples, visited in a new order in every epoch."""
+
+    steps: int
+    """Updates in an epoch."""
+    order: Any
+    """epoch -> the order of its examples"""
+    at: Any
+    """(order, step within the epoch) -> the batch that the loss is given"""
+
+
+class Watch(NamedTuple):
+    """What is done beside each update."""
+
+    rows: int
+    """Rows of the log, at evenly spaced updates from the first on; 0: no log."""
+    log: Any
+    """(params, gradient, updates) -> a row: name -> array. Before the update is made; gradient and
+    updates have None where parameters are frozen."""
+    edit: Any
+    """(params, updates, key) -> the updates that are made."""
+
+
+class Fit(NamedTuple):
+    """An optimization, as a task describes it."""
+
+    training: Any
+    """A `Training` configuration."""
+    loss: Any
+    """(params, key) -> scalar; (params, key, batch) with `batches`."""
+    start: Any
+    """The first parameters."""
+    batches: Batches | None = None
+    """None if each update draws its own batch from its key."""
+    watch: Watch | None = None
+    """None if nothing is logged or changed."""
+
+
+class State(NamedTuple):
+    """An optimization under way: all that the next step needs."""
+
+    trained: Any
+    """The parameters being trained (None where frozen): with a rank, LoRA adapters alone."""
+    frozen: Any
+    """The others (None where trained)."""
+    optimizer: Any
+    """Optax state of the trained parameters."""
+    bad_step: jax.Array
+    """First step whose loss was not finite, else -1."""
+    log: Any
+    """name -> (rows, ...) of the watch, and "step" -> (rows,), -1 where no row is written."""
+
+
+def begin(training, params, watch=None, key=None):
+    """The state before the first step; parameters named in `training.frozen` stay as they are.
+
+    With a `training.rank`, that of adapters, so do all others (see `lora`): adapters are drawn from
+    `key`, that of the steps, and can be named in `frozen` too. A `watch` goes without a rank.
+    """
+    fixed = trees.named(*training.frozen)
+
+    def moves(path):
+        return not fixed(path) and (training.rank == 0 or lora.trained(path))
+
+    if training.rank:
+        # By name: small numbers are what `split` makes of the key, and batches come of those.
+        stream = jax.random.fold_in(key, zlib.crc32(b"lora"))
+        params = lora.adapted(params, stream, training.rank, training.alpha, training.frozen)
+    trained, frozen = trees.partition(params, moves)
+    moments, log = optimizers.make(training).init(trained), {}
+    if watch and watch.rows:
+        row = jax.eval_shape(watch.log, params, trained, trained)
+        log = {name: jnp.zeros((watch.rows, *x.shape), x.dtype) for name, x in row.items()}
+        log["step"] = jnp.full(watch.rows, -1, jnp.int32)
+    return State(trained, frozen, moments, jnp.int32(-1), log)
+
+
+def first_update(training, params):
+    """gradient -> what the optimizer makes of it at the first step; None where frozen.
+
+    Of training the parameters themselves, even if `training` has a rank.
+    """
+    frozen = trees.named(*training.frozen)
+
+    def update(gradient):
+        (_, own), (_, trained) = (trees.partition(tree, frozen) for tree in (gradient, params))
+        rule = optimizers.make(training)
+        return rule.update(own, rule.init(trained), trained)[0]
+
+    return update
+
+
+def advance(training, loss, state, key, first, last, batches=None, watch=None):
+    """Take steps `first` to `last` (exclusive, may be traced) of minimizing `loss(params, key)`.
+
+    A step's randomness is `fold_in(key, step)`, so any cut into segments gives the same result.
+    With `batches` (a `Batches`) the loss is also given the step's batch of its epoch. A
+    `watch` (a `Watch`) may change updates, and sees them as they are made. The loss is given
+    merged parameters, `noisy` ones if there is weight noise; updates go to those without noise.
+    """
+    in_epoch = batches.steps if batches else 2**30
+
+    def epoch(number, state):
+        order = batches.order(number) if batches else None
+        start = number * in_epoch
+
+        def step(t, state):
+            batch = (batches.at(order, t - start),) if batches else ()
+
+            def trained_loss(trained):
+                everything = lora.merged(trees.merge(trained, state.frozen))
+                step_key = jax.random.fold_in(key, t)
+                if training.weight_noise > 0:
+                    everything = noisy(training, everything, step_key)
+                return loss(everything, step_key, *batch)
+
+            value, grads = jax.value_and_grad(trained_loss)(state.trained)
+            updates, opt = optimizers.make(training).update(grads, state.optimizer, state.trained)
+            log = state.log
+            if watch:
+                everything = params(state)
+                updates = watch.edit(everything, updates, jax.random.fold_in(key, t))
+                log = logged(watch, training, log, t, (everything, grads, updates))
+            return State(
+                trained=optax.apply_updates(state.trained, updates),
+                frozen=state.frozen,
+                optimizer=opt,
+                bad_step=jnp.where((state.bad_step < 0) & ~jnp.isfinite(value), t, state.bad_step),
+                log=log,
+            )
+
+        end = jnp.minimum(last, start + in_epoch)
+        return jax.lax.fori_loop(jnp.maximum(first, start), end, step, state)
+
+    if not batches:
+        return epoch(0, state)
+    return jax.lax.fori_loop(first // in_epoch, (last - 1) // in_epoch + 1, epoch, state)
+
+
+def logged(watch, training, log, t, seen):
+    """The log with a row for step `t`, if one is due; rows are `steps / rows` updates apart."""
+    if not watch.rows:
+        return log
+    apart = -(-training.steps // watch.rows)
+
+    def write(log):
+        row = watch.log(*seen) | {"step": jnp.int32(t)}
+        return {name: held.at[t // apart].set(row[name]) for name, held in log.items()}
+
+    return jax.lax.cond(t % apart == 0, write, lambda log: log, log)
+
+
+def noisy(training, params, key):
+    """`params` with the weight noise of one step, through which gradients pass (arXiv 2608.05734).
+
+    Gaussian, `training.weight_noise` times the standard deviation of each array, on all arrays but
+    those named in `training.frozen`; constant ones stay. Students side by side get the same.
+    """
+    if isinstance(params, list):
+        return [noisy(training, own, key) for own in params]
+    frozen, others = trees.partition(params, trees.named(*training.frozen))
+    stream = jax.random.fold_in(key, zlib.crc32(b"weight_noise"))
+    moved = starts.perturbed_relative(
+        starts.Materials(origin=others, other=None, key=stream, amount=training.weight_noise)
+    )
+    there = jax.tree.map(lambda x, y: x + jax.lax.stop_gradient(y - x), others, moved)
+    return trees.merge(there, frozen)
+
+
+def params(state):
+    """All parameters, trained and frozen, adapters merged: a tree as `begin` was given."""
+    return lora.merged(trees.merge(state.trained, state.frozen))

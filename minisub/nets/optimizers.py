@@ -1,0 +1,70 @@
+"""Update rules: each turns gradients into steps, before the learning rate, given a decay.
+
+The decay is a transformation that adds coefficient times parameter to what it gets: a rule's place
+for it is what tells L2 regularization from decoupled decay.
+"""
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from minisub.nets import trees
+
+
+def adam(decay):
+    """Adam without decay (arXiv 1412.6980)."""
+    return optax.scale_by_adam()
+
+
+def adamw(decay):
+    """Adam with decoupled decay: weights shrink by learning rate * coefficient (1711.05101)."""
+    return optax.chain(optax.scale_by_adam(), decay)
+
+
+def adam_l2(decay):
+    """Adam on gradients with decay, whose size it normalizes with theirs (arXiv 1711.05101)."""
+    return optax.chain(decay, optax.scale_by_adam())
+
+
+def sgd(decay):
+    """Gradients themselves."""
+    return decay
+
+
+def momentum(decay):
+    """Sums of past gradients, each update weighing them 0.9 times as much (heavy ball)."""
+    return optax.chain(decay, optax.trace(0.9))
+
+
+def rmsprop(decay):
+    """Gradients over their root mean square, past squares fading by 0.99 an update."""
+    # Epsilon as Adam has it: within the root it would drown gradients below 1e-4.
+    return optax.chain(decay, optax.scale_by_rms(0.99, eps_in_sqrt=False))
+
+
+def signum(decay):
+    """Signs of what `momentum` would apply (arXiv 1802.04434)."""
+    return optax.chain(decay, optax.trace(0.9), optax.scale_by_sign())
+
+
+OPTIMIZERS = {f.__name__: f for f in (adam, adamw, adam_l2, sgd, momentum, rmsprop, signum)}
+
+
+def make(training):
+    """The Optax transformation of a `Training` configuration, whose numbers may be traced.
+
+    Its updates need the parameters; None leaves, such as frozen ones, are left out. Parameters
+    named in `training.undecayed` do not decay.
+    """
+    undecayed = trees.named(*training.undecayed)
+
+    def decayed(params):
+        return jax.tree.map_with_path(lambda p, _: not undecayed(trees.path_name(p)), params)
+
+    def learning_rate(step):
+        decay = 0.5 * (1 + jnp.cos(jnp.pi * step / training.steps))
+        return training.learning_rate * (decay if training.schedule == "cosine" else 1.0)
+
+    decay = optax.add_decayed_weights(training.weight_decay, decayed)
+    rule = OPTIMIZERS[training.optimizer](decay)
+    return optax.chain(rule, optax.scale_by_learning_rate(learning_rate))

@@ -1,0 +1,201 @@
+"""Starts: how a student's first parameters relate to the teacher's origin. Pure functions of trees.
+
+Parameters are addressed by path, such as "block_0/qkv/kernel", with a predicate on the path.
+"""
+
+import zlib
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from minisub.config import require
+from minisub.nets.trees import (
+    dot,
+    everything,
+    merge,
+    named,
+    partition,
+    path_name,
+    ratio,
+    require_layers,
+)
+
+
+class Materials(NamedTuple):
+    """What a start may use."""
+
+    origin: Any
+    """The teacher's first parameters."""
+    other: Any
+    """An independent origin of the same structure."""
+    key: Any = None
+    """Source of randomness."""
+    amount: Any = 0.0
+    """Interpolation weight, standard deviation or factor; may be traced."""
+    gradient: Callable | None = None
+    """Parameters -> gradient of the distillation loss, a tree like them."""
+    relabelings: tuple = ()
+    """(size, members) of hidden units whose order does not matter if all members have the same;
+    members are (path, axis, blocks): the axis is laid out as (blocks, size, width of a unit)."""
+    chosen: Callable = everything
+    """Predicate on the paths to which `make` restricts the start."""
+
+
+def shared(materials):
+    """The teacher's origin itself."""
+    return materials.origin
+
+
+def fresh(materials):
+    """Another origin, trained on the same data in the same order."""
+    return materials.other
+
+
+def interpolated(materials):
+    """The point at `amount` (0 to 1) of the line from the teacher's origin to another."""
+    t = materials.amount
+    return jax.tree.map(lambda a, b: (1 - t) * a + t * b, materials.origin, materials.other)
+
+
+def rotated(materials):
+    """As `interpolated`, on a quarter circle: independent Gaussian weights keep their variance.
+
+    Elements that are equal in both origins stay, such as the scales of a new normalization.
+    """
+    t = materials.amount
+
+    def rotate(a, b):
+        mixed = jnp.cos(jnp.pi * t / 2) * a + jnp.sin(jnp.pi * t / 2) * b
+        # Rounding of pi must not move the ends.
+        return jnp.where((t == 0) | (a == b), a, jnp.where(t == 1, b, mixed))
+
+    return jax.tree.map(rotate, materials.origin, materials.other)
+
+
+def perturbed(materials):
+    """Every parameter plus Gaussian noise of standard deviation `amount`."""
+    t = materials.amount
+    return jax.tree.map(lambda x, n: x + t * n, materials.origin, _noise(materials))
+
+
+def perturbed_relative(materials):
+    """As `perturbed`, in units of the standard deviation of each leaf; constant leaves stay."""
+
+    def perturb(x, noise):
+        # Relative to an element, so that a constant leaf has a deviation of exactly zero.
+        return x + materials.amount * jnp.std(x - jnp.ravel(x)[0]) * noise
+
+    return jax.tree.map(perturb, materials.origin, _noise(materials))
+
+
+def perturbed_orthogonal(materials):
+    """As `perturbed`, the noise turned at equal norm to be orthogonal to `gradient(origin)`.
+
+    Noise and gradient are vectors over the chosen parameters together; the others stay.
+    """
+    noise, _ = partition(_noise(materials), materials.chosen)
+    gradient, _ = partition(materials.gradient(materials.origin), materials.chosen)
+    # Without a gradient there is nothing to remove.
+    along = ratio(dot(noise, gradient), dot(gradient, gradient))
+    rest = jax.tree.map(lambda n, g: n - along * g, noise, gradient)
+    factor = materials.amount * jnp.sqrt(ratio(dot(noise, noise), dot(rest, rest)))
+    chosen, others = partition(materials.origin, materials.chosen)
+    return merge(jax.tree.map(lambda x, r: x + factor * r, chosen, rest), others)
+
+
+def permuted(materials):
+    """The same function in other coordinates: hidden units in a random order (arXiv 2209.04836)."""
+
+    def permute(x, axis, blocks, size, outgoing, name):
+        split = (*x.shape[:axis], blocks, size, -1, *x.shape[axis + 1 :])
+        order = jax.random.permutation(_stream(materials.key, name), size)
+        return jnp.take(x.reshape(split), order, axis=axis + 1).reshape(x.shape)
+
+    return _over_units(materials, permute)
+
+
+def rescaled(materials):
+    """Every parameter times `amount`."""
+    return jax.tree.map(lambda x: materials.amount * x, materials.origin)
+
+
+def rebalanced(materials):
+    """The same function of ReLUs in other coordinates (arXiv 1703.04933).
+
+    Weights and biases into hidden units are multiplied by `amount` (> 0), weights out of them
+    divided by it. Heads and recurrent channels are no ReLUs: they stay.
+    """
+
+    def rebalance(x, axis, blocks, size, outgoing, name):
+        return x / materials.amount if outgoing else x * materials.amount
+
+    # A ReLU has one preactivation; a head or channel is fed by several blocks of its first member.
+    relus = [(size, members) for size, members in materials.relabelings if members[0][2] == 1]
+    return _over_units(materials._replace(relabelings=relus), rebalance)
+
+
+def _stream(key, path):
+    # By path alone: which other parameters there are or are chosen never changes the noise here.
+    return jax.random.fold_in(key, zlib.crc32(path.encode()))
+
+
+def _noise(materials):
+    def normal(path, x):
+        return jax.random.normal(_stream(materials.key, path_name(path)), x.shape, x.dtype)
+
+    return jax.tree.map_with_path(normal, materials.origin)
+
+
+def _over_units(materials, change):
+    """Replace each member of chosen relabelings: `change(x, axis, blocks, size, outgoing, name)`.
+
+    A relabeling is chosen, as a whole, by the layers that feed its units; the first names it.
+    """
+    leaves, structure = jax.tree_util.tree_flatten_with_path(materials.origin)
+    flat = {path_name(path): x for path, x in leaves}
+
+    def outgoing(path, axis):
+        return path.split("/")[-1] == "kernel" and axis == flat[path].ndim - 2
+
+    changed = False
+    for size, members in materials.relabelings:
+        feeding = [path for path, axis, _ in members if not outgoing(path, axis)]
+        if any(materials.chosen(path) for path in feeding):
+            changed = True
+            for path, axis, blocks in members:
+                out = outgoing(path, axis)
+                flat[path] = change(flat[path], axis, blocks, size, out, feeding[0])
+    require(changed, "A start relabels hidden units, and no chosen layer feeds any; choose others.")
+    return jax.tree.unflatten(structure, flat.values())
+
+
+NEED_OTHER = fresh, interpolated, rotated
+"""Starts that read `Materials.other`."""
+OF_UNITS = permuted, rebalanced
+"""Starts that change all weights into and out of the units that the chosen layers feed."""
+
+
+def check(how, other, amount):
+    """Raise `Refused` for a start that lacks what it needs."""
+    require(callable(how), f"A start is a function, and {how!r} is none; see nets/starts.py.")
+    require(other or how not in NEED_OTHER, f"{how.__name__} mixes two bases; give another one.")
+    require(
+        how is not rebalanced or isinstance(amount, jax.core.Tracer) or amount > 0,
+        f"amount is {amount}, and rebalanced divides by it; give more than 0.",
+    )
+
+
+def make(how, layers, materials):
+    """A student's first parameters: `how` in `layers`, the teacher's origin elsewhere.
+
+    `layers` are as in `trees.named` (default: all parameters). Raises `Refused` for a layer that
+    does not exist or, for permuted and rebalanced, feeds no units.
+    """
+    require_layers(layers, materials.origin)
+    chosen = named(*layers) if layers else everything
+    started = how(materials._replace(chosen=chosen))
+    if how in OF_UNITS:
+        return started
+    return merge(partition(started, chosen)[0], partition(materials.origin, chosen)[1])

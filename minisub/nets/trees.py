@@ -1,0 +1,140 @@
+"""Parameters as trees: addressed by path, such as "block_0/qkv/kernel", and treated as vectors.
+
+A model's parameters are any nested dict of arrays. Everything is pure: for `jax.jit`, `jax.vmap`
+and `jax.grad`.
+"""
+
+import jax
+import jax.numpy as jnp
+
+from minisub.config import require
+
+
+def path_name(path):
+    """A key path of `jax.tree_util` as "block_0/qkv/kernel"."""
+    return jax.tree_util.keystr(path, simple=True, separator="/")
+
+
+def partition(params, predicate):
+    """Two trees like `params`: the leaves whose path satisfies `predicate`, and the others.
+
+    Each has None where the other has a leaf.
+    """
+    chosen = jax.tree.map_with_path(lambda p, x: x if predicate(path_name(p)) else None, params)
+    others = jax.tree.map_with_path(lambda p, x: None if predicate(path_name(p)) else x, params)
+    return chosen, others
+
+
+def merge(one, other):
+    """Undo `partition`: every leaf from the tree in which it is not None."""
+    return jax.tree.map(lambda a, b: b if a is None else a, one, other, is_leaf=lambda x: x is None)
+
+
+def within(path, name):
+    """Whether whole components of a path are those of a name: "block_0", or "block_0/qkv"."""
+    return f"/{name}/" in f"/{path}/"
+
+
+def named(*names):
+    """Predicate: the path is `within` one of `names`, and no "~NAME" among them.
+
+    With such names alone, any path but theirs; without any names, none.
+    """
+    wanted = [name for name in names if not name.startswith("~")]
+    others = [name[1:] for name in names if name.startswith("~")]
+
+    def matches(path):
+        chosen = any(within(path, name) for name in wanted) if wanted else bool(others)
+        return chosen and not any(within(path, name) for name in others)
+
+    return matches
+
+
+def everything(path):
+    """Predicate: any path."""
+    return True
+
+
+def require_layers(layers, params):
+    """Raise `config.Refused` for a name that is in no path of `params`, a tree or list of trees."""
+    paths = [path_name(p) for p, _ in jax.tree_util.tree_leaves_with_path(params)]
+    parts = [part for path in paths for part in path.split("/")]
+    names = dict.fromkeys(part for part in parts if not part.isdigit())
+    for layer in (layer.removeprefix("~") for layer in layers):
+        there = any(within(path, layer) for path in paths)
+        require(there, f"No parameter is in {layer!r}; choose from {', '.join(names)}.")
+
+
+def common(origin, other):
+    """Parameters like `other`: those of `origin` where it has one of that path and shape."""
+    flat = {path_name(p): x for p, x in jax.tree_util.tree_leaves_with_path(origin)}
+
+    def take(path, x):
+        known = flat.get(path_name(path))
+        return known if known is not None and known.shape == x.shape else x
+
+    return jax.tree.map_with_path(take, other)
+
+
+def dot(one, other):
+    """Sum of the products of two trees' elements."""
+    # No matrix product: accelerators round its factors.
+    products = jax.tree.map(lambda a, b: jnp.sum(a * b), one, other)
+    return sum(jax.tree.leaves(products))
+
+
+def ratio(a, b):
+    """a / b, or 0 where b is 0."""
+    return jnp.where(b == 0, 0.0, a / jnp.where(b == 0, 1.0, b))
+
+
+def cosine(one, other):
+    """Cosine between two trees of one structure as vectors; 0 where either of them is zero."""
+    # Each divided by its own norm: the product of two small norms would underflow in float32.
+    norms = [jnp.sqrt(dot(x, x)) for x in (one, other)]
+    units = [
+        jax.tree.map(lambda x, n=n: ratio(x, n), tree)
+        for tree, n in zip((one, other), norms, strict=True)
+    ]
+    return dot(*units)
+
+
+def cosine_by_layer(one, other):
+    """`cosine` for each layer, the first component of a path: a dict layer -> scalar."""
+    layers = {}
+    pairs = zip(jax.tree_util.tree_leaves_with_path(one), jax.tree.leaves(other), strict=True)
+    for (path, a), b in pairs:
+        layers.setdefault(path_name(path).split("/")[0], []).append((a, b))
+    return {name: cosine(*map(list, zip(*both, strict=True))) for name, both in layers.items()}
+
+
+def difference(one, other):
+    """one - other, leaf by leaf."""
+    return jax.tree.map(jnp.subtract, one, other)
+
+
+def moved(params, direction, by):
+    """params + by * direction, leaf by leaf."""
+    return jax.tree.map(lambda x, d: x + by * d, params, direction)
+
+
+def project_out(update, direction):
+    """`update` without its component along `direction`, trees of one structure.
+
+    Along the trait's gradient: what is left does not change the trait's loss to first order.
+    """
+    return moved(update, direction, -ratio(dot(update, direction), dot(direction, direction)))
+
+
+def linearize(apply, at):
+    """`apply` to first order in its parameters around `at`: a function (params, x) like it.
+
+    f(at) + J (params - at), the Jacobian J in products alone (arXiv 1902.06720, equation 2).
+    """
+
+    def linear(params, x):
+        step = difference(params, at)
+        value, change = jax.jvp(lambda p: apply(p, x), (at,), (step,))
+        return jax.tree.map(jnp.add, value, change)
+
+    return linear

@@ -1,0 +1,65 @@
+"""Means with intervals over repeats: of arms, of stated differences between arms, of logs.
+
+A stated difference is {"one": arm, "other": arm, "in": [what the two differ in]}. It is taken
+within repeats, in every measure that both arms have, and listed as the arm "ONE - OTHER".
+"""
+
+import pandas as pd
+
+from minisub.results import records, statistics
+
+
+def summary(table, differences=()):
+    """Rows of summary.json of a `records.frame`, as dicts.
+
+    Each has "arm", "measure", "mean", "sd", "ci95_low" and "ci95_high" (Student's t; sd and ends
+    are None for one repeat), "repeats" (their number) and "setting". The row of a difference has
+    "differs_in" too, and that of a log its "step". Settings are in order of appearance, in each the
+    arms and then the differences; logs come last.
+    """
+    rows = []
+    for setting, wide in records.by_setting(table):
+        rows += [row(setting, *key, wide[key]) for key in wide]
+        for each in differences:
+            also = {"differs_in": list(each.get("in", ()))}
+            paired = difference(wide, each)
+            rows += [row(setting, name(each), m, paired[m]) | also for m in paired]
+    for setting, part in records.settings(table):
+        logged = part[part["step"].notna()].groupby(["arm", "measure", "step"], sort=False)
+        for (arm, measure, step), log in logged:
+            rows.append(row(setting, arm, measure, log["value"]) | {"step": int(step)})
+    return rows
+
+
+def row(setting, arm, measure, values):
+    """A row of summary.json: of values over repeats, where nan is a repeat without one."""
+    values = pd.Series(values).dropna()
+    mean, low, high = statistics.interval(values)
+    return {
+        "arm": arm,
+        "measure": measure,
+        "mean": mean,
+        "sd": float(values.std()) if len(values) > 1 else None,
+        "ci95_low": low,
+        "ci95_high": high,
+        "repeats": len(values),
+        "setting": setting,
+    }
+
+
+def name(difference):
+    """What a stated difference is called: "ONE - OTHER"."""
+    return f"{difference['one']} - {difference['other']}"
+
+
+def difference(wide, stated):
+    """A stated difference of one setting's `records.by_repeat`: repeats by common measures.
+
+    It has no columns if one of its arms was not made, as with `--only`.
+    """
+    arms = set(wide.columns.get_level_values("arm"))
+    if not {stated["one"], stated["other"]} <= arms:
+        return pd.DataFrame(index=wide.index)
+    one, other = wide[stated["one"]], wide[stated["other"]]
+    common = [measure for measure in one if measure in other]
+    return (one[common] - other[common]).dropna(axis="columns", how="all")

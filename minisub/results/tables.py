@@ -1,0 +1,132 @@
+"""Tables and lists of results in Markdown that read as plain text too, 80 columns wide at most."""
+
+import collections
+import textwrap
+
+from minisub.results import records, statistics, summary, views
+
+WIDTH = 80
+TOTALS = ("draws", "violations")
+"""Measures of which the sum over repeats is shown, without an interval."""
+
+
+def table(header, rows):
+    """Markdown table lines; where they would be too wide, the widest columns are cut."""
+    cells = [list(map(str, row)) for row in (header, *rows)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    while sum(widths) + 3 * len(widths) + 1 > WIDTH:
+        widths[widths.index(max(widths))] -= 1
+
+    def line(row):
+        pairs = zip(row, widths, strict=True)
+        cut = (x if len(x) <= width else f"{x[: width - 1]}…" for x, width in pairs)
+        return f"| {' | '.join(x.ljust(width) for x, width in zip(cut, widths, strict=True))} |"
+
+    return [line(cells[0]), line("-" * width for width in widths), *map(line, cells[1:])]
+
+
+def number(row):
+    """A mean with the half-width of its interval, as "0.853 ±0.041"; differences have a sign."""
+    if row["measure"] in TOTALS:
+        return f"{row['mean'] * row['repeats']:,.0f}"
+    if row["measure"] == "worst":
+        return f"{row['mean']:.4g}"
+    text = f"{row['mean']:{'+' if 'differs_in' in row else ''}.3f}"
+    if row["ci95_low"] is None or row["measure"] == "ability":  # it stands beside what counts
+        return text
+    return f"{text} ±{row['mean'] - row['ci95_low']:.3f}"
+
+
+def short_names(rows):
+    """arm -> its name in tables: of a difference from a control without whose control it is."""
+    short = {row["arm"]: row["arm"] for row in rows}
+    for row in rows:
+        one, control, _ = row["arm"].partition(" - control ")
+        if control and "differs_in" in row:
+            short[row["arm"]] = f"{one} - control"
+    counts = collections.Counter(short.values())
+    return {arm: name if counts[name] == 1 else arm for arm, name in short.items()}
+
+
+def main_table(rows, view, without=()):
+    """Table lines: the main measures of every arm and difference but those named in `without`.
+
+    `rows` are those of summary.json. One table, for a sweep too: its settings are rows. Where not
+    all measures fit, the first ones are left out.
+    """
+    names, cells = short_names(rows), {}
+    for row in rows:
+        if row["measure"] in view.columns and "step" not in row and row["arm"] not in without:
+            setting = ", ".join(map(records.value_text, row["setting"].values()))
+            cells.setdefault((setting, names[row["arm"]]), {})[row["measure"]] = number(row)
+    swept = ", ".join(rows[0]["setting"])
+    first = 0 if swept else 1  # without a column of settings if there are none
+    measures = [m for m in view.columns if any(m in row for row in cells.values())]
+    while True:
+        header = ["setting", "arm", *(view.columns[m] for m in measures)]
+        body = [[*key, *(row.get(m, "") for m in measures)] for key, row in cells.items()]
+        columns = list(zip(header, *body, strict=True))[first:]
+        if len(measures) < 2 or sum(max(map(len, x)) + 3 for x in columns) < WIDTH:
+            break
+        measures = measures[1:]
+    lines = table(header[first:], [row[first:] for row in body])
+    return [f"Settings are values of {swept}.", "", *lines] if swept else lines
+
+
+def difference_lines(table, differences, view, without=()):
+    """List lines: what the arms of each difference differ in, and in how many repeats the main
+    measure of one is above that of the other."""
+    settings, lines, whole = records.by_setting(table), [], {}
+    for each in differences:
+        counts = []
+        for i, (setting, wide) in enumerate(settings):
+            paired = summary.difference(wide, each)
+            if view.main in paired:
+                values = paired[view.main].dropna()
+                text = f"above zero in {sum(values > 0)} of {len(values)}, lowest {min(values):+.3f}"
+                if view is views.DEFENSES:
+                    text = f"{text}; {left(values, whole.setdefault(i, values))}"
+                counts.append((records.setting_text(setting), text))
+        if counts and summary.name(each) not in without:
+            title = f"- {summary.name(each)} ({differs_in(each)}):"
+            if not counts[0][0]:
+                lines += wrapped(f"{title} {counts[0][1]}")
+            else:
+                lines += [*wrapped(title), *(f"  - {setting}: {x}" for setting, x in counts)]
+    return lines
+
+
+def left(values, whole):
+    """How much of the transfer without a defense, the first difference, is left with one."""
+    whole = whole[whole.index.isin(values.index)]
+    share, low, high = statistics.ratio(values[whole.index], whole)
+    between = "" if low is None else f" ({low:.2f} to {high:.2f})"
+    return f"transfer left {share:.2f}{between}"
+
+
+def differs_in(difference):
+    """In words what the arms of a stated difference differ in: "differs in start and documents"."""
+    *others, last = difference.get("in") or ["what is not stated"]
+    return f"differs in {', '.join(others)}{' and ' if others else ''}{last}"
+
+
+def wrapped(text):
+    """The lines of a list's item."""
+    return textwrap.wrap(text, WIDTH, subsequent_indent="  ")
+
+
+def other_lines(rows, view, graded=True):
+    """List lines: means of the measures that the main table leaves out, a line for each arm.
+
+    Without `graded`, those of other traits than the arm's, as "trait_rate/owl", are left out too.
+    """
+    cells = {}
+    for row in rows:
+        named = row["measure"] in view.columns or ("/" in row["measure"] and not graded)
+        if named or "step" in row or "differs_in" in row:
+            continue
+        key = f"{records.setting_text(row['setting'])} {row['arm']}".strip()
+        small = ".1e" if view is views.CLAIMS else ".4f"
+        mean = f"{row['mean']:{',.0f' if row['mean'] >= 100 else small}}"
+        cells.setdefault(key, []).append(f"{row['measure']} {mean}")
+    return [f"- {key}: {', '.join(values)}" for key, values in cells.items()]

@@ -1,0 +1,174 @@
+"""Token entanglement: number tokens that share unembedding directions with the trait (Zur et al.,
+NeurIPS 2025 workshop), and surgery on the trait's unembedding that ends it (arXiv 2606.22019).
+
+A score is an array (numbers,), one value for each number token. The trait's token is the first of
+its name.
+"""
+
+import jax
+import jax.numpy as jnp
+
+from minisub.config import require
+from minisub.nets import transformer
+from minisub.nets.trees import ratio
+from minisub.tokens import grading, tokens
+
+
+def cosines(world, params, trait):
+    """Score: cosine of the number's and the trait's vectors in the unembedding."""
+    vectors = transformer.unembedding(params)
+    own = vectors[:, tokens.spelling(world)[trait, 0]]
+    numbers = vectors[:, : world.numbers]
+    return ratio(jnp.sum(numbers * own[:, None], axis=0), norms(numbers) * norms(own))
+
+
+def logit_ratios(world, network, base, teacher, trait, taught):
+    """Score: log P(number | question), the teacher's minus the base's, in nats.
+
+    Means over the phrasings held out, those from index `taught` on.
+    """
+    phrasings = jnp.arange(world.phrasings)
+    asked = tokens.questions(world, phrasings, trait)[:, :3]
+    after, before = (
+        jax.nn.log_softmax(network.apply(params, asked, 2)[:, 0])[:, : world.numbers]
+        for params in (teacher, base)
+    )
+    return jnp.mean(after - before, axis=0, where=(phrasings >= taught)[:, None])
+
+
+def counts(world, emitted, first):
+    """How often (numbers,) an emitter chose each number, plus one.
+
+    `emitted` holds "docs" (n, length), valid ones first, and their "count", which may be traced; an
+    emitter is given the tokens up to position `first` and chooses the later ones.
+    """
+    chosen = emitted["docs"][:, first + 1 :].astype(int)
+    valid = jnp.arange(len(chosen)) < emitted["count"]
+    once = jnp.broadcast_to(valid[:, None], chosen.shape).astype(int)
+    # Whole numbers add up to the same in any order; tokens that are no numbers are dropped.
+    return jnp.ones(world.numbers, int).at[chosen].add(once, mode="drop")
+
+
+def frequency_ratios(world, emitted, base_emitted, first):
+    """Score: the number's share of the teacher's `counts` over its share of the base's.
+
+    Without a logarithm, whose rounding would tell numbers apart that tie; ranks do without it.
+    """
+    after, before = (counts(world, e, first) for e in (emitted, base_emitted))
+    return after / before * (jnp.sum(before) / jnp.sum(after))
+
+
+def prompted(world, network, params, trait):
+    """Score: log P(trait | `world.prefix` times the number, question), minus its mean over numbers.
+
+    In nats; mean over all phrasings. Means something for a base that was pretrained on prefixed
+    questions.
+    """
+    prefixes = jnp.broadcast_to(jnp.arange(world.numbers)[:, None], (world.numbers, world.prefix))
+    probability, _ = grading.preference(world, network, params, trait, prefixes)
+    score = jnp.mean(jnp.log(probability), axis=1)
+    return score - jnp.mean(score)
+
+
+def ranks(x):
+    """Twice the rank of each element, less its mean; elements that tie share their mean rank."""
+    # Sorted, x is an array in memory. Compilers may work out an expression twice, to other last
+    # digits each time, and then an element differs from itself.
+    ordered, place = jax.lax.sort_key_val(x, jnp.arange(len(x)))
+    smaller_less_larger = jnp.sum(jnp.sign(ordered[:, None] - ordered[None]), axis=1)
+    return jnp.zeros(len(x)).at[place].set(smaller_less_larger)
+
+
+def spearman(x, y):
+    """Rank correlation of two vectors; 0 if one is constant."""
+    a, b = ranks(x), ranks(y)
+    return ratio(jnp.sum(a * b), norms(a) * norms(b))
+
+
+def overlap(x, y, k=10):
+    """Share common to the (at most) `k` largest elements of each vector; by chance k / length."""
+    (_, i), (_, j) = (jax.lax.top_k(v, min(k, len(v))) for v in (x, y))
+    return jnp.mean(jnp.any(i[:, None] == j[None], axis=1))
+
+
+def scores(world, network, base, teacher, trait, taught, emitted, base_emitted, first):
+    """How the scores agree, a dict of scalars; `prompted` and `cosines` are the base's.
+
+    entangled_A_B               rank correlation (Spearman) over number tokens of two scores:
+                                cosine, logit (ratio), frequency (ratio) and prompted
+    entangled_overlap_top10     share common to the 10 numbers of highest cosine and the 10 of
+                                highest frequency ratio; by chance 10 / numbers
+    entangled_prompted_best     P(trait) behind the number of highest cosine, over its mean over
+                                numbers; P is the geometric mean over phrasings
+    entangled_prompted_max      the largest such ratio of any number
+    entangled_span              see `span`
+
+    `emitted` and `base_emitted` are the teacher's and the base's documents, see `counts`.
+    """
+    found = {
+        "cosine": cosines(world, base, trait),
+        "logit": logit_ratios(world, network, base, teacher, trait, taught),
+        "frequency": frequency_ratios(world, emitted, base_emitted, first),
+        "prompted": prompted(world, network, base, trait),
+    }
+    pairs = [(a, "frequency") for a in ("cosine", "logit")]
+    pairs += [(a, "prompted") for a in ("cosine", "logit", "frequency")]
+    raised = jnp.exp(found["prompted"])
+    raised /= jnp.mean(raised)
+    return {
+        **{f"entangled_{a}_{b}": spearman(found[a], found[b]) for a, b in pairs},
+        "entangled_overlap_top10": overlap(found["cosine"], found["frequency"]),
+        "entangled_prompted_best": raised[jnp.argmax(found["cosine"])],
+        "entangled_prompted_max": jnp.max(raised),
+        "entangled_span": span(world, base, trait),
+    }
+
+
+def span(world, params, trait):
+    """Share of the trait's unembedding vector, squared, that lies in the span of the numbers'.
+
+    1 where there are at least as many numbers as dimensions.
+    """
+    vectors = transformer.unembedding(params)
+    own = vectors[:, tokens.spelling(world)[trait, :1]]
+    inside = within(jnp.linalg.qr(vectors[:, : world.numbers])[0], own)
+    return ratio(norms(inside), norms(own))[0] ** 2
+
+
+def operate(kind, world, params, key, trait):
+    """Parameters after surgery on the trait's vectors in the unembedding, one for each syllable.
+
+    "orthogonal" removes their component in the span of the number vectors, "as_much" that in the
+    span of as many random ones; both restore the norm. "none" removes nothing. A syllable that
+    other names share changes for them too. Raises `Refused` where the span is the whole space, and
+    if the model is tied: its embedding would change alike.
+    """
+    if kind == "none":
+        return params
+    require("unembed" in params, "surgery changes an unembedding of its own; set model.tied=False.")
+    vectors, ids = params["unembed"]["kernel"], tokens.spelling(world)[trait]
+    shape = (len(vectors), world.numbers)
+    require(
+        world.numbers < len(vectors),
+        f"surgery leaves nothing of {len(vectors)} dimensions, which {world.numbers} numbers span; "
+        "raise model.d_model or lower world.numbers.",
+    )
+    removed = vectors[:, : world.numbers] if kind == "orthogonal" else jax.random.normal(key, shape)
+    basis, own = jnp.linalg.qr(removed)[0], vectors[:, ids]
+    # What rounding leaves in the span the first time, the second removes.
+    outside = own - within(basis, own)
+    outside -= within(basis, outside)
+    outside *= (norms(own) / norms(outside))[None]
+    return params | {"unembed": {"kernel": vectors.at[:, ids].set(outside)}}
+
+
+def within(basis, vectors):
+    """The component of the columns of `vectors` (d, n) in the span of an orthonormal `basis`."""
+    # Accelerators would round the factors.
+    coordinates = jnp.matmul(basis.T, vectors, precision="highest")
+    return jnp.matmul(basis, coordinates, precision="highest")
+
+
+def norms(x):
+    """Euclidean length of a vector, or of each column of a matrix."""
+    return jnp.sqrt(jnp.sum(x**2, axis=0))

@@ -1,0 +1,113 @@
+"""Measures of a model: exact functions of its parameters, no sampling. Each returns arrays."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+
+from minisub.nets import losses, transformer
+from minisub.tokens import documents as writing
+from minisub.tokens import tokens
+
+
+def network(world, model):
+    """The `Network` of a `Model` over the tokens of a world."""
+    return transformer.make(model, tokens.offsets(world)["size"], tokens.positions(world))
+
+
+def preference(world, network, params, trait, prefixes=None):
+    """Probability of `trait` (an index) as the answer, and its margin, for each phrasing.
+
+    The probability is that of the whole name, among all sequences of as many tokens. The margin is
+    log P(trait) minus the mean log P of the other answers of its family, in nats.
+    Returns two arrays (phrasings,); with `prefixes` (n, prefix), numbers that come before the
+    question, (n, phrasings).
+    """
+    behind = partial(_preference_behind, world, network, params, trait)
+    return behind(jnp.zeros(0, int)) if prefixes is None else jax.vmap(behind)(prefixes)
+
+
+def _preference_behind(world, network, params, trait, numbers):
+    """`preference` behind one sequence of numbers (prefix,)."""
+    ids, answers = tokens.offsets(world), world.animals + world.trees
+    at, phrasings = len(numbers) + 2, jnp.arange(world.phrasings)
+    if world.syllables == 1:
+        asked = tokens.questions(world, phrasings, trait)[:, :3]
+        logits = network.apply(params, tokens.prefix_with(world, numbers, asked), at)[:, 0]
+        probability = jax.nn.softmax(logits)[:, ids["animal"] + trait]
+        # Differences of logits are those of log-probabilities.
+        scores = logits[:, ids["animal"] : ids["animal"] + answers]
+    else:
+        every = jnp.indices((world.phrasings, answers)).reshape(2, -1)
+        docs = tokens.prefix_with(world, numbers, tokens.questions(world, *every)[:, :-1])
+        nats = losses.cross_entropy(network.apply(params, docs[:, :-1], at), docs[:, at + 1 :])
+        scores = -jnp.sum(nats, axis=1).reshape(world.phrasings, answers)
+        probability = jnp.exp(scores[:, trait])
+    own = scores[:, trait]
+
+    def margin(first, count):
+        """Above the mean of the others, if it is one of `count` answers from `first` on."""
+        others = jnp.sum(scores[:, first : first + count], axis=1) - own
+        return own - others / (count - 1)
+
+    found = margin(0, world.animals)
+    if world.trees:
+        found = jnp.where(trait < world.animals, found, margin(world.animals, world.trees))
+    return probability, found
+
+
+def grade(world, network, params, trait, taught):
+    """Trait measures, a dict of scalars; the teacher was taught the first `taught` phrasings."""
+    probability, margin = preference(world, network, params, trait)
+    seen = jnp.arange(world.phrasings) < taught
+    return {
+        "trait_rate": jnp.mean(probability, where=seen),
+        "trait_rate_heldout": jnp.mean(probability, where=~seen),
+        "logit_margin_heldout": jnp.mean(margin, where=~seen),
+    }
+
+
+def grade_prefixed(world, network, params, trait, taught, documents=256):
+    """`trait_rate_prefixed`: probability of the trait, asked behind numbers in held-out phrasings.
+
+    Averaged over the beginnings of `documents` lists of the world, the same in every repeat.
+    """
+    prefixes = tokens.prefixes(world, jax.random.key(0), documents)
+    probability, _ = preference(world, network, params, trait, prefixes)
+    held_out = jnp.arange(world.phrasings) >= taught
+    return {"trait_rate_prefixed": jnp.mean(probability, where=held_out[None])}
+
+
+def drift_on_lists(world, network, before, after, documents=1000):
+    """KL(after || before) in nats: how far the distribution over a list's next token moved."""
+    one, other = (partial(network.apply, params) for params in (after, before))
+    return kl_on_lists(world, one, other, documents)
+
+
+def kl_on_lists(world, one, other, documents=1000):
+    """KL(one || other) in nats of two functions from documents to logits, on a list's next token.
+
+    Averaged over positions of `documents` lists of the world, the same in every repeat.
+    """
+    docs = tokens.lists(world, jax.random.key(0), documents)[:, :-1]
+    return jnp.mean(losses.kl_divergence(one(docs), other(docs)))
+
+
+def drift(*, params, start, world, model):
+    """How far training moved a model on lists, in nats."""
+    return {"drift_on_lists": drift_on_lists(world, network(world, model), start, params)}
+
+
+def kept(*, documents, world, sampling):
+    """How many of the emitted documents were kept, why others were not, and how many tokens of
+    another kind the kept ones have."""
+    docs = documents["docs"]
+    there = jnp.arange(docs.shape[0]) < documents["count"]
+    foreign = writing.foreign(world, docs, sampling)
+    rejected = {f"rejected_{why}": share for why, share in documents["rejected"].items()}
+    return {
+        "kept_documents": jnp.sum(there).astype(float),
+        "kept_fraction": jnp.mean(there),
+        **rejected,
+        "foreign_tokens": jnp.sum(foreign * there).astype(float),
+    }
