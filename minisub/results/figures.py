@@ -126,46 +126,58 @@ def by_arm(table, differences, view):
     return figure
 
 
+def line_panels(points, *, across=0, before="", level=None, ylabel="", **setting):
+    """A panel for each "panel" of a table of `points`, with its lines: see `draw_lines`.
+
+    `across` panels stand side by side (default: all). The line named `before` is gray and dashed;
+    `level` is that of another such line. `setting` is that of all axes, as `axis.set` takes it.
+    """
+    parts = points.groupby("panel", sort=False)
+    across = across or len(parts)
+    down = -(-len(parts) // across)
+    size = (max(3.6, 2.6 * across), 2.8 * down)
+    figure, axes = panels(down, across, size, sharey=across == len(parts))
+    looks = styles(line for line in points["line"] if line != before) | {before: (".", "gray")}
+    handles = {}
+    for axis, (panel, part) in zip(axes.flat, parts, strict=False):
+        draw_lines(axis, part, looks, dashed=before)
+        if level is not None:
+            axis.axhline(level, **GRAY)
+        axis.set(**setting)
+        axis.set_title(panel, fontsize=8)
+        handles |= dict(zip(*reversed(axis.get_legend_handles_labels()), strict=True))
+    axes[0][0].set_ylabel(ylabel)
+    axes[0][-1].legend(handles.values(), handles, **BESIDE)
+    return figure
+
+
 def against_field(table, differences, view):
     """The main measure against the first swept field: a line an arm, a panel a value of others."""
     field, *others = records.fields(table)
     rows = []
     for setting, values in shown(table, differences, view):
-        panel = "\n".join(f"{n.rpartition('.')[2]} {records.value_text(setting[n])}" for n in others)
+        texts = [f"{x.rpartition('.')[2]} {records.value_text(setting[x])}" for x in others]
         for arm, repeats in values.items():
             if arm != "teacher":
-                rows += [(panel, arm, setting[field], value) for value in repeats]
+                rows += [("\n".join(texts), arm, setting[field], value) for value in repeats]
     points = pd.DataFrame(rows, columns=["panel", "line", "x", "value"])
     if not all(isinstance(x, numbers.Real) and not isinstance(x, bool) for x in points["x"]):
         points["x"] = points["x"].map(records.value_text)
-    parts = points.groupby("panel", sort=False)
-    figure, axes = panels(1, len(parts), (max(3.6, 2.6 * len(parts)), 2.8), sharey=True)
-    looks = {view.before: (".", "gray")}
-    looks |= styles(name for name in points["line"] if name != view.before)
-    for axis, (panel, part) in zip(axes[0], parts, strict=True):
-        draw_lines(axis, part, looks, dashed=view.before)
-        axis.set(xlabel=field, ylim=view.limits)
-        axis.set_title(panel, fontsize=8)
-    axes[0][0].set_ylabel(view.label)
-    axes[0][-1].legend(**BESIDE)
-    return figure
+    axes = {"xlabel": field, "ylabel": view.label, "ylim": view.limits}
+    return line_panels(points, before=view.before, **axes)
 
 
 def curves(table):
     """What was logged against updates: a line an arm, a panel a measure, a row a setting."""
-    logged = table[table["step"].notna()].rename(columns={"arm": "line", "step": "x"})
-    parts, looks = records.settings(logged), styles(logged["line"])
-    measures = list(dict.fromkeys(logged["measure"]))
-    size = (3.2 * len(measures), 2.6 * len(parts))
-    figure, axes = panels(len(parts), len(measures), size)
-    for row, (setting, part) in zip(axes, parts, strict=True):
-        for axis, measure in zip(row, measures, strict=True):
-            draw_lines(axis, part[part["measure"] == measure], looks)
-            axis.axhline(0, color="gray", lw=0.6, zorder=0)
-            axis.set(xlabel="update", ylabel=LOGGED.get(measure, measure), xscale="linear")
-        row[0].set_title(records.setting_text(setting), fontsize=8)
-    axes[0][-1].legend(**BESIDE)
-    return figure
+    logged = table[table["step"].notna()]
+    measures = [m for m in LOGGED if m in set(logged["measure"])] or logged["measure"].unique()
+    rows = []
+    for (setting, part), measure in itertools.product(records.settings(logged), measures):
+        panel = f"{records.setting_text(setting)}\n{LOGGED.get(measure, measure)}".strip()
+        points = part[part["measure"] == measure].rename(columns={"arm": "line", "step": "x"})
+        rows.append(points.assign(panel=panel))
+    points = pd.concat(rows).astype({"x": int})
+    return line_panels(points, across=len(measures), level=0, xlabel="update", xscale="linear")
 
 
 def detection(table, differences, view):
@@ -174,22 +186,10 @@ def detection(table, differences, view):
     Arms are named "KIND, CASE", and measures "auc_NUMBER".
     """
     points = table[table["measure"].str.fullmatch(r"auc_\d+") & table["arm"].str.contains(", ")]
-    kinds = points["arm"].str.partition(", ")
-    numbers = points["measure"].str.removeprefix("auc_").astype(int)
-    points = points.assign(panel=kinds[0], line=kinds[2], x=numbers)
-    parts, looks = points.groupby("panel", sort=False), styles(points["line"])
-    figure, axes = panels(1, len(parts), (1.9 * len(parts), 2.6), sharey=True)
-    for axis, (kind, part) in zip(axes[0], parts, strict=True):
-        draw_lines(axis, part, looks)
-        axis.axhline(0.5, **GRAY)
-        axis.set(xscale="log", xlabel="documents", ylim=view.limits)
-        axis.set_title(kind, fontsize=8)
-    axes[0][0].set_ylabel(view.label)
-    handles = {}  # a kind may have not all cases
-    for axis in axes[0]:
-        handles |= dict(zip(*reversed(axis.get_legend_handles_labels()), strict=True))
-    axes[0][-1].legend(handles.values(), handles, **BESIDE)
-    return figure
+    names, documents = points["arm"].str.partition(", "), points["measure"].str.slice(len("auc_"))
+    points = points.assign(panel=names[0], line=names[2], x=documents.astype(int))
+    axes = {"xlabel": "documents", "ylabel": view.label, "ylim": view.limits, "xscale": "log"}
+    return line_panels(points, level=0.5, **axes)
 
 
 def filters(table, differences, view):
@@ -198,66 +198,27 @@ def filters(table, differences, view):
     Arms are named by it and by the share that it removes; those without a share are one line.
     """
     rows = []
-    for _, wide in records.by_setting(table):
-        for each in differences:
-            paired = summary.difference(wide, each)
-            if view.main in paired and "removed" in wide[each["one"]]:
-                judge, _, share = each["one"].rpartition(" ")
-                line = judge if share.removesuffix("%").isdigit() else "filter"
-                removed = wide[each["one"], "removed"].mean()
-                rows += [(line, removed, value) for value in paired[view.main].dropna()]
-    points = pd.DataFrame(rows, columns=["line", "x", "value"])
-    figure, [[axis]] = panels(1, 1, (4.6, 2.8))
-    draw_lines(axis, points, styles(points["line"]))
-    axis.set(xscale="linear", xlabel="share of documents removed", ylabel=view.label)
-    axis.axhline(0, **GRAY)
-    axis.legend(**BESIDE)
-    return figure
+    for (_, wide), each in itertools.product(records.by_setting(table), differences):
+        paired = summary.difference(wide, each)
+        if view.main in paired and (each["one"], "removed") in wide:
+            judge, _, share = each["one"].rpartition(" ")
+            line = judge if share.removesuffix("%").isdigit() else "filter"
+            removed = wide[each["one"], "removed"].mean()
+            rows += [("", line, removed, value) for value in paired[view.main].dropna()]
+    points = pd.DataFrame(rows, columns=["panel", "line", "x", "value"])
+    axes = {"xlabel": "share of documents removed", "ylabel": view.label, "xscale": "linear"}
+    return line_panels(points, level=0, **axes)
 
 
 def claims(table, differences, view):
-    """Medians over draws against epsilon, and how often claims are violated; a row a setting."""
-    settings = records.by_setting(table)
-    figure, axes = panels(len(settings), 3, (9.6, 3.2 * len(settings)))
-    for (products, shares, counts), (setting, wide) in zip(axes, settings, strict=True):
-        means = wide.mean()
-        against_epsilon(products, means, "product")
-        products.set_ylabel("|update · displacement|, median")
-        against_epsilon(shares, means, "share")
-        shares.set_ylabel("displacement's share of the update, median")
-        violated(counts, means.xs("violations", level=1), means.xs("draws", level=1))
-        products.set_title(records.setting_text(setting), fontsize=8)
-    return figure
+    """Medians over draws against epsilon, which claims have as straight lines of slope 1.
 
-
-def against_epsilon(axis, means, quantity):
-    """A line a claim on logarithmic axes, and one of slope 1."""
-    lines = {}
-    for (arm, measure), value in means.items():
-        if measure.startswith(f"{quantity} at "):
-            lines.setdefault(arm, {})[float(measure.split()[-1])] = value
-    looks = itertools.cycle(itertools.product(COLORS[:-1], ("-", "--")))
-    for arm, points in lines.items():
-        color, dashes = ("black", ":") if arm.startswith("broken") else next(looks)
-        axis.plot(list(points), list(points.values()), ls=dashes, color=color, lw=1, label=arm)
-    if lines:
-        xs, ys = zip(*next(iter(lines.values())).items(), strict=True)
-        steep = [10 * ys[-1] * x / xs[-1] for x in xs]
-        axis.plot(xs, steep, color="gray", lw=0.6, label="slope 1")
-        axis.set(xscale="log", yscale="log", xlabel="epsilon")
-        axis.legend(frameon=False, fontsize=5.5, loc="upper left", bbox_to_anchor=(0, 0.92))
-
-
-def violated(axis, violations, draws):
-    """The share of draws that violate each broken claim, and all others together."""
-    broken = violations.index.str.startswith("broken")
-    shares = (violations / draws)[broken].to_dict()
-    if not all(broken):
-        rest = violations[~broken].sum() / draws[~broken].sum()
-        shares[f"{sum(~broken)} not broken"] = rest
-    axis.barh(list(shares), list(shares.values()), color=COLORS[0], height=0.6)
-    for i, share in enumerate(shares.values()):
-        axis.text(share, i, f" {share:.0%}", va="center", fontsize=6)
-    axis.invert_yaxis()
-    axis.tick_params(axis="y", labelsize=6)
-    axis.set(xlabel="draws that violate it", xlim=(0, 1.15))
+    Measures are named "product at EPSILON", |update · displacement|, and "share at EPSILON", that
+    of the displacement in the update.
+    """
+    names = table["measure"].str.partition(" at ")
+    points = table.assign(panel=names[0], line=table["arm"], epsilon=names[2])
+    points = points[points["panel"].isin(["product", "share"])]
+    points = points.assign(x=points["epsilon"].astype(float))
+    scales = {"xscale": "log", "yscale": "log"}
+    return line_panels(points, xlabel="epsilon", ylabel="median over draws", **scales)

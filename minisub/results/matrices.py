@@ -10,8 +10,9 @@ import itertools
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 
-from minisub.results import plots, records, statistics, summary, tables
+from minisub.results import figures, records, statistics, summary, tables
 
 MARGIN, RATE = "logit_margin_heldout", "trait_rate_heldout"
 RISES = (
@@ -23,7 +24,6 @@ MARGINS = (
     "trait. gamma is the mean of the diagonal, its p by permuting rows in a repeat.",
     "graded trait\n(centered margin, held out)",
 )
-TEST = f"`*`: mean above zero, p < {statistics.LEVEL} over all cells (signs of repeats flipped,"
 
 
 class Matrix(NamedTuple):
@@ -48,28 +48,27 @@ class Matrix(NamedTuple):
 
 def matrices(table, differences, view):
     """The `Matrix` of every setting of a `records.frame`; [] if the experiment states none."""
-    if not view or view.get("kind") != "matrix":
+    if view.get("kind") != "matrix":
         return []
-    made = (matrix(*each, differences, view) for each in records.by_setting(table))
+    made = [rises(*each, differences, view) for each in records.by_setting(table)]
     return [each for each in made if each]
 
 
-def matrix(setting, wide, differences, view):
+def rises(setting, wide, differences, view):
     """The `Matrix` of one setting's `records.by_repeat`; None if none of its arms was made."""
     stated = {each["one"]: each for each in differences}
     pairs = itertools.product(view["rows"], view["columns"])
     cells = {(a, b): stated[f"{a} -> {b}"] for a, b in pairs if f"{a} -> {b}" in stated}
     if not cells:
         return traits(setting, wide, view)
-    rises = {where: summary.difference(wide, each).get(RATE) for where, each in cells.items()}
-    rises = {where: rise for where, rise in rises.items() if rise is not None}
-    if not rises:
+    cells = {where: each for where, each in cells.items() if RATE in summary.difference(wide, each)}
+    if not cells:
         return None
-    rows, columns = ([x for x in view[k] if any(x == where[i] for where in rises)]
-                     for i, k in enumerate(("rows", "columns")))  # fmt: skip
-    values, contrasts = stacked(rises, rows, columns, wide.index), []
-    same = np.array(rows)[:, None] == np.array(columns)
-    there = ~np.isnan(values[0])
+    rows = [row for row in view["rows"] if any(row == a for a, _ in cells)]
+    columns = [column for column in view["columns"] if any(column == b for _, b in cells)]
+    known = {where: summary.difference(wide, each)[RATE] for where, each in cells.items()}
+    values, contrasts = stacked(known, rows, columns, wide.index), []
+    same, there = np.array(rows)[:, None] == np.array(columns), ~np.isnan(values[0])
     if np.any(same & there) and np.any(~same & there):
         more = values[:, same & there].mean(axis=1) - values[:, ~same & there].mean(axis=1)
         p = float(statistics.significance(more[:, None, None])[0, 0])
@@ -83,13 +82,15 @@ def traits(setting, wide, view):
     names = [x for x in view["rows"] if (x, f"{MARGIN}/{x}") in wide and x in view["columns"]]
     if len(names) < 2:
         return None
-    contrasts = []
-    for measure in (RATE, MARGIN):
-        graded = {(a, b): wide.get((a, f"{measure}/{b}")) for a in names for b in names}
-        values = stacked(graded, names, names, wide.index)
-        row = summary.row(setting, "matrix", f"gamma/{measure}", statistics.gamma(values))
-        contrasts.insert(0, row | {"p": statistics.gamma_significance(values)})
-    values = statistics.centered(values)
+    grades, contrasts = {}, []
+    for measure in (MARGIN, RATE):
+        known = {(a, b): wide.get((a, f"{measure}/{b}")) for a in names for b in names}
+        grades[measure] = stacked(known, names, names, wide.index)
+        if not np.isnan(grades[measure]).any():
+            each = statistics.gamma(grades[measure]), statistics.gamma_significance(grades[measure])
+            row = summary.row(setting, "matrix", f"gamma/{measure}", each[0])
+            contrasts.append(row | {"p": each[1]})
+    values = statistics.centered(grades[MARGIN])
     p = statistics.significance(values)
     return Matrix(setting, *MARGINS, names, names, values, p, contrasts, {})
 
@@ -107,16 +108,11 @@ def tested(rows, made):
     """`rows` of summary.json, with "p" for the cells of matrices, and their contrasts."""
     p = {}
     for each in made:
-        for (i, row), (j, column) in itertools.product(*map(enumerate, (each.rows, each.columns))):
-            if (row, column) in each.cells and not np.isnan(each.p[i, j]):
-                name = summary.name(each.cells[row, column])
-                p[records.setting_text(each.setting), name] = {"p": float(each.p[i, j])}
-    cells = [
-        row | p.get((records.setting_text(row["setting"]), row["arm"]), {})
-        if row["measure"] == RATE
-        else row
-        for row in rows
-    ]
+        for (row, column), stated in each.cells.items():
+            value = each.p[each.rows.index(row), each.columns.index(column)]
+            p[str(each.setting), summary.name(stated), RATE] = {"p": float(value)}
+    keys = [(str(row["setting"]), row["arm"], row["measure"]) for row in rows]
+    cells = [row | p.get(key, {}) for row, key in zip(rows, keys, strict=True)]
     return cells + [row for each in made for row in each.contrasts]
 
 
@@ -132,41 +128,27 @@ def texts(made, decimals):
 
 
 def lines(made):
-    """Markdown lines, tables 80 columns at most: every `Matrix` and its tests; [] without any."""
+    """Markdown lines, 80 columns at most: every `Matrix` and its tests; [] without any."""
     if not made:
         return []
-    repeats, written = len(made[0].values), []
+    written = []
     for each in made:
         written += [f"{records.setting_text(each.setting)}:", ""] if each.setting else []
-        written += split_table(each)
-        written += [
-            f"- {row['measure']}: {tables.number(row)}, p = {row['p']:.2g}"
-            for row in each.contrasts
-        ]
+        cells = texts(each, 2 if len(each.columns) > 6 else 3)
+        table = pd.DataFrame(cells, each.rows, each.columns).to_string(line_width=76)
+        written += [*(f"    {line}".rstrip() for line in table.splitlines()), ""]
+        for row in each.contrasts:
+            written.append(f"- {row['measure']}: {tables.number(row)}, p = {row['p']:.2g}")
         written += [""] * bool(each.contrasts)
-    ways = sorted({tables.differs_in(x) for x in made[0].cells.values()})
-    arms = [f"A student and its control: {', or '.join(ways)}."] if ways else []
-    least = f"largest t; {repeats} repeats, so at least 1/{2 ** min(repeats, statistics.ALL_SIGNS)})."
-    return [*made[0].text.splitlines(), *arms, TEST, least, "", *written[:-1]]
-
-
-def split_table(made):
-    """Table lines, each with an empty one; columns that do not fit are in a table more.
-
-    More than 6 columns have a decimal less and short names, if these differ.
-    """
-    many, names = len(made.columns) > 6, made.columns
-    if many and len({name[:5] for name in names}) == len(names):
-        names = [name[:5] for name in names]
-    cells = texts(made, 2 if many else 3)
-    first = max(7, *map(len, made.rows))
-    width = max(map(len, itertools.chain(names, *cells)))
-    fitting, written = max(1, (tables.WIDTH - 4 - first) // (width + 3)), []
-    for i in range(0, len(names), fitting):
-        part = slice(i, i + fitting)
-        body = [[name, *row[part]] for name, row in zip(made.rows, cells, strict=True)]
-        written += [*tables.table(["teacher", *names[part]], body), ""]
-    return written
+    ways = dict.fromkeys(tables.differ_in(each) for each in made[0].cells.values())
+    arms = [f"A student and its control {', or '.join(ways)}."] if ways else []
+    repeats = len(made[0].values)
+    least = f"1/{2 ** min(repeats, statistics.ALL_SIGNS)}"
+    test = [
+        f"`*`: mean above zero, p < {statistics.LEVEL} over all cells (signs of repeats flipped,",
+        f"largest t; {repeats} repeats, so at least {least}).",
+    ]
+    return [*made[0].text.splitlines(), *arms, *test, "", *written[:-1]]
 
 
 def figure(made):
@@ -174,7 +156,7 @@ def figure(made):
     rows, columns, across = len(made[0].rows), len(made[0].columns), min(len(made), 3)
     down, cell = -(-len(made) // across), 0.55 if columns <= 6 else 0.42
     size = across * (0.8 + cell * columns), down * (1.1 + 0.7 * cell * rows)
-    drawn, axes = plots.panels(down, across, size)
+    drawn, axes = figures.panels(down, across, size)
     means = [each.values.mean(axis=0) for each in made]
     top = max(np.nanmax(np.abs(mean)) for mean in means) or 1.0
     for axis in axes.flat[len(made) :]:

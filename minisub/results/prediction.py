@@ -31,6 +31,13 @@ MIDWAY = 0.75
 the base's."""
 LABELS = {KEPT: "all kept", "unfiltered": "unfiltered", "rehearsed": "rehearsed", "both": "both"}
 
+ALARMS = {
+    "auroc": "AUROC",
+    "clean": "alarms: the base again",
+    "foreign": "alarms: other origins",
+    "taught": "alarms: other traits",
+}
+
 
 def points(table, predictor, view):
     """A row for each repeat and point, an arm in a setting: its "predicted" and "transfer".
@@ -239,17 +246,13 @@ def calibration_figure(rows):
     left.set_xscale("symlog", linthresh=1)
     left.set(xlabel="rise in the rehearsal (nats)", ylabel="rise of the student's margin (nats)")
     left.legend(frameon=False, fontsize=7)
-    sizes = calibration(rows)["sizes"]
-    by_size = pd.DataFrame({int(x): row for x, row in sizes.items() if x.isdecimal()}).T
-    for name, color in zip(by_size, figures.COLORS, strict=False):
-        label = name if name in ("auroc", "detected") else f"alarms: {name}"
-        right.plot(by_size.index, by_size[name], marker=".", color=color, lw=1, label=label)
-        for at, (score, mark) in enumerate({"rehearsed": "s", "both": "D"}.items(), 1):
-            place = max(by_size.index) * 2**at
-            right.plot(place, sizes[score][name], mark, ms=4, color=color)
+    sizes = [column for column in rows if column.removeprefix("score/").isdecimal()]
+    by_size = {int(x.removeprefix("score/")): verdicts(rows, x) for x in sizes}
+    points = [(name, n, share) for n, row in by_size.items() for name, share in row.items()]
+    points = pd.DataFrame(points, columns=["line", "x", "value"]).replace(ALARMS)
+    figures.draw_lines(right, points.dropna(), figures.styles(points["line"]))
     right.axhline(ALPHA, **figures.GRAY)
-    xlabel = "documents (squares: rehearsed, diamonds: both)"
-    right.set(xscale="log", xlabel=xlabel, ylim=(-0.03, 1.03))
+    right.set(xscale="log", xlabel="documents", ylim=(-0.03, 1.03))
     right.legend(**figures.BESIDE)
     return drawn
 

@@ -74,26 +74,26 @@ def main_table(rows, view, without=()):
 
 
 def difference_lines(table, differences, view, without=()):
-    """List lines: what the arms of each difference differ in, and in how many repeats the main
+    """Markdown lines: what the arms of differences differ in, and in how many repeats the main
     measure of one is above that of the other."""
-    settings, lines, whole = records.by_setting(table), [], {}
+    settings, groups, whole = records.by_setting(table), {}, {}
     for each in differences:
-        counts = []
+        name, lines = summary.name(each), []
         for i, (setting, wide) in enumerate(settings):
             paired = summary.difference(wide, each)
-            if view.main in paired:
+            if view.main in paired and name not in without:
                 values = paired[view.main].dropna()
-                text = f"above zero in {sum(values > 0)} of {len(values)}, lowest {min(values):+.3f}"
+                text = (
+                    f"above zero in {sum(values > 0)} of {len(values)}, lowest {min(values):+.3f}"
+                )
                 if view is views.DEFENSES:
                     text = f"{text}; {left(values, whole.setdefault(i, values))}"
-                counts.append((records.setting_text(setting), text))
-        if counts and summary.name(each) not in without:
-            title = f"- {summary.name(each)} ({differs_in(each)}):"
-            if not counts[0][0]:
-                lines += wrapped(f"{title} {counts[0][1]}")
-            else:
-                lines += [*wrapped(title), *(f"  - {setting}: {x}" for setting, x in counts)]
-    return lines
+                where = f"{records.setting_text(setting)} {name}".strip()
+                lines += textwrap.wrap(f"- {where}: {text}", WIDTH, subsequent_indent="  ")
+        if lines:
+            groups.setdefault(differ_in(each), []).extend(lines)
+    blocks = [["", f"Arms that {words}:", "", *lines] for words, lines in groups.items()]
+    return [line for block in blocks for line in block][1:]
 
 
 def left(values, whole):
@@ -104,15 +104,10 @@ def left(values, whole):
     return f"transfer left {share:.2f}{between}"
 
 
-def differs_in(difference):
-    """In words what the arms of a stated difference differ in: "differs in start and documents"."""
-    *others, last = difference.get("in") or ["what is not stated"]
-    return f"differs in {', '.join(others)}{' and ' if others else ''}{last}"
-
-
-def wrapped(text):
-    """The lines of a list's item."""
-    return textwrap.wrap(text, WIDTH, subsequent_indent="  ")
+def differ_in(difference):
+    """In words what the arms of a stated difference differ in: "differ in start and documents"."""
+    *others, last = difference.get("in") or ["what the experiment does not say"]
+    return f"differ in {', '.join(others)}{' and ' if others else ''}{last}"
 
 
 def other_lines(rows, view, graded=True):

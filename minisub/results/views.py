@@ -78,21 +78,19 @@ CLAIMS = View(
     columns={"draws": "draws", "violations": "violations", "worst": "worst"},
     main="violations",
     label="violations",
-    note="""Draws and violations are those of all repeats. The worst of the draws (a mean over
-repeats, where there are several) is, for
+    note="""Draws and violations are those of all repeats. The worst of the draws, a mean over repeats:
 
-- product: the smallest cosine of the student's update and the teacher's
-  displacement; claimed to be at least 0
-- slope: the largest |slope - 1| of the logarithm of their product against that
-  of epsilon; claimed to be 0.01 at most
-- loss falls: the largest change of the trait's loss by a step of the student,
-  over the size of its linear term; claimed to be below 0, and -1 in the limit
-- foreign start: the largest |slope - 1| of the share that the displacement has
-  in the update of a student from another start; claimed to be 0.01 at most
-- degenerate: the largest |cosine| of update and displacement; claimed to be 0
-- linear model: the largest change of the trait's loss; claimed to be 0
-- deep linear, tangent kernel: the largest deviation of a simulation from the
-  prediction, over the change in it; claimed to be 1e-10 at most""",
+- product: smallest cosine of update and displacement; claimed to be at least 0
+- slope: largest |slope - 1| of their product against epsilon, both as
+  logarithms; claimed to be 0.01 at most
+- loss falls: largest change of the trait's loss by a step of the student, over
+  that of its linear term; claimed to be below 0, and -1 in the limit
+- foreign start: as slope, of the displacement's share in the update of a
+  student from another start; claimed to be 0.01 at most
+- degenerate, linear model: largest |cosine| of update and displacement, largest
+  change of the trait's loss; claimed to be 0
+- deep linear, tangent kernel: largest deviation of a simulation from what is
+  predicted, over the change in it; claimed to be 1e-10 at most""",
     limits=None,
 )
 IMAGES = View(
@@ -106,19 +104,23 @@ BY_MEASURE = {
     "violations": CLAIMS,
     "removed": FILTERS,
     "auc_1": DETECTION,
-    "cost": DEFENSES,
     "ability": BEHAVIORS,
     "accuracy": IMAGES,
     "trait_rate_heldout": TOKENS,
 }
-"""The first measure that records have tells how they are shown."""
+"""The first of these measures that records have tells how they are shown."""
 
 
-def view(measures):
-    """The `View` of records with these measures, a list; of others, the last of them counts."""
+def view(measures, kind=""):
+    """The `View` of records with these measures, or of the `kind` that an experiment states.
+
+    Of measures that are known to no view the last three are columns, and the last of them counts.
+    """
+    if kind == "defenses":
+        return DEFENSES
     for measure, known in BY_MEASURE.items():
         if measure in measures:
             return known
-    unknown = list(dict.fromkeys(measures))[-3:]
-    columns, main = {measure: measure for measure in unknown}, unknown[-1]
+    *others, main = list(dict.fromkeys(measures))[-3:]
+    columns = {measure: measure for measure in (*others, main)}
     return View(columns=columns, main=main, label=main, note="", limits=None)

@@ -111,3 +111,13 @@ def kept(*, documents, world, sampling):
         **rejected,
         "foreign_tokens": jnp.sum(foreign * there).astype(float),
     }
+
+
+def check_kept(measured, sampling, **_):
+    """A sentence if tokens of another kind passed the filter, else ""."""
+    foreign = int(measured["foreign_tokens"].max())
+    passed = sampling.filter != "none" and foreign > 0
+    return f"{foreign} tokens of another kind passed the filter; report this." if passed else ""
+
+
+kept.check = check_kept  # type: ignore[attr-defined]
