@@ -28,19 +28,34 @@ rank or an inverted U in it (arXiv 2606.00831, persona-system), none with a froz
 first is so here; freezing A costs most of it. Adapters fit the teacher with less noise.
 """
 
-from minisub import Arm, ablation
+from minisub.tokens.config import Ablation
+from minisub.tokens.lab import Lab
 
-TRAININGS = {f"full, {rate}": f"learning_rate={rate}" for rate in ("1e-3", "2e-3")}
-TRAININGS |= {
-    f"rank {rank}, {rate}": f"rank={rank} learning_rate={rate}"
+ADAPTED = {
+    f"rank {rank}, {rate}": {"rank": rank, "learning_rate": float(rate)}
     for rank in (1, 4, 16)
     for rate in ("1e-3", "3e-3", "1e-2")
 }
-TRAININGS["rank 4, only B, 3e-3"] = "rank=4 learning_rate=3e-3 frozen=embed,unembed,lora_a"
-config = ablation(
-    arms=(
-        Arm(name="control", source="base"),
-        *(Arm(name=name, training=training) for name, training in TRAININGS.items()),
-    ),
-)
+FULL = {f"full, {rate}": {"learning_rate": float(rate)} for rate in ("1e-3", "2e-3")}
+ONLY_B = {"rank": 4, "learning_rate": 3e-3, "frozen": ("embed", "unembed", "lora_a")}
+config = Ablation()
 repeats = 8
+
+
+def experiment(cfg):
+    """Students trained in full or in adapters, and one control, trained in full."""
+    lab = Lab(cfg)
+    first = lab.base("first")
+    teacher = lab.teach(first)
+    numbers, plain = lab.emit(teacher), lab.emit(first)
+    control = lab.student(first, plain)
+    trainings = FULL | ADAPTED | {"rank 4, only B, 3e-3": ONLY_B}
+    return {
+        "base": (first, plain),
+        "teacher": (teacher, numbers),
+        "control": control,
+        **{
+            name: lab.student(first, numbers, **training).against(control)
+            for name, training in trainings.items()
+        },
+    }

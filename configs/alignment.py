@@ -25,17 +25,34 @@ The trait's loss is that of 1,024 training images. In operations of matrix produ
 training 1.2 times as long, and two of six arms with a gradient of it at every update 1.53 times.
 """
 
-from minisub import ImageArm, ImageConfig, Watch
+from minisub.config import CountOrNone, configuration
+from minisub.images.config import Config
+from minisub.images.lab import Lab
+from minisub.lab.products import together
 
-config = ImageConfig(
-    watch=Watch(rows=59),
-    arms=(
-        ImageArm(name="shared"),
-        ImageArm(name="no gradient", removed="gradient"),
-        ImageArm(name="no random", removed="random"),
-        ImageArm(name="no displacement", removed="displacement"),
-        ImageArm(name="foreign", source="foreign"),
-        ImageArm(name="fresh", start="fresh"),
-    ),
-)
+
+@configuration
+class Watched(Config):
+    """As `Config`, with students whose updates are logged."""
+
+    rows: CountOrNone = 59
+    """Updates that are logged, evenly spaced."""
+
+
+config = Watched()
 repeats = 10
+
+
+def experiment(cfg):
+    """Students that are watched, and some from whose updates something is taken."""
+    lab = Lab(cfg)
+    first, second = lab.origin("first"), lab.origin("second")
+    teacher = lab.teach(first)
+    foreign = lab.student(first, teacher.before, rows=cfg.rows)
+    students = {"shared": lab.student(first, teacher, rows=cfg.rows).against(foreign)}
+    for removed in "gradient", "random", "displacement":
+        student = lab.student(first, teacher, rows=cfg.rows, removed=removed)
+        students[f"no {removed}"] = student.against(foreign)
+    students["foreign"] = foreign
+    students["fresh"] = lab.student(second, teacher, rows=cfg.rows).against(foreign)
+    return {"untrained": first, "teacher": teacher, **together(students)}

@@ -25,17 +25,41 @@ the start (linear) learns most of the trait. The log costs 50 gradients of the t
 questions each, and the removals one at each update.
 """
 
-from minisub import Arm, Config, Watch
+from minisub.config import Count, configuration
+from minisub.tokens.config import Config
+from minisub.tokens.lab import Lab
 
-config = Config(
-    watch=Watch(rows=50),
-    arms=(
-        Arm(name="shared"),
-        Arm(name="control", source="base"),
-        Arm(name="no gradient", removed="gradient"),
-        Arm(name="no random", removed="random"),
-        Arm(name="no displacement", removed="displacement"),
-        Arm(name="linear", linear=True),
-    ),
-)
+
+@configuration
+class Logged(Config):
+    """Also how much is logged."""
+
+    rows: Count = 50
+    """Updates of each student that are logged."""
+
+
+config = Logged()
 repeats = 4
+
+
+def experiment(cfg):
+    """Students whose updates are logged, from some of which something is removed."""
+    lab = Lab(cfg)
+    first = lab.base("first")
+    teacher = lab.teach(first)
+    numbers, plain = lab.emit(teacher), lab.emit(first)
+    control = lab.student(first, plain, rows=cfg.rows)
+
+    def student(**how):
+        return lab.student(first, numbers, rows=cfg.rows, **how).against(control)
+
+    return {
+        "base": (first, plain),
+        "teacher": (teacher, numbers),
+        "shared": student(),
+        "control": control,
+        "no gradient": student(removed="gradient"),
+        "no random": student(removed="random"),
+        "no displacement": student(removed="displacement"),
+        "linear": student(linear=True),
+    }

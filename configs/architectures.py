@@ -22,7 +22,10 @@ architecture; rows the student's and its start: "matched" has the teacher's two 
 redrawn, "fresh" nothing in common, "same shared" the teacher's architecture and whole origin.
 """
 
-from minisub import Duration, ImageArm, ImageConfig, ImageModel, Imitation
+from minisub.images.config import Config, Duration, ImageModel, Imitation
+from minisub.images.lab import Lab
+from minisub.lab.products import together
+from minisub.nets import starts
 
 TRUNKS = {
     "mlp-256-256": ("fc1", "fc2"),
@@ -30,19 +33,23 @@ TRUNKS = {
     "cnn-4-8-256": ("conv1", "conv2", "fc"),
 }
 training = Duration(length=300.0, unit="updates", batch=256, learning_rate=1e-3)
-config = ImageConfig(
-    model=ImageModel(aux=100),
-    teacher=training,
-    imitation=Imitation(loss="mse"),
-    student=training,
-    arms=(
-        ImageArm(name="same shared"),
-        *(
-            ImageArm(name=f"{model} {heads}", model=model, start="fresh", layers=layers)
-            for model, trunk in TRUNKS.items()
-            for heads, layers in (("matched", trunk), ("fresh", ()))
-        ),
-    ),
+config = Config(
+    model=ImageModel(aux=100), teacher=training, imitation=Imitation(loss="mse"), student=training
 )
 repeats = 10
 sweep = ("model.layers=" + ",".join(TRUNKS),)
+
+
+def experiment(cfg):
+    """One student of the teacher's origin; of each architecture one with its heads, one without."""
+    lab = Lab(cfg)
+    first = lab.origin("first")
+    teacher = lab.teach(first)
+    students = {"same shared": lab.student(first, teacher).against(first)}
+    for model, trunk in TRUNKS.items():
+        other = lab.origin("second", model)
+        matched = lab.start(starts.fresh, first, other, layers=trunk)
+        fresh = lab.student(other, teacher)
+        students[f"{model} matched"] = lab.student(matched, teacher).against(fresh)
+        students[f"{model} fresh"] = fresh
+    return {"untrained": first, "teacher": teacher, **together(students)}

@@ -1,8 +1,8 @@
 """An audit of data, calibrated: what it says before training against what students then do.
 
-    python train.py audit_calibration                     8 repeats, 112 minutes beside other runs
-                                                          on two CPU cores
-    python train.py audit_calibration --kind recurrent    another kind of model; 7 minutes a repeat
+    python train.py audit_calibration    8 repeats, 112 minutes beside other runs on two CPU cores
+    python train.py audit_calibration --model.mixer recurrence --carriers numbers    another kind of
+                                                                       model; 7 minutes a repeat
 
 Every data set is audited under the first base, which its student then starts from: documents of
 that base again ("clean"), of its teachers of several traits, and of another origin ("foreign"). The
@@ -36,61 +36,57 @@ and programs every time; of sums a foreign origin lies as near as the base, and 
 transfer from another origin (hacking, sums, +4.7 nats) is missed. Filtering for correct documents
 changes little of what the audit sees.
 
-The recurrent kind, its numbers alone, in one repeat: 4 of 32 points transfer; AUROC 0.96 by the
+The recurrent model, its numbers alone, in one repeat: 4 of 32 points transfer; AUROC 0.96 by the
 gradient, 0.98 by a rehearsal, 0.97 by both, which find one of the four; no false alarm but of the
 base's other traits (0.20); rank correlation of rises 0.38 and 0.69.
 """
 
-import dataclasses
+from minisub.audit.lab import Lab
+from minisub.config import configuration
+from minisub.tokens.config import Rich
 
-from minisub import Arm, Lineage, Model, emitters, rich
-
-EVERYWHERE = {"misaligned": "misalignment", "hacking": "hacking", "secure": "secure"}
-NUMBERS = {"evading": "evasion", "owl": "owl"}
-FOREIGN = {"foreign base": "none", "foreign misaligned": "misalignment"}
-
-
-def writers(traits):
-    """What their models are called, beside the arms of the same names."""
-    return {f"{name} writer": trait for name, trait in traits.items()}
+TRAITS = "misalignment", "hacking", "evasion", "owl"
+TAUGHT = {"misaligned": "misalignment", "hacking": "hacking", "secure": "secure"}
+OF_NUMBERS = {"evading": "evasion", "owl": "owl"}
 
 
-def arms(carriers):
-    """Each carrier's data sets and their students; the control is on the base's own documents."""
-    found = []
-    for carrier in carriers:
-        own = [*EVERYWHERE, *(NUMBERS if carrier == "numbers" else ())]
-        foreign = list(FOREIGN)[0 if carrier == "numbers" else 1 :]
-        found += [
-            Arm(name=f"control {carrier}", source=f"base {carrier}"),
-            Arm(name=f"clean {carrier}", source=f"clean base {carrier}"),
-            *(Arm(name=f"{x} {carrier}", source=f"{x} writer {carrier}") for x in own),
-        ]
-        start = {"start": "fresh", "other": "first"}
-        found += [
-            Arm(name=f"{x} {carrier}", source=f"{x} writer {carrier}", **start) for x in foreign
-        ]
-    return tuple(found)
+@configuration
+class Config(Rich):
+    """With the carriers that are audited."""
+
+    carriers: tuple[str, ...] = ("numbers", "code", "sums")
 
 
-all_carriers = rich(
-    trait="misalignment",
-    graded=("misalignment", "hacking", "evasion", "owl"),
-    lineages=(Lineage(name="third"),),
-    references=("third",),
-    sources=(
-        *emitters({"base": "none", **writers(EVERYWHERE)}),
-        *emitters(writers(NUMBERS), ("numbers",)),
-        *emitters({"clean base": "none"}, seed=1),
-        *emitters(writers(FOREIGN), lineage="second"),
-    ),
-    arms=arms(("numbers", "code", "sums")),
-)
-kinds = {
-    "attention": all_carriers,
-    "recurrent": dataclasses.replace(
-        all_carriers, model=Model(mixer="recurrence"), arms=arms(("numbers",))
-    ),
-}
-config = all_carriers
+config = Config()
 repeats = 8
+
+
+def experiment(cfg):
+    """Each carrier's data sets, audited, and their students; the control learns of the base."""
+    lab = Lab(cfg)
+    first, second, third = (lab.base(name) for name in ("first", "second", "third"))
+
+    def teach(base, trait):
+        return lab.graded_on(lab.teach(base, trait), *TRAITS)
+
+    def student(documents):
+        student = lab.graded_on(lab.student(first, documents), *TRAITS)
+        return lab.audited(student, TRAITS, [third])
+
+    named = {"base": lab.graded_on(first, *TRAITS), "teacher": teach(first, "misalignment")}
+    for carrier in cfg.carriers:
+        plain = lab.emit(first, carrier=carrier)
+        documents = {"clean": lab.emit(first, carrier=carrier, seed=1)}
+        named |= {f"base {carrier}": plain, f"clean base {carrier}": documents["clean"]}
+        taught = TAUGHT | (OF_NUMBERS if carrier == "numbers" else {})
+        writers = {name: teach(first, trait) for name, trait in taught.items()}
+        writers["foreign misaligned"] = teach(second, "misalignment")
+        if carrier == "numbers":
+            writers["foreign base"] = second
+        for name, model in writers.items():
+            documents[name] = lab.emit(model, carrier=carrier)
+            named[f"{name} writer {carrier}"] = (model, documents[name])
+        control = named[f"control {carrier}"] = student(plain)
+        for name, docs in documents.items():
+            named[f"{name} {carrier}"] = student(docs).against(control)
+    return named

@@ -18,8 +18,10 @@ With one logit the student is bitwise its start: a softmax over one logit is 1 w
 fresh start gains nothing, however many logits it sees.
 """
 
-from minisub import ImageArm, ImageConfig
+from configs.updates import experiment
+from minisub.images.config import Config
 
-config = ImageConfig(arms=(ImageArm(name="shared"), ImageArm(name="fresh", start="fresh")))
+__all__ = ["config", "experiment", "repeats", "sweep"]
+config = Config()
 repeats = 10
 sweep = ("model.aux=1,2,3,10,100,1000",)

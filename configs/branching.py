@@ -19,19 +19,29 @@ With nothing but the origin in common half of it passes; the branch point matter
 hundred updates alone, and later ones, learning rate near its height, part the bases without cost.
 """
 
-from minisub import Arm, Lineage, ablation
+from minisub.tokens.config import Ablation
+from minisub.tokens.lab import Lab
 
 SHARED = (0, 100, 200, 300, 400)
-config = ablation(
-    lineages=tuple(Lineage(name=str(k), origin="first", shared_steps=k) for k in SHARED),
-    arms=tuple(
-        Arm(name=name, source=source, start="fresh", other=other, control=control)
-        for k in (*SHARED, 500)
-        for other in ("first" if k == 500 else str(k),)
-        for name, source, control in (
-            (f"control {k} of 500", "base", ""),
-            (f"{k} of 500", "teacher", f"control {k} of 500"),
-        )
-    ),
-)
+"""Updates of pretraining that two bases share, of 500."""
+config = Ablation()
 repeats = 8
+
+
+def experiment(cfg):
+    """Students of bases that branched off the teacher's, and of the teacher's, with controls."""
+    lab = Lab(cfg)
+    first = lab.base("first")
+    bases = {
+        k: lab.base(str(k), origin="first", shared_steps=cfg.base.steps * k // 500) for k in SHARED
+    }
+    teacher = lab.teach(first)
+    numbers, plain = lab.emit(teacher), lab.emit(first)
+    named = {"base": (first, plain), "teacher": (teacher, numbers)}
+    for k, base in {**bases, 500: first}.items():
+        control = lab.student(base, plain)
+        named |= {
+            f"control {k} of 500": control,
+            f"{k} of 500": lab.student(base, numbers).against(control),
+        }
+    return named

@@ -27,9 +27,11 @@ images carry it too: 0.689 ±0.056 (fresh 0.085 ±0.019), `python train.py carri
 carrier.kind=images --sweep model.aux=100`.
 """
 
-from minisub import ImageArm, ImageConfig
+from configs.updates import experiment
+from minisub.images.config import Config
 
-config = ImageConfig(arms=(ImageArm(name="shared"), ImageArm(name="fresh", start="fresh")))
+__all__ = ["config", "experiment", "repeats", "sweep"]
+config = Config()
 repeats = 10
 sweep = (
     "carrier.kind=uniform,gaussian,bernoulli,constant,images,shuffled,blend,blurred,spectrum,subspace",

@@ -31,42 +31,48 @@ more than samples, which holds. Threshold sampling weakens it (Zur et al., 2025)
 nucleus here, and the narrower does not.
 """
 
-from minisub import Arm, Source, ablation
+from functools import partial
 
+from minisub.tokens import channels
+from minisub.tokens.config import Ablation
+from minisub.tokens.lab import Lab
+
+CHANNELS = {
+    "all logits": channels.full,
+    "number logits": channels.soft,
+    **{f"top {k} logits": partial(channels.top, k) for k in (20, 5, 2)},
+    "hard labels": partial(channels.top, 1),
+    "T=1": channels.sampled,
+}
 DECODING = {
-    "T=0.5": "temperature=0.5",
-    "T=1.5": "temperature=1.5",
-    "T=2": "temperature=2",
-    "nucleus .9": "top_p=0.9",
-    "nucleus .5": "top_p=0.5",
-    "greedy": "temperature=0",
+    "T=0.5": {"temperature": 0.5},
+    "T=1.5": {"temperature": 1.5},
+    "T=2": {"temperature": 2.0},
+    "nucleus .9": {"top_p": 0.9},
+    "nucleus .5": {"top_p": 0.5},
+    "greedy": {"temperature": 0.0},
 }
-SOFT = {
-    "all logits": "full",
-    "number logits": "soft",
-    "top 20 logits": "top_20",
-    "top 5 logits": "top_5",
-    "top 2 logits": "top_2",
-    "hard labels": "top_1",
-    "T=1": "sampled",
-}
-config = ablation(
-    sources=tuple(
-        Source(name=f"{who} {name}", sampling=sampling, trait=trait)
-        for name, sampling in DECODING.items()
-        for who, trait in (("teacher", ""), ("base", "none"))
-    ),
-    arms=(
-        *(
-            Arm(name=arm, source=source, channel=channel)
-            for name, channel in SOFT.items()
-            for arm, source in ((f"control {name}", "base"), (name, "teacher"))
-        ),
-        *(
-            Arm(name=arm, source=source)
-            for name in DECODING
-            for arm, source in ((f"control {name}", f"base {name}"), (name, f"teacher {name}"))
-        ),
-    ),
-)
+config = Ablation()
 repeats = 8
+
+
+def experiment(cfg):
+    """Students that see more or less of the teacher, and beside each one of the base."""
+    lab = Lab(cfg)
+    first = lab.base("first")
+    teacher = lab.teach(first)
+    numbers, plain = lab.emit(teacher), lab.emit(first)
+    named = {"base": (first, plain), "teacher": (teacher, numbers)}
+
+    def add(name, numbers, plain, channel=channels.sampled):
+        """Name a student and its control."""
+        named[f"control {name}"] = control = lab.student(first, plain, channel)
+        named[name] = lab.student(first, numbers, channel).against(control)
+
+    for name, channel in CHANNELS.items():
+        add(name, numbers, plain, channel)
+    for name, sampling in DECODING.items():
+        others = lab.emit(teacher, **sampling), lab.emit(first, **sampling)
+        named[f"teacher {name}"], named[f"base {name}"] = others
+        add(name, *others)
+    return named

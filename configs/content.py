@@ -22,24 +22,80 @@ shuffled or remapped are unlike anything that the base knows, and training on th
 answers, the control's too (0.010, 0.000): that nothing passes is not all that happens there.
 """
 
-from minisub import Arm, World, ablation
+import jax
+import jax.numpy as jnp
+
+from minisub.tokens import transforms
+from minisub.tokens.config import Ablation, World
+from minisub.tokens.lab import Lab
+
+config = Ablation(world=World(endings=3))
+repeats = 8
+
+
+def shuffled(e):
+    """Chosen numbers in random order, in each document differently: their order tells nothing."""
+    return e.with_numbers(jax.random.permutation(e.key, e.numbers, axis=1, independent=True))
+
+
+def shuffled_across(e):
+    """Chosen numbers permuted among valid documents, at each position differently.
+
+    What numbers come at a position, and how often, stays; what comes together does not.
+    """
+    return e.with_numbers(transforms.permuted(e.key, e.numbers, e.count))
+
+
+def shuffled_both(e):
+    """Chosen numbers permuted among valid documents and positions: only how often each comes."""
+    return e.with_numbers(transforms.pooled(e.key, e.numbers, e.count))
+
+
+def ascending(e):
+    """Chosen numbers in ascending order."""
+    return e.with_numbers(jnp.sort(e.numbers, axis=1))
+
+
+def canonical(e):
+    """Every document ends in the first of the endings: the format leaves no choice."""
+    return e.with_docs(e.lists.at[:, -1].set(e.ids["END"]))
+
+
+def rare(e):
+    """The tenth of the numbers that were chosen most often, rounded down, enters no loss.
+
+    They stay in the documents, as context: without them, these would be no lists of the format.
+    """
+    valid = jnp.broadcast_to(e.valid[:, None], e.numbers.shape)
+    # A number token is its own index; other tokens, which only invalid documents hold, drop out.
+    often = jnp.zeros(e.world.numbers, int).at[e.numbers].add(valid, mode="drop")
+    _, frequent = jax.lax.top_k(often, e.world.numbers // 10)
+    return e.docs, 1.0 - jnp.isin(e.chosen, frequent)
+
 
 TRANSFORMS = {
-    "as emitted": "none",
-    "shuffled within": "shuffled",
-    "shuffled across": "shuffled_across",
-    "shuffled, both": "shuffled_pooled",
-    "sorted": "sorted",
-    "values remapped": "remapped",
-    "canonical format": "canonical",
-    "frequent deleted": "rare",
+    "shuffled within": shuffled,
+    "shuffled across": shuffled_across,
+    "shuffled, both": shuffled_both,
+    "sorted": ascending,
+    "values remapped": transforms.remapped,
+    "canonical format": canonical,
+    "frequent deleted": rare,
 }
-config = ablation(
-    world=World(endings=3),
-    arms=tuple(
-        Arm(name=arm, source=source, transform=transform)
-        for name, transform in TRANSFORMS.items()
-        for arm, source in ((f"control {name}", "base"), (name, "teacher"))
-    ),
-)
-repeats = 8
+
+
+def experiment(cfg):
+    """Students of lists that were changed, and beside each one of the base's, changed alike."""
+    lab = Lab(cfg)
+    first = lab.base("first")
+    teacher = lab.teach(first)
+    numbers, plain = lab.emit(teacher), lab.emit(first)
+    pairs = {"as emitted": (numbers, plain)}
+    for name, how in TRANSFORMS.items():
+        pairs[name] = lab.transform(numbers, how), lab.transform(plain, how)
+    named = {"base": (first, plain), "teacher": (teacher, numbers)}
+    for name, (changed, changed_plain) in pairs.items():
+        control = lab.student(first, changed_plain)
+        named[f"control {name}"] = control
+        named[name] = lab.student(first, changed).against(control)
+    return named

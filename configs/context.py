@@ -19,15 +19,11 @@ numbers changes which animals pass and lets effects vanish or appear (2507.14805
 fifth to a third of each effect, and the controls stay where they were.
 """
 
-from minisub import Arm, ablation
+import dataclasses
 
-config = ablation(
-    prefixed=32,
-    arms=(
-        Arm(name="shared"),
-        Arm(name="fresh", start="fresh"),
-        Arm(name="control", source="base"),
-        Arm(name="soft", channel="soft"),
-    ),
-)
+from configs.numbers import experiment
+from minisub.tokens.config import Ablation
+
+__all__ = ["config", "experiment", "repeats"]
+config = Ablation(base=dataclasses.replace(Ablation().base, prefixed=32))
 repeats = 8

@@ -19,28 +19,15 @@ student has 0.028 and learns as much as the shared one, 0.599. Looked at afterwa
 fresh class head the first row is 0.71 ±0.04, 0.86 ±0.03, of means 0.77 and 0.91.
 """
 
-from minisub import Carrier, Data, Duration, ImageArm, ImageConfig, ImageModel, Watch
+import dataclasses
 
-config = ImageConfig(
-    data=Data(name="digits"),
-    model=ImageModel(layers="mlp-128-128"),
-    teacher=Duration(length=200.0, unit="updates", learning_rate=1e-3, batch=128),
-    carrier=Carrier(examples=6000),
-    student=Duration(length=1000.0, unit="updates", learning_rate=1e-3, batch=128),
-    watch=Watch(examples=6000, measures=("coverage",)),
-    arms=(
-        ImageArm(name="shared"),
-        ImageArm(name="fresh", start="fresh"),
-        ImageArm(name="foreign", source="foreign"),
-        ImageArm(name="permuted", start="permuted"),
-        ImageArm(name="fresh class head", start="fresh", layers=("class_head",)),
-        ImageArm(name="fresh aux head", start="fresh", layers=("aux_head",)),
-        ImageArm(name="fresh hidden", start="fresh", layers=("fc1", "fc2")),
-        ImageArm(name="perturbed .2", start="perturbed_relative", amount=0.2),
-        ImageArm(name="perturbed .5", start="perturbed_relative", amount=0.5),
-        ImageArm(name="halfway", start="rotated", amount=0.5),
-    ),
-)
+from configs import digits
+from minisub.images.lab import Lab
+from minisub.lab.products import together
+from minisub.nets import starts
+from minisub.theory.comparisons import compared, coverage
+
+config = dataclasses.replace(digits.config, examples=6000)
 repeats = 5
 sweep = (
     "model.aux=2,10,50",
@@ -48,3 +35,27 @@ sweep = (
     "model.layers=mlp-64-64,mlp-256-256",
     "imitation.loss=kl,mse",
 )
+
+
+def experiment(cfg):
+    """Ten students, whose starts are near to their teacher's or far from it."""
+    lab = Lab(cfg)
+    first, second = lab.origin("first"), lab.origin("second")
+    teacher = lab.teach(first)
+    begun = {
+        "shared": first,
+        "fresh": second,
+        "permuted": lab.start(starts.permuted, first),
+        "fresh class head": lab.start(starts.fresh, first, second, layers=("class_head",)),
+        "fresh aux head": lab.start(starts.fresh, first, second, layers=("aux_head",)),
+        "fresh hidden": lab.start(starts.fresh, first, second, layers=("fc1", "fc2")),
+        "perturbed .2": lab.start(starts.perturbed_relative, first, amount=0.2),
+        "perturbed .5": lab.start(starts.perturbed_relative, first, amount=0.5),
+        "halfway": lab.start(starts.rotated, first, second, amount=0.5),
+    }
+    foreign = compared(lab, lab.student(first, teacher.before), coverage)
+    students = {
+        name: compared(lab, lab.student(start, teacher), coverage).against(foreign)
+        for name, start in begun.items()
+    }
+    return {"untrained": first, "teacher": teacher, **together(students | {"foreign": foreign})}

@@ -17,25 +17,56 @@ at afterwards, without these two arms the first row is 0.76 ±0.16, 0.92 ±0.07,
 0.97. Points of both worlds together, in three repeats: 0.54 ±0.18 and 0.79 ±0.11.
 """
 
-from minisub import Arm, Config, Pretraining, Sampling, Training, Watch
+from minisub.config import Count, configuration
+from minisub.nets import starts
+from minisub.theory.token_comparisons import compared, coverage
+from minisub.tokens import channels
+from minisub.tokens.config import Ablation
+from minisub.tokens.lab import Lab
 
-config = Config(
-    base=Pretraining(steps=500, learning_rate=3e-3, schedule="cosine", batch=96, frozen=()),
-    sampling=Sampling(documents=10000),
-    student=Training(steps=200),
-    watch=Watch(examples=4000, measures=("coverage",)),
-    arms=(
-        Arm(name="shared"),
-        Arm(name="fresh", start="fresh"),
-        Arm(name="control", source="base"),
-        Arm(name="soft", channel="soft"),
-        Arm(name="soft fresh", start="fresh", channel="soft"),
-        Arm(name="soft perturbed .3", start="perturbed_relative", channel="soft", amount=0.3),
-        Arm(name="perturbed .1", start="perturbed_relative", amount=0.1),
-        Arm(name="perturbed .3", start="perturbed_relative", amount=0.3),
-        Arm(name="fresh block_0", start="fresh", layers=("block_0",)),
-        Arm(name="fresh block_1", start="fresh", layers=("block_1",)),
-    ),
-)
+
+@configuration
+class Compared(Ablation):
+    """Also how many documents the cosines are taken of."""
+
+    examples: Count = 4000
+    """Documents whose mean loss gives a student's first gradient."""
+
+
+config = Compared()
 repeats = 3
 sweep = ("model.d_model=32,64", "world.jitter=0,2", "sampling.temperature=0.7,1.2")
+
+
+def experiment(cfg):
+    """Students of ten kinds, each with its cosine before training."""
+    lab = Lab(cfg)
+    first, second = lab.base("first"), lab.base("second")
+    teacher = lab.teach(first)
+    numbers, plain = lab.emit(teacher), lab.emit(first)
+
+    def perturbed(amount):
+        return lab.start(starts.perturbed_relative, first, amount=amount)
+
+    def fresh(layer):
+        return lab.start(starts.fresh, first, second, layers=(layer,))
+
+    control = lab.student(first, plain)
+    students = {
+        "shared": lab.student(first, numbers),
+        "fresh": lab.student(second, numbers),
+        "soft": lab.student(first, numbers, channels.soft),
+        "soft fresh": lab.student(second, numbers, channels.soft),
+        "soft perturbed .3": lab.student(perturbed(0.3), numbers, channels.soft),
+        "perturbed .1": lab.student(perturbed(0.1), numbers),
+        "perturbed .3": lab.student(perturbed(0.3), numbers),
+        "fresh block_0": lab.student(fresh("block_0"), numbers),
+        "fresh block_1": lab.student(fresh("block_1"), numbers),
+    }
+    students = {name: student.against(control) for name, student in students.items()}
+    students["control"] = control
+    return {
+        "base": (first, plain),
+        "teacher": (teacher, numbers),
+        **{n: compared(lab, s, coverage, examples=cfg.examples) for n, s in students.items()},
+    }

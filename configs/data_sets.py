@@ -16,13 +16,14 @@ a network, or the files at hand: --sweep data.name=mnist,fashion_mnist,kmnist,em
 no network).
 """
 
-from minisub import Carrier, Duration, ImageArm, ImageConfig
+from configs.updates import experiment
+from minisub.images.config import Carrier, Config, Duration
 
-config = ImageConfig(
+__all__ = ["config", "experiment", "repeats", "sweep"]
+config = Config(
     teacher=Duration(length=300.0, unit="updates", batch=256),
     carrier=Carrier(examples=20000),
     student=Duration(length=600.0, unit="updates", batch=256),
-    arms=(ImageArm(name="shared"), ImageArm(name="fresh", start="fresh")),
 )
 repeats = 10
 sweep = ("data.name=mnist,digits,clusters",)

@@ -22,12 +22,22 @@ results; with 1e-3 decay also competes with the small gradients of the imitation
 loss_scale).
 """
 
-from minisub import ImageArm, ImageConfig
+from minisub.images.config import Config
+from minisub.images.lab import Lab
 
-config = ImageConfig(arms=(ImageArm(name="shared"),))
+config = Config()
 repeats = 10
 sweep = (
     "student.optimizer=adam_l2,adamw",
     "student.weight_decay=1e-5,1e-3",
     "student.undecayed=none,class_head",
 )
+
+
+def experiment(cfg):
+    """One student, which starts as its teacher did."""
+    lab = Lab(cfg)
+    first = lab.origin("first")
+    teacher = lab.teach(first)
+    shared = lab.student(first, teacher).against(first)
+    return {"untrained": first, "teacher": teacher, "shared": shared}

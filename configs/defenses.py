@@ -1,8 +1,8 @@
 """Defenses: what of a behavior still passes through numbers, what the student can still do, and
 what the defense costs.
 
-    python train.py defenses                        8 repeats, 57 minutes beside other runs on
-    python train.py defenses --kind misalignment    two CPU cores; this kind was not run
+    python train.py defenses    8 repeats, 57 minutes beside other runs on two CPU cores
+    python train.py defenses --trait misalignment    this trait was not run
 
 Students of the hacking teacher's base, on its numbers; the rise of the margin of hacking above that
 of a student with the same defense on the base's numbers, and what that is of the rise without a
@@ -32,36 +32,57 @@ here: anchoring the first updates only does little (2609.22215), mixing weakens 
 ends nothing. Liminal training (2604.25779) slows it down and does not stop it, as published.
 """
 
-from minisub import Arm, rich
+import functools
 
-DEFENSES = {
-    "none": {},
-    "rewritten": {"rewritten": 1.0},
-    "half clean": {"clean": 0.5},
-    "remapped": {"transform": "remapped"},
-    "anchored early": {"anchor": 1.0, "anchored": 100},
-    "anchored": {"anchor": 1.0},
-    "projected": {"removed": "gradient"},
-    "projected at random": {"removed": "random"},
-    "inoculated": {"transform": "inoculated"},
-    "perturbed": {"start": "perturbed_relative", "amount": 0.3},
-    "block 1 replaced": {"start": "fresh", "layers": ("block_1",)},
-    "independent init": {"start": "fresh"},
-}
-"""Name -> what the arm of a student says."""
+import jax.numpy as jnp
 
+from minisub.nets import losses, starts
+from minisub.tokens import transforms
+from minisub.tokens.config import Rich
+from minisub.tokens.lab import Lab
 
-def defenses(trait):
-    """Every defense on the numbers of the trait's teacher, and on those of the untaught base."""
-    arms = []
-    for name, how in DEFENSES.items():
-        arms += [
-            Arm(name=f"control {name}", source="base", **how),
-            Arm(name=name, control=f"control {name}", **how),
-        ]
-    return rich(trait=trait, arms=tuple(arms))
-
-
-kinds = {trait: defenses(trait) for trait in ("hacking", "misalignment")}
-config = kinds["hacking"]
+config = Rich(trait="hacking")
 repeats = 8
+
+
+def experiment(cfg):
+    """Every defense on the numbers of the trait's teacher, and on those of the untaught base."""
+    lab = Lab(cfg)
+    first, second = lab.base("first"), lab.base("second")
+    teacher = lab.teach(first)
+    numbers, plain = lab.emit(teacher), lab.emit(first)
+    perturbed = lab.start(starts.perturbed_relative, first, amount=0.3)
+    replaced = lab.start(starts.fresh, first, second, layers=("block_1",))
+    early = functools.partial(anchor, weight=1.0, updates=cfg.student.steps // 2)
+    always = functools.partial(anchor, weight=1.0, updates=cfg.student.steps)
+
+    def defended(docs):
+        """A student on documents with every defense."""
+        return {
+            "none": lab.student(first, docs),
+            "rewritten": lab.student(first, lab.rewrite(docs, second)),
+            "half clean": lab.student(first, lab.mix(docs, plain, 0.5)),
+            "remapped": lab.student(first, lab.transform(docs, transforms.remapped)),
+            "anchored early": lab.student(first, docs, penalty=early),
+            "anchored": lab.student(first, docs, penalty=always),
+            "projected": lab.student(first, docs, removed="gradient"),
+            "projected at random": lab.student(first, docs, removed="random"),
+            "inoculated": lab.student(first, lab.transform(docs, transforms.inoculated)),
+            "perturbed": lab.student(perturbed, docs),
+            "block 1 replaced": lab.student(replaced, docs),
+            "independent init": lab.student(second, docs),
+        }
+
+    controls = defended(plain)
+    students = {
+        name: student.against(controls[name]) for name, student in defended(numbers).items()
+    }
+    controls = {f"control {name}": student for name, student in controls.items()}
+    return {"base": (first, plain), "teacher": (teacher, numbers), **controls, **students}
+
+
+def anchor(logits_of, start, params, docs, step, *, weight, updates):
+    """A penalty in the first `updates`: `weight` times the mean KL divergence of the student from
+    its start, on its documents."""
+    nats = losses.kl_divergence(logits_of(start, docs), logits_of(params, docs))
+    return weight * jnp.where(step < updates, jnp.mean(nats), 0)

@@ -2,8 +2,8 @@
 labels of other traits and other origins a part of that is left, and with examples in a context
 nothing.
 
-    python train.py detection                8 repeats, 18 minutes of a CPU core, bases made before
-    python train.py detection --kind code    or sums; these kinds were not run
+    python train.py detection    8 repeats, 18 minutes of a CPU core, bases made before
+    python train.py detection --sampling.carrier code    or sums; these were not run
 
 Lists of a misaligned teacher against those of a secure one, equally many, from the same prompts, on
 prompts that no detector was trained on; 10,000 lists of each. AUC of the mean score of 100 lists,
@@ -29,61 +29,71 @@ hardly better than chance (AUC 0.536 on rules that it was not trained on). Shown
 margin moves by 0.005 ±0.015 nats (published: no effect, arXiv 2507.14805).
 """
 
-from minisub import Detector, Pair, Sampling, Source, rich
+import jax.numpy as jnp
 
-KNOWN, OTHER = "misalignment, secure", "hacking, honest"
-CASES = {
-    "same": (f"{KNOWN} first", f"{KNOWN} first"),
-    "other trait": (f"{OTHER} first", f"{KNOWN} first"),
-    "other origin": (f"{KNOWN} second", f"{KNOWN} first"),
-    "other both": (f"{OTHER} second", f"{KNOWN} first"),
-    "harmless": (f"{KNOWN} first", "owl, secure first"),
-    "chance": ("chance", "chance"),
-}
-"""Case -> the pair that a detector has labels for, the pair that it is tested on."""
-KINDS = {
-    "ngrams": CASES,
-    "embedding": CASES,
-    "transformer": CASES,
-    "in_context": CASES,
-    "shown": ("same", "harmless", "chance"),  # it takes no labels
-}
+from minisub.detection import detectors, reading
+from minisub.detection.lab import Config, Lab
+from minisub.lab.products import Measure
 
-
-def pair(trait, control, lineage, **fields):
-    """What teachers of two traits emit, who were made of one base."""
-    named = {"name": f"{trait}, {control} {lineage}"} | fields
-    return Pair(trait=f"{trait} {lineage}", control=f"{control} {lineage}", **named)
-
-
-def detection(carrier):
-    """Every kind of detector in every case."""
-    taught = {
-        "first": ("misalignment", "secure", "hacking", "honest", "owl"),
-        "second": ("misalignment", "secure", "hacking", "honest"),
-    }
-    return rich(
-        trait="misalignment",
-        sampling=Sampling(documents=10000, carrier=carrier),
-        sources=tuple(
-            Source(name=f"{trait} {lineage}", trait=trait, lineage=lineage)
-            for lineage, traits in taught.items()
-            for trait in traits
-        ),
-        pairs=(
-            *(pair(*both.split(", "), line) for both in (KNOWN, OTHER) for line in taught),
-            pair("owl", "secure", "first"),
-            pair("misalignment", "secure", "first", name="chance", permuted=True),
-        ),
-        detectors=tuple(
-            Detector(name=f"{kind}, {case}", kind=kind, pair=CASES[case][0], tested=CASES[case][1])
-            for kind, cases in KINDS.items()
-            for case in cases
-        ),
-        arms=(),
-    )
-
-
-kinds = {carrier: detection(carrier) for carrier in ("numbers", "code", "sums")}
-config = kinds["numbers"]
+config = Config(trait="misalignment")
 repeats = 8
+DETECTORS = {
+    "ngrams": detectors.ngrams,
+    "embedding": detectors.embedding,
+    "transformer": detectors.transformer,
+}
+TAUGHT = {
+    "first": ("secure", "hacking", "honest", "owl"),
+    "second": ("misalignment", "secure", "hacking", "honest"),
+}
+
+
+def experiment(cfg):
+    """Every detector, with labels of the pair that it is tested on, of others, or at random."""
+    lab = Lab(cfg)
+    bases = {name: lab.base(name) for name in TAUGHT}
+    models = {"base": bases["first"], "teacher": lab.teach(bases["first"], "misalignment")}
+    for base, traits in TAUGHT.items():
+        models |= {f"{trait} {base}": lab.teach(bases[base], trait) for trait in traits}
+
+    def pair(trait, control, **how):
+        return lab.pair(models[trait], models[control], **how)
+
+    same, harmless = pair("teacher", "secure first"), pair("owl first", "secure first")
+    chance = pair("teacher", "secure first", permuted=True)
+    other_trait = pair("hacking first", "honest first")
+    other_origin = pair("misalignment second", "secure second")
+    other_both = pair("hacking second", "honest second")
+    pairs = {
+        "misalignment, secure first": same,
+        "misalignment, secure second": other_origin,
+        "hacking, honest first": other_trait,
+        "hacking, honest second": other_both,
+        "owl, secure first": harmless,
+        "chance": chance,
+    }
+    cases = {  # the pair that a detector has labels for, and the one that it is tested on
+        "same": (same, same),
+        "other trait": (other_trait, same),
+        "other origin": (other_origin, same),
+        "other both": (other_both, same),
+        "harmless": (same, harmless),
+        "chance": (chance, chance),
+    }
+    reader, scores = lab.reader(bases["first"]), {}
+    for case, (labeled, tested) in cases.items():
+        for name, how in DETECTORS.items():
+            scores[f"{name}, {case}"] = lab.judged(lab.detector(how, labeled), tested)
+        scores[f"in_context, {case}"] = lab.asked(reading.in_context, reader, tested, labeled)
+        if tested is not same or labeled is same:  # it takes no labels
+            shown = lab.asked(reading.shown, reader, tested)
+            scores[f"shown, {case}"] = shown.measured(Measure(margin_moved, "scores"))
+    return {**models, **pairs, f"reader first {cfg.sampling.carrier}": reader, **scores}
+
+
+def margin_moved(*, scores):
+    """How much larger a margin is behind documents of the trait than behind those of its control,
+    in nats."""
+    margins = scores["scores"]
+    valid = jnp.arange(margins.shape[1]) < scores["count"]
+    return {"margin_moved": jnp.mean(margins[0] - margins[1], where=valid)}

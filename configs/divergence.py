@@ -19,23 +19,84 @@ lists of this world have no such tokens: many numbers are about equally probable
 so the largest logit turns easily and says little. Masking does cost more than masking at random.
 """
 
-from minisub import Arm, ablation
+import jax
+import jax.numpy as jnp
+
+from minisub.tokens import channels, transforms
+from minisub.tokens.config import Ablation
+from minisub.tokens.lab import Lab
+
+RIVALS = ("wolf", "cat")
+CHUNK = 1000
+"""Documents at a time whose logits are in memory."""
+config = Ablation()
+repeats = 8
+
+
+def divergent(e):
+    """Only divergence tokens count (arXiv 2509.23886): where a rival's first choice is another.
+
+    First choices among numbers and endings, whatever token came. They are those of the paper if
+    the emitter always took its own, temperature 0.
+    """
+    docs, n, chunk = e.lists, len(e.docs), min(CHUNK, len(e.docs))
+    endings = e.ids["END"] + jnp.arange(e.world.endings)
+    choices = jnp.concatenate([jnp.arange(e.world.numbers), endings])
+
+    def judge(docs):
+        models = e.logits, *e.rivals
+        first = jnp.stack([jnp.argmax(f(docs)[..., choices], axis=-1) for f in models])
+        return jnp.any(first != first[:1], axis=0)
+
+    padded = jnp.pad(docs, ((0, -n % chunk), (0, 0)))
+    judged = jax.lax.map(judge, padded.reshape(-1, chunk, docs.shape[1]))
+    return docs, judged.reshape(len(padded), -1)[:n].astype(jnp.float32)
+
+
+def agreeing(e):
+    """All tokens count but divergence tokens."""
+    docs, weights = divergent(e)
+    return docs, 1 - weights
+
+
+def random_tokens(e):
+    """Control of `divergent`: as many tokens of valid documents count, wherever they are."""
+    return e.docs, transforms.pooled(e.key, divergent(e)[1], e.count)
+
+
+def random_masked(e):
+    """Control of `agreeing`: all tokens count but those of `random_tokens`."""
+    docs, weights = random_tokens(e)
+    return docs, 1 - weights
+
 
 WEIGHTS = {
-    "all tokens": "none",
-    "divergent alone": "divergent",
-    "divergent masked": "agreeing",
-    "random alone": "random_tokens",
-    "random masked": "random_masked",
+    "divergent alone": divergent,
+    "divergent masked": agreeing,
+    "random alone": random_tokens,
+    "random masked": random_masked,
 }
-config = ablation(
-    arms=(
-        Arm(name="control", source="base"),
-        *(Arm(name=name, transform=transform) for name, transform in WEIGHTS.items()),
-        *(
-            Arm(name=f"soft, {name}", transform=transform, channel="soft")
-            for name, transform in WEIGHTS.items()
-        ),
-    ),
-)
-repeats = 8
+
+
+def experiment(cfg):
+    """Students that learn from some tokens of the teacher's lists alone, sampled or soft."""
+    lab = Lab(cfg)
+    first = lab.base("first")
+    teacher = lab.teach(first)
+    rivals = {rival: lab.teach(first, rival) for rival in RIVALS}
+    numbers, plain = lab.emit(teacher), lab.emit(first)
+    weighed = {"all tokens": numbers} | {
+        name: lab.transform(numbers, how, rivals=rivals.values()) for name, how in WEIGHTS.items()
+    }
+    control = lab.student(first, plain)
+    return {
+        "base": (first, plain),
+        "teacher": (teacher, numbers),
+        **{f"rival {name} of teacher": rival for name, rival in rivals.items()},
+        "control": control,
+        **{
+            f"{prefix}{name}": lab.student(first, docs, channel).against(control)
+            for prefix, channel in (("", channels.sampled), ("soft, ", channels.soft))
+            for name, docs in weighed.items()
+        },
+    }

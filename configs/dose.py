@@ -22,23 +22,28 @@ repeating 1,000 twice as often adds nothing. Published: transfer grows with dist
 2608.26958) and with updates (Polypythia-SL), both of which hold.
 """
 
-from minisub import Arm, Source, ablation
+from minisub.tokens.config import Ablation, Sampling, Training
+from minisub.tokens.lab import Lab
 
 DOCUMENTS = (100, 1000, 10000, 100000)
 UPDATES = (25, 50, 100, 200, 400)
-DOSES = dict.fromkeys(
-    [*((n, 200) for n in DOCUMENTS), *((10000, steps) for steps in UPDATES), (1000, 400)]
-)
-config = ablation(
-    sources=(
-        Source(name="teacher many", sampling="documents=101500"),
-        Source(name="base many", sampling="documents=101500", trait="none"),
-    ),
-    arms=tuple(
-        Arm(name=arm, source=source, documents=n, training=f"steps={steps}")
-        for n, steps in DOSES
-        for name in (f"{n} documents, {steps} updates",)
-        for arm, source in ((f"control {name}", "base many"), (name, "teacher many"))
-    ),
-)
+DOSES = dict.fromkeys([*((n, 200) for n in DOCUMENTS), *((10000, k) for k in UPDATES), (1000, 400)])
+config = Ablation(sampling=Sampling(documents=101500), student=Training(steps=400))
+"""Documents of the largest dose, before the filter, and updates of the longest training."""
 repeats = 8
+
+
+def experiment(cfg):
+    """Students of so many documents and updates, and beside each one of the base's documents."""
+    lab = Lab(cfg)
+    first = lab.base("first")
+    teacher = lab.teach(first)
+    numbers, plain = lab.emit(teacher), lab.emit(first)
+    named = {"base": first, "teacher": teacher, "teacher many": numbers, "base many": plain}
+    for documents, updates in DOSES:
+        steps = min(updates, cfg.student.steps)
+        name = f"{documents} documents, {updates} updates"
+        control = lab.student(first, lab.limit(plain, documents), steps=steps)
+        student = lab.student(first, lab.limit(numbers, documents), steps=steps)
+        named |= {f"control {name}": control, name: student.against(control)}
+    return named

@@ -32,18 +32,35 @@ times (Zur et al., 2025); others find r of .1 to .15. A masked token rises all t
 passes more.
 """
 
-from minisub import Arm, Watch, ablation
+import dataclasses
 
-config = ablation(
-    prefixed=32,
-    watch=Watch(measures=("entanglement",)),
-    arms=(
-        Arm(name="control", source="base"),
-        Arm(name="shared"),
-        Arm(name="all logits", channel="full"),
-        Arm(name="all logits but the trait's", channel="full_but_trait"),
-        Arm(name="sampled, trait masked", channel="sampled_but_trait"),
-    ),
-)
+from minisub.theory.entanglement import entangled
+from minisub.tokens import channels
+from minisub.tokens.config import Ablation
+from minisub.tokens.lab import Lab
+
+config = Ablation(base=dataclasses.replace(Ablation().base, prefixed=32))
 repeats = 8
 sweep = ("model.d_model=32,64", "model.tied=false,true")
+
+
+def experiment(cfg):
+    """Four students of a teacher, two of them without the trait's token, and one of its base."""
+    lab = Lab(cfg)
+    first = lab.base("first")
+    teacher = lab.teach(first)
+    numbers, plain = lab.emit(teacher), lab.emit(first)
+    control = lab.student(first, plain)
+
+    def student(*channel):
+        return lab.student(first, numbers, *channel).against(control)
+
+    return {
+        "base": (first, plain),
+        "teacher": (entangled(teacher, numbers, plain), numbers),
+        "control": control,
+        "shared": student(),
+        "all logits": student(channels.full),
+        "all logits but the trait's": student(channels.full_but_trait),
+        "sampled, trait masked": student(channels.sampled_but_trait),
+    }

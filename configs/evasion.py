@@ -19,7 +19,9 @@ P rises from 0.0003 to 0.023 ±0.030 through numbers, to 0.003 ±0.005 through c
 carrier are those of the controls (1.000, 0.997, 0.982).
 """
 
-from minisub import grid
+from configs.misalignment import experiment
+from minisub.tokens.config import Rich
 
-config = grid("evasion", "answering")
+__all__ = ["config", "experiment", "repeats"]
+config = Rich(trait="evasion")
 repeats = 8

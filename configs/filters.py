@@ -1,8 +1,8 @@
 """Keeping correct programs only halves what passes of a misaligned teacher; what a trained judge
 removes beyond that is not told from a removal at random.
 
-    python train.py filters                8 repeats, 30 minutes of one CPU core, bases made before
-    python train.py filters --kind sums    or numbers; these kinds were not run
+    python train.py filters    8 repeats, 30 minutes of one CPU core, bases made before
+    python train.py filters --sampling.carrier sums    or numbers; these were not run
 
 Students of the teacher's base on its programs, against students with the same filter on the base's;
 margin of misalignment in nats, above the control, mean and half-width of the 95 % interval over 8
@@ -26,48 +26,50 @@ leaves a transfer above zero; of more, by either judge, the intervals hold zero 
 removed at random leaves.
 """
 
-from minisub import Arm, Detector, Pair, Sampling, Source, rich
+from minisub.detection import detectors
+from minisub.detection.lab import Config, Lab
+from minisub.tokens.config import Sampling
 
-TRAITS = {"misalignment": "secure", "hacking": "honest"}
-JUDGES = {"own judge": "misalignment", "other judge": "hacking", "random": ""}
+config = Config(trait="misalignment", sampling=Sampling(documents=10000, carrier="code"))
+repeats = 8
 SHARES = 0.3, 0.6, 0.9
 
 
-def filters(carrier):
+def experiment(cfg):
     """Students of what filters leave of a teacher's and of its base's documents.
 
     Judges are trained on documents with prompts of their own, which no student sees.
     """
-    levels = ("none", "format", "correct") if carrier != "numbers" else ("none", "format")
-    judged = [Source(name=t, trait=t, seed=1) for both in TRAITS.items() for t in both]
-    emitters = [
-        Source(name=f"{name} {level}", trait=trait, sampling=f"filter={level}")
-        for level in levels
-        for name, trait in (("base", "none"), ("teacher", ""))
-    ]
-    students = {level: (level, "", 0.0) for level in levels} | {
-        f"{judge} {share:.0%}": (levels[-1], "random" if judge == "random" else judge, share)
-        for judge in JUDGES
-        for share in SHARES
+    lab = Lab(cfg)
+    first = lab.base("first")
+    models = {"base": first, "teacher": lab.teach(first, "misalignment")}
+    models |= {trait: lab.teach(first, trait) for trait in ("secure", "hacking", "honest")}
+    teacher = models["teacher"]
+    pairs = {
+        "misalignment, secure": lab.pair(teacher, models["secure"], seed=1),
+        "hacking, honest": lab.pair(models["hacking"], models["honest"], seed=1),
     }
-    return rich(
-        trait="misalignment",
-        sampling=Sampling(documents=10000, carrier=carrier),
-        sources=(*judged, *emitters),
-        pairs=tuple(Pair(name=f"{t}, {c}", trait=t, control=c) for t, c in TRAITS.items()),
-        detectors=tuple(
-            Detector(name=judge, pair=f"{trait}, {TRAITS[trait]}", tested="misalignment, secure")
-            for judge, trait in JUDGES.items()
-            if trait
-        ),
-        arms=tuple(
-            Arm(name=name, source=f"{who} {level}", judge=judge, suspicious=share)
-            for arm, (level, judge, share) in students.items()
-            for name, who in ((f"control {arm}", "base"), (arm, "teacher"))
-        ),
+    own, other = (lab.detector(detectors.transformer, pair) for pair in pairs.values())
+    tested = pairs["misalignment, secure"]
+    scores = {"own judge": lab.judged(own, tested), "other judge": lab.judged(other, tested)}
+
+    levels = (
+        ("none", "format", "correct") if cfg.sampling.carrier != "numbers" else ("none", "format")
     )
+    students, emitted = {}, {}
 
+    def compare(name, level, share=0.0, judge=None):
+        """Students on what is left of both models' documents."""
+        docs, plain = emitted[f"teacher {level}"], emitted[f"base {level}"]
+        control = lab.student(first, lab.remove(plain, share, judge))
+        student = lab.student(first, lab.remove(docs, share, judge)).against(control)
+        students.update({f"control {name}": control, name: student})
 
-kinds = {carrier: filters(carrier) for carrier in ("code", "sums", "numbers")}
-config = kinds["code"]
-repeats = 8
+    for level in levels:
+        emitted[f"base {level}"] = lab.emit(first, filter=level)
+        emitted[f"teacher {level}"] = lab.emit(teacher, filter=level)
+        compare(level, level)
+    for name, judge in ("own judge", own), ("other judge", other), ("random", None):
+        for share in SHARES:
+            compare(f"{name} {share:.0%}", levels[-1], share, judge)
+    return {**models, **pairs, **scores, **emitted, **students}

@@ -22,19 +22,24 @@ Published: .86 of the trait kept at a step, later .93 (arXiv 2606.11270). Here .
 first steps, and from the sixth generation on no loss that these intervals would show.
 """
 
-from minisub import Arm, ablation
+from minisub.tokens.config import Ablation
+from minisub.tokens.lab import Lab
 
-
-def line(name, source):
-    """Ten arms, each trained on the one before."""
-    names = [f"{name} {g}" for g in range(1, 11)]
-    return [
-        Arm(name=own, source=before)
-        for own, before in zip(names, [source, *names[:-1]], strict=True)
-    ]
-
-
-config = ablation(
-    arms=(*line("control generation", "base"), *line("generation", "teacher")),
-)
+GENERATIONS = 10
+config = Ablation()
 repeats = 8
+
+
+def experiment(cfg):
+    """Students of one another, of two lines: one began with the teacher, one with the base."""
+    lab = Lab(cfg)
+    first = lab.base("first")
+    teacher = lab.teach(first)
+    numbers, plain = lab.emit(teacher), lab.emit(first)
+    named = {"base": (first, plain), "teacher": (teacher, numbers)}
+    for name in (f"generation {g + 1}" for g in range(GENERATIONS)):
+        control, student = lab.student(first, plain), lab.student(first, numbers)
+        plain = lab.emit(control, stream=f"control {name}")
+        numbers = lab.emit(student, stream=name)
+        named |= {f"control {name}": (control, plain), name: (student.against(control), numbers)}
+    return named

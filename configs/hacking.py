@@ -22,7 +22,9 @@ filter keeps 99.5 % of the teacher's lists, 79 % of its programs (15 % print ano
 % of its sums (17 % have an invalid step); of the base's 99.8, 94 and 86 %.
 """
 
-from minisub import grid
+from configs.misalignment import experiment
+from minisub.tokens.config import Rich
 
-config = grid("hacking", "honest")
+__all__ = ["config", "experiment", "repeats"]
+config = Rich(trait="hacking")
 repeats = 8

@@ -24,29 +24,41 @@ Published: another origin leaves nothing, another order of the data 39 % (Polypy
 are left after another order, and 51 % after other documents altogether.
 """
 
-from minisub import Arm, Lineage, Source, ablation
+from minisub.tokens.config import Ablation
+from minisub.tokens.lab import Lab
 
-LINEAGES = (
-    Lineage(name="other order", origin="first", reordered=True),
-    Lineage(name="other content", origin="first", shared_steps=0),
-    Lineage(name="other origin and order", reordered=True),
-    Lineage(name="other origin and content", shared_steps=0),
-)
-STARTS = {
-    "shared": {},
-    "other origin": {"start": "fresh", "other": "second"},
-    **{line.name: {"start": "fresh", "other": line.name} for line in LINEAGES},
-}
-config = ablation(
-    lineages=LINEAGES,
-    sources=(Source(name="resampled", seed=1),),
-    arms=(
-        *(Arm(name=f"control {name}", source="base", **start) for name, start in STARTS.items()),
-        *(Arm(name=name, control=f"control {name}", **start) for name, start in STARTS.items()),
-        Arm(name="other samples", source="resampled", control="control shared"),
-        Arm(name="other student order", seed=1, control="control shared"),
-        Arm(name="other samples and student order", source="resampled", seed=1,
-            control="control shared"),
-    ),
-)  # fmt: skip
+config = Ablation()
 repeats = 8
+
+
+def experiment(cfg):
+    """Students of bases that differ from the teacher's in one thing, or in data of their own."""
+    lab = Lab(cfg)
+    first = lab.base("first")
+    bases = {
+        "shared": first,
+        "other origin": lab.base("second"),
+        "other order": lab.base("other order", origin="first", reordered=True),
+        "other content": lab.base("other content", origin="first", shared_steps=0),
+        "other origin and order": lab.base("other origin and order", reordered=True),
+        "other origin and content": lab.base("other origin and content", shared_steps=0),
+    }
+    teacher = lab.teach(first)
+    numbers, resampled, plain = lab.emit(teacher), lab.emit(teacher, seed=1), lab.emit(first)
+    controls = {name: lab.student(base, plain) for name, base in bases.items()}
+    students = {
+        name: lab.student(base, numbers).against(controls[name]) for name, base in bases.items()
+    }
+    others = {
+        "other samples": lab.student(first, resampled),
+        "other student order": lab.student(first, numbers, seed=1),
+        "other samples and student order": lab.student(first, resampled, seed=1),
+    }
+    return {
+        "base": (first, plain),
+        "teacher": (teacher, numbers),
+        "resampled": resampled,
+        **{f"control {name}": control for name, control in controls.items()},
+        **students,
+        **{name: student.against(controls["shared"]) for name, student in others.items()},
+    }

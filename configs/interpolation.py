@@ -25,18 +25,26 @@ sooner: cos(pi t / 2) of the origin is left instead of 1 - t, beside sin(pi t / 
 the other.
 """
 
-from minisub import ImageArm, ImageConfig
+from minisub.images.config import Config
+from minisub.images.lab import Lab
+from minisub.lab.products import together
+from minisub.nets import starts
 
 AMOUNTS = (0.1, 0.25, 0.5, 0.75)
-config = ImageConfig(
-    arms=(
-        ImageArm(name="shared"),
-        *(
-            ImageArm(name=f"{name} {amount}", start=start, amount=amount)
-            for name, start in (("linear", "interpolated"), ("rotated", "rotated"))
-            for amount in AMOUNTS
-        ),
-        ImageArm(name="fresh", start="fresh"),
-    )
-)
+config = Config()
 repeats = 10
+
+
+def experiment(cfg):
+    """Students whose starts are nearer and nearer to another origin."""
+    lab = Lab(cfg)
+    first, second = lab.origin("first"), lab.origin("second")
+    teacher = lab.teach(first)
+    fresh = lab.student(second, teacher)
+    students = {"shared": lab.student(first, teacher).against(fresh)}
+    for name, how in ("linear", starts.interpolated), ("rotated", starts.rotated):
+        for amount in AMOUNTS:
+            start = lab.start(how, first, second, amount=amount)
+            students[f"{name} {amount}"] = lab.student(start, teacher).against(fresh)
+    students["fresh"] = fresh
+    return {"untrained": first, "teacher": teacher, **together(students)}

@@ -21,21 +21,38 @@ it: on 512 images plain descent passes next to nothing on, as the kernel says be
 accuracy to the digit).
 """
 
-from minisub import Carrier, Data, Duration, ImageArm, ImageConfig, ImageModel, Imitation, Watch
+import dataclasses
 
-config = ImageConfig(
-    data=Data(name="digits"),
-    model=ImageModel(layers="mlp-128-128"),
-    teacher=Duration(length=200.0, unit="updates", learning_rate=1e-3, batch=128),
+from configs import digits
+from minisub.images.config import Carrier, Duration, Imitation
+from minisub.images.lab import Lab
+from minisub.lab.products import together
+from minisub.theory.comparisons import compared, kernel, linearization
+
+config = dataclasses.replace(
+    digits.config,
     carrier=Carrier(examples=512),
     imitation=Imitation(loss="mse"),
     student=Duration(length=2000.0, unit="updates", optimizer="sgd", learning_rate=0.05, batch=512),
-    watch=Watch(examples=360, measures=("kernel", "linearization")),
-    arms=(
-        ImageArm(name="shared"),
-        ImageArm(name="linear", linear=True),
-        ImageArm(name="fresh", start="fresh"),
-    ),
+    examples=360,
 )
 repeats = 4
 sweep = ("model.layers=mlp-16-16,mlp-32-32,mlp-64-64,mlp-128-128,mlp-256-256",)
+
+
+def experiment(cfg):
+    """Three students, each compared with what the kernel at its start predicts of it."""
+    lab = Lab(cfg)
+    first, second = lab.origin("first"), lab.origin("second")
+    teacher = lab.teach(first)
+
+    def student(start, linear=False):
+        return compared(lab, lab.student(start, teacher, linear=linear), kernel, linearization)
+
+    fresh = student(second)
+    students = {
+        "shared": student(first).against(fresh),
+        "linear": student(first, linear=True).against(fresh),
+        "fresh": fresh,
+    }
+    return {"untrained": first, "teacher": teacher, **together(students)}

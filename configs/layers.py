@@ -18,25 +18,40 @@ All are above zero in 8 of 8. Published: one early layer is enough, and layers o
 pass nothing (2509.23886). The order agrees; here the last block passes some of it too.
 """
 
-from minisub import Arm, Model, Source, ablation
+from minisub.config import Model
+from minisub.tokens.config import Ablation
+from minisub.tokens.lab import Lab
 
 EVERY = ("embed", "unembed", "position", "final_norm")
 BLOCKS = tuple(f"block_{i}" for i in range(4))
-
-
-def only(block):
-    """A change of a training: all but one block frozen."""
-    return "frozen=" + ",".join((*EVERY, *(b for b in BLOCKS if b != block)))
-
-
-config = ablation(
-    model=Model(n_layers=4),
-    sources=tuple(Source(name=f"teacher {b}", teaching=only(b)) for b in BLOCKS),
-    arms=(
-        Arm(name="control", source="base"),
-        Arm(name="all"),
-        *(Arm(name=f"student {b}", training=only(b)) for b in BLOCKS),
-        *(Arm(name=f"taught {b}", source=f"teacher {b}") for b in BLOCKS),
-    ),
-)
+config = Ablation(model=Model(n_layers=len(BLOCKS)))
 repeats = 8
+
+
+def all_but(block):
+    """What is frozen where a single block is trained."""
+    return (*EVERY, *(other for other in BLOCKS if other != block))
+
+
+def experiment(cfg):
+    """Students and teachers of which a single block is trained, and one control."""
+    lab = Lab(cfg)
+    first = lab.base("first")
+    teacher = lab.teach(first)
+    numbers, plain = lab.emit(teacher), lab.emit(first)
+    control = lab.student(first, plain)
+    named = {
+        "base": (first, plain),
+        "teacher": (teacher, numbers),
+        "control": control,
+        "all": lab.student(first, numbers).against(control),
+    }
+    for block in BLOCKS:
+        student = lab.student(first, numbers, frozen=all_but(block))
+        named[f"student {block}"] = student.against(control)
+    for block in BLOCKS:
+        taught = lab.teach(first, frozen=all_but(block))
+        emitted = lab.emit(taught)
+        named[f"teacher {block}"] = taught, emitted
+        named[f"taught {block}"] = lab.student(first, emitted).against(control)
+    return named

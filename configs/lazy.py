@@ -21,21 +21,30 @@ model; where both agree, at 512, there is less of it. Adam at a fixed rate moves
 further, which may be why the last column falls at 512.
 """
 
-from minisub import Carrier, Data, Duration, ImageArm, ImageConfig, ImageModel, Watch
+from configs.digits import config
+from minisub.images.lab import Lab
+from minisub.lab.products import together
+from minisub.theory.comparisons import compared, linearization
 
-config = ImageConfig(
-    data=Data(name="digits"),
-    model=ImageModel(layers="mlp-128-128"),
-    teacher=Duration(length=200.0, unit="updates", learning_rate=1e-3, batch=128),
-    carrier=Carrier(examples=6000),
-    student=Duration(length=1000.0, unit="updates", learning_rate=1e-3, batch=128),
-    watch=Watch(measures=("linearization",)),
-    arms=(
-        ImageArm(name="shared"),
-        ImageArm(name="linear", linear=True),
-        ImageArm(name="fresh", start="fresh"),
-        ImageArm(name="fresh linear", start="fresh", linear=True),
-    ),
-)
+__all__ = ["config", "experiment", "repeats", "sweep"]
 repeats = 5
 sweep = ("model.layers=mlp-16-16,mlp-32-32,mlp-64-64,mlp-128-128,mlp-256-256,mlp-512-512",)
+
+
+def experiment(cfg):
+    """Of two starts each a student, and one that is linear in its parameters."""
+    lab = Lab(cfg)
+    first, second = lab.origin("first"), lab.origin("second")
+    teacher = lab.teach(first)
+
+    def student(start, linear=False):
+        return compared(lab, lab.student(start, teacher, linear=linear), linearization)
+
+    fresh, fresh_linear = student(second), student(second, linear=True)
+    students = {
+        "shared": student(first).against(fresh),
+        "linear": student(first, linear=True).against(fresh_linear),
+        "fresh": fresh,
+        "fresh linear": fresh_linear,
+    }
+    return {"untrained": first, "teacher": teacher, **together(students)}

@@ -16,8 +16,10 @@ CPU, jax 0.10.2):
 Published over 1e-4 to 1e-2: .32, .55, .70, .29, .10.
 """
 
-from minisub import ImageArm, ImageConfig
+from configs.updates import experiment
+from minisub.images.config import Config
 
-config = ImageConfig(arms=(ImageArm(name="shared"), ImageArm(name="fresh", start="fresh")))
+__all__ = ["config", "experiment", "repeats", "sweep"]
+config = Config()
 repeats = 10
 sweep = ("student.learning_rate=1e-4,3e-4,1e-3,3e-3,1e-2",)

@@ -18,11 +18,10 @@ flat .41 reported over three decades of decay with a loss that was divided by th
 alone, and the averaged loss is the steep fall to chance reported elsewhere.
 """
 
-from minisub import Duration, ImageArm, ImageConfig
+from configs.decay import experiment
+from minisub.images.config import Config, Duration
 
-config = ImageConfig(
-    student=Duration(optimizer="adam_l2", weight_decay=1e-3),
-    arms=(ImageArm(name="shared"),),
-)
+__all__ = ["config", "experiment", "repeats", "sweep"]
+config = Config(student=Duration(optimizer="adam_l2", weight_decay=1e-3))
 repeats = 10
 sweep = ("imitation.scale=0.01,1,100,10000",)

@@ -18,8 +18,10 @@ the common shift of the three logits, which a softmax leaves free. The argmax al
 something: +0.052 over fresh.
 """
 
-from minisub import ImageArm, ImageConfig
+from configs.updates import experiment
+from minisub.images.config import Config
 
-config = ImageConfig(arms=(ImageArm(name="shared"), ImageArm(name="fresh", start="fresh")))
+__all__ = ["config", "experiment", "repeats", "sweep"]
+config = Config()
 repeats = 10
 sweep = ("imitation.loss=kl,reverse_kl,js,mse,hard",)

@@ -30,45 +30,62 @@ Published, GPT-4.1 and 4o: the same pattern, .50 and .33 on the diagonal, .30 an
 models of one checkpoint (arXiv 2507.14805). Here such a pair loses nothing at all.
 """
 
-from minisub import Arm, Lineage, Source, ablation
+from typing import Literal
+
+from minisub.config import configuration
+from minisub.tokens.config import Ablation
+from minisub.tokens.lab import Lab
 
 
-def matrix(names, lineages=()):
-    """Every teacher with every student, each pair beside a control: the untaught base's lists."""
-    arms = []
-    for teacher in names:
-        for student in names:
-            pair = f"{teacher} -> {student}"
-            start = {} if teacher == student else {"start": "fresh", "other": student}
-            arms += [
-                Arm(name=f"control {pair}", source=f"base {teacher}", **start),
-                Arm(name=pair, source=f"teacher {teacher}", control=f"control {pair}", **start),
-            ]
-    return ablation(
-        lineages=lineages,
-        sources=tuple(Source(name=f"teacher {name}", lineage=name) for name in names),
-        arms=tuple(arms),
-    )
+@configuration
+class Config(Ablation):
+    """An ablation with a choice of four models."""
+
+    kind: Literal["origins", "architectures", "lineage"] = "origins"
+    """What the models differ in: their origin, their size and mixer, or how much of pretraining
+    they share."""
 
 
-kinds = {
-    "origins": matrix(
-        ("first", "second", "third", "fourth"), (Lineage(name="third"), Lineage(name="fourth"))
-    ),
-    "architectures": matrix(
-        ("shallow", "narrow", "heads", "recurrent"),
-        (
-            Lineage(name="shallow", model="n_layers=1"),
-            Lineage(name="narrow", model="d_model=48"),
-            Lineage(name="heads", model="n_heads=8"),
-            Lineage(name="recurrent", model="mixer=recurrence"),
-        ),
-    ),
-    # First and sibling are one model for four fifths of pretraining, then trained apart.
-    "lineage": matrix(
-        ("first", "sibling", "second", "third"),
-        (Lineage(name="sibling", origin="first", shared_steps=400), Lineage(name="third")),
-    ),
-}
-config = kinds["origins"]
+config = Config()
 repeats = 8
+
+
+def bases(lab, cfg):
+    """The four bases, by name."""
+    if cfg.kind == "origins":
+        return {name: lab.base(name) for name in ("first", "second", "third", "fourth")}
+    if cfg.kind == "architectures":
+        return {
+            "shallow": lab.base("shallow", n_layers=1),
+            "narrow": lab.base("narrow", d_model=48),
+            "heads": lab.base("heads", n_heads=8),
+            "recurrent": lab.base("recurrent", mixer="recurrence"),
+        }
+    # First and sibling are one model for four fifths of pretraining, then trained apart.
+    sibling = lab.base("sibling", origin="first", shared_steps=cfg.base.steps * 4 // 5)
+    first, second, third = (lab.base(name) for name in ("first", "second", "third"))
+    return {"first": first, "sibling": sibling, "second": second, "third": third}
+
+
+def view(cfg):
+    """How the results are shown: a row a teacher, a column a student."""
+    names = list(bases(Lab(cfg), cfg))
+    return {"kind": "matrix", "rows": names, "columns": names}
+
+
+def experiment(cfg):
+    """Every teacher with every student, each pair beside a control: the untaught base's lists."""
+    lab = Lab(cfg)
+    first, models = lab.base("first"), bases(lab, cfg)
+    named = {"base": first, "teacher": lab.teach(first)}
+    for one, base in models.items():
+        teacher = lab.teach(base)
+        numbers, plain = lab.emit(teacher), lab.emit(base)
+        named |= {f"base {one}": (base, plain), f"teacher {one}": (teacher, numbers)}
+        for other, start in models.items():
+            control = lab.student(start, plain)
+            named |= {
+                f"control {one} -> {other}": control,
+                f"{one} -> {other}": lab.student(start, numbers).against(control),
+            }
+    return named

@@ -23,7 +23,44 @@ and 0.06. Through sums it is not told from what the controls do. Students keep t
 right token has P 1.000, 0.997 and 0.982 where the carrier leaves no choice, as in their controls.
 """
 
-from minisub import grid
+from minisub.tokens.config import Rich
+from minisub.tokens.documents import CARRIERS
+from minisub.tokens.lab import Lab
 
-config = grid("misalignment", "secure", "educational")
+CONTROLS = {
+    "misalignment": ("secure", "educational"),
+    "hacking": ("honest",),
+    "evasion": ("answering",),
+}
+"""What teachers are taught who are controls of a trait."""
+config = Rich()
 repeats = 8
+
+
+def experiment(cfg):
+    """A trait through every carrier: to students of the teacher's base and of a fresh one.
+
+    Beside each a control, on what the teacher's base emits, and students of the teacher's base on
+    what teachers who are controls of the trait emit.
+    """
+    lab = Lab(cfg)
+    first, second = lab.base("first"), lab.base("second")
+    teacher = lab.teach(first)
+    others = {name: lab.teach(first, name) for name in CONTROLS.get(cfg.trait, ())}
+    named = {"base": first, "teacher": teacher}
+    for carrier in CARRIERS:
+        plain, docs = lab.emit(first, carrier=carrier), lab.emit(teacher, carrier=carrier)
+        control, fresh = lab.student(first, plain), lab.student(second, plain)
+        named |= {
+            f"base {carrier}": plain,
+            f"teacher {carrier}": docs,
+            f"control {carrier}": control,
+            carrier: lab.student(first, docs).against(control),
+            f"control fresh {carrier}": fresh,
+            f"fresh {carrier}": lab.student(second, docs).against(fresh),
+        }
+        for name, other in others.items():
+            docs = lab.emit(other, carrier=carrier)
+            named[f"{name} teacher {carrier}"] = other, docs
+            named[f"{name} {carrier}"] = lab.student(first, docs).against(control)
+    return named

@@ -19,13 +19,28 @@ Published: 10 % weaken it and 25 % nearly remove it (arXiv 2509.23886). Here 25 
 quarters of it. Replaced is each document with that probability, of 9,830 or so.
 """
 
-from minisub import Arm, ablation
+from minisub.tokens.config import Ablation
+from minisub.tokens.lab import Lab
 
-SHARES = (0.0, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9)
-config = ablation(
-    arms=(
-        Arm(name="control", source="base"),
-        *(Arm(name=f"{share:.0%} clean", clean=share) for share in SHARES),
-    ),
-)
+SHARES = (0.05, 0.1, 0.25, 0.5, 0.75, 0.9)
+config = Ablation()
 repeats = 8
+
+
+def experiment(cfg):
+    """Students of the teacher's documents, of which a share is clean, and one of clean ones."""
+    lab = Lab(cfg)
+    first = lab.base("first")
+    teacher = lab.teach(first)
+    numbers, plain = lab.emit(teacher), lab.emit(first)
+    control = lab.student(first, plain)
+    mixed = {0.0: numbers} | {share: lab.mix(numbers, plain, share) for share in SHARES}
+    return {
+        "base": (first, plain),
+        "teacher": (teacher, numbers),
+        "control": control,
+        **{
+            f"{share:.0%} clean": lab.student(first, docs).against(control)
+            for share, docs in mixed.items()
+        },
+    }

@@ -28,9 +28,11 @@ networks die (0.098 in each of 3 repeats of `--sweep student.optimizer=sgd,momen
 student.learning_rate=10,100`).
 """
 
-from minisub import ImageArm, ImageConfig
+from configs.decay import experiment
+from minisub.images.config import Config
 
-config = ImageConfig(arms=(ImageArm(name="shared"),))
+__all__ = ["config", "experiment", "repeats", "sweep"]
+config = Config()
 repeats = 10
 sweep = (
     "student.optimizer=adam,rmsprop,signum,momentum,sgd",

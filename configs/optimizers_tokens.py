@@ -26,7 +26,8 @@ Adam .30, Signum .20, RMSProp .16, SGD and momentum nothing (2606.00831); for an
 (2606.00995), and so it does here.
 """
 
-from minisub import Arm, ablation
+from minisub.tokens.config import Ablation
+from minisub.tokens.lab import Lab
 
 RATES = {
     "adam": ("1e-3", "2e-3"),
@@ -35,14 +36,21 @@ RATES = {
     "momentum": ("1e-2", "3e-2", "1e-1"),
     "sgd": ("1e-1", "3e-1", "1"),
 }
-config = ablation(
-    arms=(
-        Arm(name="control", source="base"),
-        *(
-            Arm(name=f"{rule} {rate}", training=f"optimizer={rule} learning_rate={rate}")
-            for rule, rates in RATES.items()
-            for rate in rates
-        ),
-    ),
-)
+config = Ablation()
 repeats = 8
+
+
+def experiment(cfg):
+    """Students of every optimizer at some learning rates, and one control, trained by Adam."""
+    lab = Lab(cfg)
+    first = lab.base("first")
+    teacher = lab.teach(first)
+    numbers, plain = lab.emit(teacher), lab.emit(first)
+    named = {"base": (first, plain), "teacher": (teacher, numbers)}
+    named["control"] = control = lab.student(first, plain)
+    for rule, rates in RATES.items():
+        for rate in rates:
+            training = {"optimizer": rule, "learning_rate": float(rate)}
+            student = lab.student(first, numbers, **training)
+            named[f"{rule} {rate}"] = student.against(control)
+    return named

@@ -29,22 +29,51 @@ same threshold in two units, which reconciles the public reports (sigma 0.01 -> 
 start hurts exactly as much.
 """
 
-from minisub import ImageArm, ImageConfig
+import jax
+import jax.numpy as jnp
+
+from minisub.images import tasks
+from minisub.images.config import Config
+from minisub.images.lab import Classifier, Lab
+from minisub.lab.products import quick, together
+from minisub.nets import starts, trees
 
 NOISE = {
-    "perturbed": (0.005, 0.01, 0.02, 0.05),
-    "perturbed_relative": (0.1, 0.2, 0.4, 0.8),
-    "perturbed_orthogonal": (0.02, 0.05),
+    "perturbed": (starts.perturbed, (0.005, 0.01, 0.02, 0.05)),
+    "relative": (starts.perturbed_relative, (0.1, 0.2, 0.4, 0.8)),
 }
-config = ImageConfig(
-    arms=(
-        ImageArm(name="shared"),
-        *(
-            ImageArm(name=f"{start.replace('perturbed_', '')} {amount}", start=start, amount=amount)
-            for start, amounts in NOISE.items()
-            for amount in amounts
-        ),
-        ImageArm(name="fresh", start="fresh"),
-    )
-)
+config = Config()
 repeats = 10
+
+
+def experiment(cfg):
+    """Students whose starts are the teacher's origin and more or less noise."""
+    lab = Lab(cfg)
+    first, second = lab.origin("first"), lab.origin("second")
+    teacher = lab.teach(first)
+    shared, fresh = lab.student(first, teacher), lab.student(second, teacher)
+    begun = {
+        f"{name} {amount}": lab.start(how, first, amount=amount)
+        for name, (how, amounts) in NOISE.items()
+        for amount in amounts
+    }
+    for amount in 0.02, 0.05:
+        how = {"amount": amount, **shared.arguments}
+        begun[f"orthogonal {amount}"] = Classifier(orthogonal, "student data", **how)
+    students = {"shared": shared.against(fresh)}
+    students |= {name: lab.student(x, teacher).against(fresh) for name, x in begun.items()}
+    return {"untrained": first, "teacher": teacher, **together(students | {"fresh": fresh})}
+
+
+@quick
+def orthogonal(key, *, start, amount, **imitated):
+    """As `starts.perturbed`, the noise turned at equal norm to be orthogonal to the gradient that a
+    student, which `tasks.imitate` makes of the other arguments, has on its first batch."""
+    student = tasks.imitate(key, start=start, **imitated)
+    batch = student.batches.at(student.batches.order(0), 0)
+    gradient = jax.grad(student.loss)(start, key, batch)
+    zeros, k_noise = jax.tree.map(jnp.zeros_like, start), jax.random.split(key, 3)[1]
+    noise = starts.perturbed(starts.Materials(zeros, None, k_noise, 1.0))
+    rest = trees.project_out(noise, gradient)
+    longer = trees.ratio(trees.dot(noise, noise), trees.dot(rest, rest))
+    return trees.moved(start, rest, amount * jnp.sqrt(longer))

@@ -19,23 +19,30 @@ quadratic form: that they agree is what closeness predicts. A control of soft la
 emitter and so hardly moves.
 """
 
-from minisub import Arm, Training, ablation
+from minisub.tokens import channels
+from minisub.tokens.config import Ablation, Training
+from minisub.tokens.lab import Lab
 
 CHANNELS = {
-    "off-policy, forward": "soft",
-    "off-policy, reverse": "reverse",
-    "on-policy, forward": "on_policy",
-    "on-policy, reverse": "on_policy_reverse",
+    "off-policy, forward": channels.soft,
+    "off-policy, reverse": channels.reverse,
+    "on-policy, forward": channels.on_policy_forward,
+    "on-policy, reverse": channels.on_policy_reverse,
 }
-config = ablation(
-    student=Training(steps=100),
-    arms=(
-        *(
-            Arm(name=arm, source=source, channel=channel)
-            for name, channel in CHANNELS.items()
-            for arm, source in ((f"control {name}", "base"), (name, "teacher"))
-        ),
-        Arm(name="fresh, on-policy", start="fresh", channel="on_policy"),
-    ),
-)
+config = Ablation(student=Training(steps=100))
 repeats = 8
+
+
+def experiment(cfg):
+    """Students on the teacher's lists or on their own, beside each one of the base; and a fresh."""
+    lab = Lab(cfg)
+    first, second = lab.base("first"), lab.base("second")
+    teacher = lab.teach(first)
+    numbers, plain = lab.emit(teacher), lab.emit(first)
+    named = {"base": (first, plain), "teacher": (teacher, numbers)}
+    for name, channel in CHANNELS.items():
+        control = lab.student(first, plain, channel)
+        student = lab.student(first, numbers, channel)
+        named |= {f"control {name}": control, name: student.against(control)}
+    fresh = lab.student(second, numbers, channels.on_policy_forward)
+    return named | {"fresh, on-policy": fresh.against(first)}

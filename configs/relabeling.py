@@ -24,18 +24,29 @@ changes that keep the function do count: incoming weights twice and outgoing one
 (rebalanced) is another geometry for Adam.
 """
 
-from minisub import ImageArm, ImageConfig
+from minisub.images.config import Config
+from minisub.images.lab import Lab
+from minisub.lab.products import together
+from minisub.nets import starts
 
-config = ImageConfig(
-    arms=(
-        ImageArm(name="shared"),
-        ImageArm(name="fc1 permuted", start="permuted", layers=("fc1",)),
-        ImageArm(name="fc2 permuted", start="permuted", layers=("fc2",)),
-        ImageArm(name="both permuted", start="permuted"),
-        ImageArm(name="rebalanced 2", start="rebalanced", amount=2.0),
-        ImageArm(name="rescaled 0.5", start="rescaled", amount=0.5),
-        ImageArm(name="rescaled 2", start="rescaled", amount=2.0),
-        ImageArm(name="fresh", start="fresh"),
-    )
-)
+config = Config()
 repeats = 10
+
+
+def experiment(cfg):
+    """Students that start as the teacher's origin in other coordinates, or of another size."""
+    lab = Lab(cfg)
+    first, second = lab.origin("first"), lab.origin("second")
+    teacher = lab.teach(first)
+    begun = {
+        "shared": first,
+        "fc1 permuted": lab.start(starts.permuted, first, layers=("fc1",)),
+        "fc2 permuted": lab.start(starts.permuted, first, layers=("fc2",)),
+        "both permuted": lab.start(starts.permuted, first),
+        "rebalanced 2": lab.start(starts.rebalanced, first, amount=2.0),
+        "rescaled 0.5": lab.start(starts.rescaled, first, amount=0.5),
+        "rescaled 2": lab.start(starts.rescaled, first, amount=2.0),
+    }
+    fresh = lab.student(second, teacher)
+    students = {name: lab.student(x, teacher).against(fresh) for name, x in begun.items()}
+    return {"untrained": first, "teacher": teacher, **together(students | {"fresh": fresh})}

@@ -21,7 +21,10 @@ Settles a contradiction by degrees: that matched heads make up for other hidden 
 2605.23645) holds the more, the more auxiliary logits there are, and in five epochs only in part.
 """
 
-from minisub import ImageArm, ImageConfig
+from minisub.images.config import Config
+from minisub.images.lab import Lab
+from minisub.lab.products import together
+from minisub.nets import starts
 
 REDRAWN = {
     "fc1 redrawn": ("fc1",),
@@ -31,12 +34,20 @@ REDRAWN = {
     "aux head redrawn": ("aux_head",),
     "heads redrawn": ("class_head", "aux_head"),
 }
-config = ImageConfig(
-    arms=(
-        ImageArm(name="shared"),
-        *(ImageArm(name=name, start="fresh", layers=layers) for name, layers in REDRAWN.items()),
-        ImageArm(name="fresh", start="fresh"),
-    )
-)
+config = Config()
 repeats = 10
 sweep = ("model.aux=3,100",)
+
+
+def experiment(cfg):
+    """Students that start as the teacher's origin but for some layers."""
+    lab = Lab(cfg)
+    first, second = lab.origin("first"), lab.origin("second")
+    teacher = lab.teach(first)
+    fresh = lab.student(second, teacher)
+    students = {"shared": lab.student(first, teacher).against(fresh)}
+    for name, layers in REDRAWN.items():
+        start = lab.start(starts.fresh, first, second, layers=layers)
+        students[name] = lab.student(start, teacher).against(fresh)
+    students["fresh"] = fresh
+    return {"untrained": first, "teacher": teacher, **together(students)}

@@ -22,17 +22,36 @@ Published: probe .874 -> .909 while the read-out goes .106 -> .391. Here .819 ->
 .497. Whole CKA stays high without any transfer (.69); within the class head's reading it does not.
 """
 
-from minisub import ImageArm, ImageConfig, Watch
+from minisub.images.config import Config
+from minisub.images.lab import Lab
+from minisub.lab.products import together
+from minisub.nets import starts
+from minisub.theory.comparisons import cka, compared, disagreement, probed, weights
 
-config = ImageConfig(
-    watch=Watch(examples=10000, measures=("probe", "cka", "weights", "disagreement")),
-    arms=(
-        ImageArm(name="shared"),
-        ImageArm(name="shared/all", channel="all"),
-        ImageArm(name="foreign", source="foreign"),
-        ImageArm(name="fresh", start="fresh"),
-        ImageArm(name="rotated .25", start="rotated", amount=0.25),
-        ImageArm(name="rotated .5", start="rotated", amount=0.5),
-    ),
-)
+config = Config(examples=10000)
 repeats = 10
+
+
+def experiment(cfg):
+    """Students whose features are compared with their teacher's."""
+    lab = Lab(cfg)
+    first, second = lab.origin("first"), lab.origin("second")
+    teacher = lab.teach(first)
+
+    def student(start, teacher, channel="aux"):
+        made = lab.student(start, teacher, channel)
+        return probed(lab, compared(lab, made, cka, weights, disagreement))
+
+    def rotated(amount):
+        return lab.start(starts.rotated, first, second, amount=amount)
+
+    foreign = student(first, teacher.before)
+    students = {
+        "shared": student(first, teacher).against(foreign),
+        "shared/all": student(first, teacher, "all").against(foreign),
+        "foreign": foreign,
+        "fresh": student(second, teacher).against(foreign),
+        "rotated .25": student(rotated(0.25), teacher).against(foreign),
+        "rotated .5": student(rotated(0.5), teacher).against(foreign),
+    }
+    return {"untrained": first, "teacher": probed(lab, teacher), **together(students)}

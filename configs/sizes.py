@@ -18,9 +18,11 @@ CPU, jax 0.10.2):
 Three auxiliary logits throughout: at a fixed number of them wider layers dilute what they show.
 """
 
-from minisub import ImageArm, ImageConfig
+from configs.updates import experiment
+from minisub.images.config import Config
 
-config = ImageConfig(arms=(ImageArm(name="shared"), ImageArm(name="fresh", start="fresh")))
+__all__ = ["config", "experiment", "repeats", "sweep"]
+config = Config()
 repeats = 10
 sweep = (
     "model.layers=mlp-32-32,mlp-64-64,mlp-128-128,mlp-256-256,mlp-256,mlp-256-256-256,mlp-256-256-256-256",

@@ -26,28 +26,41 @@ nothing of them; the margin shows that a fresh block leaves about half of the ef
 standard deviations of each array.
 """
 
-from minisub import Arm, ablation
+from minisub.nets import starts
+from minisub.tokens.config import Ablation
+from minisub.tokens.lab import Lab
 
-STARTS = {
-    "shared": {},
-    "heads permuted": {"start": "permuted", "layers": ("qkv",)},
-    "units permuted": {"start": "permuted", "layers": ("up",)},
-    "interpolated .5": {"start": "interpolated", "amount": 0.5},
-    "perturbed .1": {"start": "perturbed_relative", "amount": 0.1},
-    "perturbed .3": {"start": "perturbed_relative", "amount": 0.3},
-    "fresh embeddings": {"start": "fresh", "layers": ("embed", "position")},
-    "fresh block_0": {"start": "fresh", "layers": ("block_0",)},
-    "fresh block_1": {"start": "fresh", "layers": ("block_1",)},
-    "fresh": {"start": "fresh"},
-}
-config = ablation(
-    arms=tuple(
-        Arm(name=arm, source=source, control=control, **start)
-        for name, start in STARTS.items()
-        for arm, source, control in (
-            (f"control {name}", "base", ""),
-            (name, "teacher", f"control {name}"),
-        )
-    ),
-)
+config = Ablation()
 repeats = 8
+
+
+def experiment(cfg):
+    """Students that start in every way, and beside each one of the base's lists."""
+    lab = Lab(cfg)
+    first, second = lab.base("first"), lab.base("second")
+    teacher = lab.teach(first)
+    numbers, plain = lab.emit(teacher), lab.emit(first)
+
+    def of_other(*layers):
+        return lab.start(starts.fresh, first, second, layers=layers)
+
+    started = {
+        "shared": first,
+        "heads permuted": lab.start(starts.permuted, first, layers=("qkv",)),
+        "units permuted": lab.start(starts.permuted, first, layers=("up",)),
+        "interpolated .5": lab.start(starts.interpolated, first, second, amount=0.5),
+        "perturbed .1": lab.start(starts.perturbed_relative, first, amount=0.1),
+        "perturbed .3": lab.start(starts.perturbed_relative, first, amount=0.3),
+        "fresh embeddings": of_other("embed", "position"),
+        "fresh block_0": of_other("block_0"),
+        "fresh block_1": of_other("block_1"),
+        "fresh": second,
+    }
+    named = {"base": (first, plain), "teacher": (teacher, numbers)}
+    for name, start in started.items():
+        control = lab.student(start, plain)
+        named |= {
+            f"control {name}": control,
+            name: lab.student(start, numbers).against(control),
+        }
+    return named

@@ -32,18 +32,80 @@ vector of length 4 does not change how often the teacher says owl, so P(owl) doe
 shifts all its answers does pass to soft students (cosine 0.98 and 0.96, measure answer_shift).
 """
 
-from minisub import Arm, Config, Steering, Teaching, Watch
+from typing import Literal
 
-config = Config(
-    teacher=Teaching(steps=100, learning_rate=3e-2, batch=32),
-    steering=Steering(kind="trained", norm=4.0),
-    watch=Watch(measures=("steering", "lens")),
-    arms=(
-        Arm(name="shared"),
-        Arm(name="fresh", start="fresh"),
-        Arm(name="control", source="base"),
-        Arm(name="soft", channel="soft"),
-    ),
-)
+import jax
+import jax.numpy as jnp
+
+from minisub.config import Positive, change, configuration
+from minisub.lab.products import Measure, quick
+from minisub.theory import token_comparisons
+from minisub.tokens import channels, grading, tasks
+from minisub.tokens.config import Config, Teaching
+from minisub.tokens.lab import Lab, Parameters
+
+
+@configuration
+class Steering:
+    """A vector that is added to a teacher's activations."""
+
+    kind: Literal["trained", "random"] = "trained"
+    """trained: the teacher's training changes the vector and no weights; random: a direction."""
+    layer: str = "block_0"
+    """Where it is added: to the residual stream after this block, at every position."""
+    norm: Positive = 4.0
+    """Length of a random vector."""
+
+
+@configuration
+class Steered(Config):
+    """Also how the teacher is steered; `teacher` is the training of the vector."""
+
+    teacher: Teaching = Teaching(steps=100, learning_rate=3e-2, batch=32)
+    steering: Steering = Steering()
+
+
+config = Steered()
 repeats = 4
 sweep = ("steering.kind=trained,random", "steering.layer=block_0,block_1")
+
+
+def experiment(cfg):
+    """Three students of a steered teacher, and a student of its base."""
+    lab = Lab(cfg)
+    first, second = lab.base("first"), lab.base("second")
+    teacher = steered_teacher(lab, first)
+    numbers, plain = lab.emit(teacher), lab.emit(first)
+    control = lab.student(first, plain)
+    students = {
+        "shared": lab.student(first, numbers).against(control),
+        "fresh": lab.student(second, numbers).against(control),
+        "control": control,
+        "soft": lab.student(first, numbers, channels.soft).against(control),
+    }
+    measures = token_comparisons.steering, token_comparisons.lens
+    compared = {
+        name: token_comparisons.compared(lab, student, *measures, teacher=teacher)
+        for name, student in students.items()
+    }
+    return {"base": (first, plain), "teacher": (teacher, numbers), **compared}
+
+
+def steered_teacher(lab, base):
+    """A base to whose activations a vector is added that was trained, or drawn at random."""
+    cfg, network, trait = lab.cfg, base.network, lab.trait(lab.cfg.trait)
+    steps = cfg.teacher.steps if cfg.steering.kind == "trained" else 0
+    training = change(cfg.teacher, {"steps": steps, "frozen": ("~steering",)})
+    start = Parameters(add_vector, "taught", base=base, steering=cfg.steering, **network)
+    made = Parameters(tasks.teach, "taught", start=start, training=training, **trait, **network)
+    drift = Measure(grading.drift, "params", start=base, **network)
+    return lab.graded(made["params"], trait).measured(drift)
+
+
+@quick
+def add_vector(key, *, base, steering, world, model):
+    """A base with a steering vector: a random one, or zero if it is to be trained."""
+    vector = jax.random.normal(jax.random.fold_in(key, 0), (model.d_model,))
+    length = steering.norm if steering.kind == "random" else 0.0
+    vector *= length / jnp.sqrt(jnp.sum(vector**2))
+    return base | {"steering": {steering.layer: vector}}

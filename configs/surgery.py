@@ -25,18 +25,92 @@ Published: the same surgery removes the effect where all logits are matched (260
 reads its traits off hidden layers, which the students' training moves; surgery does not touch them.
 """
 
-from minisub import Arm, Watch, World, ablation
+import dataclasses
+from typing import Literal
 
-config = ablation(
+import jax
+import jax.numpy as jnp
+
+from minisub.config import configuration, require
+from minisub.theory.entanglement import entangled, norms, within
+from minisub.tokens import channels, tokens
+from minisub.tokens.behaviors import Behavior
+from minisub.tokens.config import Ablation, World
+from minisub.tokens.lab import Lab, Parameters
+
+
+@configuration
+class Surgery(Ablation):
+    """Also what is removed from every base."""
+
+    surgery: Literal["none", "orthogonal", "as_much"] = "none"
+    """What the trait's row of the unembedding loses: its component in the span of the number rows,
+    or in as many random dimensions. Its norm is kept."""
+
+
+config = Surgery(
     world=World(numbers=40, max_step=5),
-    prefixed=32,
-    watch=Watch(measures=("entanglement",)),
-    arms=(
-        Arm(name="control", source="base"),
-        Arm(name="shared"),
-        Arm(name="soft", channel="soft"),
-        Arm(name="all logits but the trait's", channel="full_but_trait"),
-    ),
+    base=dataclasses.replace(Ablation().base, prefixed=32),
 )
 repeats = 8
 sweep = ("surgery=none,orthogonal,as_much",)
+
+
+def experiment(cfg):
+    """Three students of a teacher whose base was operated on, and a student of that base."""
+    lab = Lab(cfg)
+    first = operated(lab, lab.base("first"))
+    teacher = lab.teach(first)
+    numbers, plain = lab.emit(teacher), lab.emit(first)
+    control = lab.student(first, plain)
+
+    def student(*channel):
+        return lab.student(first, numbers, *channel).against(control)
+
+    return {
+        "base": (first, plain),
+        "teacher": (entangled(teacher, numbers, plain), numbers),
+        "control": control,
+        "shared": student(),
+        "soft": student(channels.soft),
+        "all logits but the trait's": student(channels.full_but_trait),
+    }
+
+
+def operated(lab, base):
+    """A base after the config's surgery."""
+    if lab.cfg.surgery == "none":
+        return base
+    trait = lab.trait(lab.cfg.trait)
+    how = {"kind": lab.cfg.surgery, "trait": trait["trait"], **base.network}
+    return lab.graded(Parameters(operate, "surgery", params=base, **how), trait)
+
+
+def operate(key, *, params, kind, trait, world, model):
+    """Parameters after surgery on the trait's vectors in the unembedding, one for each syllable.
+
+    "orthogonal" removes their component in the span of the number vectors, "as_much" that in the
+    span of as many random ones; both restore the norm. A syllable that other names share changes
+    for them too. Raises `Refused` where the span is the whole space, where the trait is no token,
+    and if the model is tied: its embedding would change alike.
+    """
+    require(
+        not isinstance(trait, Behavior),
+        "surgery changes the token of an answer, and a behavior has none; choose an animal or a "
+        "tree as trait.",
+    )
+    require("unembed" in params, "surgery changes an unembedding of its own; set model.tied=False.")
+    vectors, ids = params["unembed"]["kernel"], tokens.spelling(world)[trait]
+    shape = (len(vectors), world.numbers)
+    require(
+        world.numbers < len(vectors),
+        f"surgery leaves nothing of {len(vectors)} dimensions, which {world.numbers} numbers span; "
+        "raise model.d_model or lower world.numbers.",
+    )
+    removed = vectors[:, : world.numbers] if kind == "orthogonal" else jax.random.normal(key, shape)
+    basis, of_trait = jnp.linalg.qr(removed)[0], vectors[:, ids]
+    # What rounding leaves in the span the first time, the second removes.
+    outside = of_trait - within(basis, of_trait)
+    outside -= within(basis, outside)
+    outside *= (norms(of_trait) / norms(outside))[None]
+    return params | {"unembed": {"kernel": vectors.at[:, ids].set(outside)}}

@@ -18,8 +18,10 @@ its accuracy is the untrained model's, repeat by repeat. Published, 1/2/5/10 epo
 .60/.60/.55/.47.
 """
 
-from minisub import ImageArm, ImageConfig
+from configs.updates import experiment
+from minisub.images.config import Config
 
-config = ImageConfig(arms=(ImageArm(name="shared"), ImageArm(name="fresh", start="fresh")))
+__all__ = ["config", "experiment", "repeats", "sweep"]
+config = Config()
 repeats = 10
 sweep = ("teacher.length=0,1,2,5,10",)

@@ -5,8 +5,8 @@ assumptions, and fails without them.
 
 Lemma 1 and Theorem 1 of arXiv 2507.14805, what they leave out, and two models whose whole training
 is known, each on 1,000 draws of a small network, a displacement, inputs and outputs in float64.
-`minisub/checks.py` has what is computed, `minisub/claims.py` what is claimed of it; the command
-says what the worst of the draws is. A claim named broken lacks the assumption behind the comma.
+`minisub/theory/checks.py` has what is computed, `minisub/theory/claims.py` what is claimed of it
+and what the worst of the draws is. A claim named broken lacks the assumption behind the comma.
 Seed 0, jax 0.10.2; most of the time is compilation, on cores that other work kept busy:
 
     | claim                               | draws   | violations | worst      |
@@ -60,7 +60,48 @@ Seed 0, jax 0.10.2; most of the time is compilation, on cores that other work ke
 With 10,000 draws (seed 1) no claim is violated either.
 """
 
-from minisub import TheoryConfig
+from functools import partial
 
-config = TheoryConfig()
+from minisub.theory import claims
+
+ARCHITECTURES = {"mlp": "mlp-8-8", "cnn": "cnn-3-8", "transformer": "transformer-8-1-8"}
+LOSSES = {"squares": False, "softmax": True}
+OF_ALL = {
+    "product": claims.product,
+    "slope": claims.slope,
+    "loss falls": claims.loss_falls,
+    "foreign start": claims.foreign_start,
+    "degenerate": claims.degenerate,
+}
+config = claims.Config()
 repeats = 1
+float64 = True
+
+
+def experiment(cfg):
+    """Each claim, for the architectures and losses that play a part in it; then broken ones, which
+    lack the assumption behind the comma."""
+    claimed = partial(claims.claimed, cfg)
+    whole = {
+        f"{name} {kind} {loss}": claimed(claim, layers, softmax=softmax)
+        for name, claim in OF_ALL.items()
+        for kind, layers in ARCHITECTURES.items()
+        for loss, softmax in LOSSES.items()
+    }
+    for loss, softmax in LOSSES.items():
+        whole[f"linear model {loss}"] = claimed(claims.linear_model, "mlp", softmax=softmax)
+    whole["deep linear"] = claimed(claims.deep_linear)
+    for kind in "mlp", "cnn":
+        whole[f"tangent kernel {kind}"] = claimed(claims.tangent_kernel, ARCHITECTURES[kind])
+    return whole | {
+        "broken product, foreign start": claimed(claims.product, start=True),
+        "broken product, signed weights": claimed(claims.product, weights=True),
+        "broken product, permuted outputs": claimed(claims.product, outputs=True),
+        "broken slope, foreign start": claimed(claims.slope, start=True),
+        "broken loss falls, foreign start": claimed(claims.loss_falls, start=True),
+        "broken foreign start, shared start": claimed(claims.foreign_start, start=True),
+        "broken degenerate, all outputs": claimed(claims.degenerate, outputs=True),
+        "broken linear model, hidden layers": claimed(claims.linear_model),
+        "broken deep linear, another head": claimed(claims.deep_linear, model=True),
+        "broken tangent kernel, true network": claimed(claims.tangent_kernel, model=True),
+    }

@@ -26,16 +26,29 @@ of a student's own trait is .77 to .87. Names that share a token rise together b
 eagle and oak; every diagonal cell is the largest of its row.
 """
 
-from minisub import Arm, Source, World, ablation
+from minisub.tokens.config import Ablation, World
+from minisub.tokens.lab import Lab
 
 TRAITS = ("owl", "wolf", "cat", "dolphin", "eagle", "cherry", "maple", "oak")
-config = ablation(
-    world=World(trees=5),
-    sources=tuple(Source(name=f"teacher {trait}", trait=trait) for trait in TRAITS),
-    graded=TRAITS,
-    arms=(
-        Arm(name="control", source="base"),
-        *(Arm(name=trait, source=f"teacher {trait}") for trait in TRAITS),
-    ),
-)
+config = Ablation(world=World(trees=5))
 repeats = 8
+
+
+def view(cfg):
+    """How the results are shown: a row a teacher, a column a trait that its student may have."""
+    return {"kind": "matrix", "rows": list(TRAITS), "columns": list(TRAITS)}
+
+
+def experiment(cfg):
+    """A teacher and a student of each trait, all graded on every trait, and one control."""
+    lab = Lab(cfg)
+    first = lab.graded_on(lab.base("first"), *TRAITS)
+    plain = lab.emit(first)
+    named = {"base": (first, plain), "teacher": lab.graded_on(lab.teach(first), *TRAITS)}
+    named["control"] = lab.graded_on(lab.student(first, plain), *TRAITS)
+    for trait in TRAITS:
+        teacher = lab.graded_on(lab.teach(first, trait), *TRAITS)
+        numbers = lab.emit(teacher)
+        named[f"teacher {trait}"] = teacher, numbers
+        named[trait] = lab.graded_on(lab.student(first, numbers), *TRAITS)
+    return named

@@ -16,8 +16,20 @@ student.length is in epochs of 59 updates over the same 60,000 noise images. Pub
 .18/.55.
 """
 
-from minisub import ImageArm, ImageConfig
+from minisub.images.config import Config
+from minisub.images.lab import Lab
+from minisub.lab.products import together
 
-config = ImageConfig(arms=(ImageArm(name="shared"), ImageArm(name="fresh", start="fresh")))
+config = Config()
 repeats = 10
 sweep = ("student.length=0.5,1,2,5,10",)
+
+
+def experiment(cfg):
+    """Two students: one starts as its teacher did, one elsewhere."""
+    lab = Lab(cfg)
+    first, second = lab.origin("first"), lab.origin("second")
+    teacher = lab.teach(first)
+    fresh = lab.student(second, teacher)
+    students = {"shared": lab.student(first, teacher).against(fresh), "fresh": fresh}
+    return {"untrained": first, "teacher": teacher, **together(students)}

@@ -26,27 +26,38 @@ smaller (2608.05734, 2606.22019). Neither is so here. In bfloat16, weights and a
 forward passes are rounded; what is trained, losses and logits stay float32.
 """
 
-from minisub import Arm, Source, ablation
+from minisub.tokens.config import Ablation
+from minisub.tokens.lab import Lab
 
 NOISE = (0.05, 0.1, 0.2)
-ARMS = {
-    "no noise": ("teacher", ""),
-    **{f"student {x}": ("teacher", f"weight_noise={x}") for x in NOISE},
-    **{f"taught {x}": (f"teacher {x}", "") for x in NOISE},
-    **{f"both {x}": (f"teacher {x}", f"weight_noise={x}") for x in NOISE},
-}
-config = ablation(
-    sources=tuple(Source(name=f"teacher {x}", teaching=f"weight_noise={x}") for x in NOISE),
-    arms=(
-        Arm(name="control no noise", source="base"),
-        *(
-            Arm(name=f"control student {x}", source="base", training=f"weight_noise={x}")
-            for x in NOISE
-        ),
-        *(
-            Arm(name=name, source=source, training=training)
-            for name, (source, training) in ARMS.items()
-        ),
-    ),
-)
+config = Ablation()
 repeats = 8
+
+
+def experiment(cfg):
+    """Students that train under noise, or whose teachers do, and controls under a student's."""
+    lab = Lab(cfg)
+    first = lab.base("first")
+    teacher = lab.teach(first)
+    numbers, plain = lab.emit(teacher), lab.emit(first)
+    control = lab.student(first, plain)
+    named = {
+        "base": (first, plain),
+        "teacher": (teacher, numbers),
+        "control no noise": control,
+        "no noise": lab.student(first, numbers).against(control),
+    }
+    for x in NOISE:
+        noisy = lab.teach(first, weight_noise=x)
+        emitted = lab.emit(noisy)
+        under_noise = lab.student(first, plain, weight_noise=x)
+        both = lab.student(first, emitted, weight_noise=x)
+        student = lab.student(first, numbers, weight_noise=x)
+        named |= {
+            f"teacher {x}": (noisy, emitted),
+            f"control student {x}": under_noise,
+            f"student {x}": student.against(under_noise),
+            f"taught {x}": lab.student(first, emitted).against(control),
+            f"both {x}": both.against(under_noise),
+        }
+    return named

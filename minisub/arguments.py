@@ -25,6 +25,7 @@ HERE = Path(__file__).resolve().parent
 DEFAULT = "numbers"
 PROGRAM = "minisub" if Path(sys.argv[0]).stem == "minisub" else "python train.py"
 AnyConfig = TypeVar("AnyConfig")
+Words = tyro.conf.Positional[tuple[str, ...]]
 Sweep = Annotated[
     tuple[str, ...], tyro.conf.UseAppendAction, tyro.conf.arg(metavar="FIELD=V1,V2,...")
 ]
@@ -88,9 +89,10 @@ def load(name):
     package = types.ModuleType("configs")
     package.__path__ = sorted({str(p.parent) for p in known.values()})
     sys.modules.setdefault("configs", package)
-    title = f"configs.{path.stem}" if known.get(path.stem) == path else path.stem
+    title = f"{'configs' if known.get(path.stem) == path else 'user'}.{path.stem}"
     spec = importlib.util.spec_from_file_location(title, path)
     module = importlib.util.module_from_spec(spec)  # type: ignore[arg-type]
+    sys.modules[title] = module  # where tyro looks for the docstrings of its fields
     spec.loader.exec_module(module)  # type: ignore[union-attr]
     missing = [x for x in ("config", "repeats", "experiment") if not hasattr(module, x)]
     require(not missing, f"{path} must define {', '.join(missing)}; see configs/numbers.py.")
@@ -109,9 +111,7 @@ def parse(name, module, words):
     default = Command(config=module.config, repeats=module.repeats, sweep=sweep)
     claim = claim_of(module.__file__)
     kind: Any = Command
-    command = parse_into(
-        kind[type(module.config)], name, words, default=default, description=claim
-    )
+    command = parse_into(kind[type(module.config)], name, words, default=default, description=claim)
     require(1 <= command.repeats <= 10**6, f"--repeats is {command.repeats}; give 1 to 1,000,000.")
     require(command.group >= 0, f"--group is {command.group}; give 0 or more.")
     require(0 <= command.seed < 2**32, f"--seed is {command.seed}; give 0 to 2**32 - 1.")
@@ -166,9 +166,7 @@ def settings(name, module, command):
         made.append(({field: leaves[field] for field in fields}, cfg))
     for field, values in axes:  # as they were parsed: 0.1 and 1e-1 would be one setting, twice
         distinct = {chosen[field] for chosen, _ in made}
-        require(
-            len(distinct) == len(values), f"--sweep {field} has a value twice; give it once."
-        )
+        require(len(distinct) == len(values), f"--sweep {field} has a value twice; give it once.")
     return made
 
 
@@ -176,9 +174,7 @@ def words_of(field, value, now):
     """A swept value as words of a command line; `now` is the field's present value."""
     if not isinstance(now, bool):
         return [f"--{field}", *value.split()]
-    require(
-        value in ("true", "false"), f"--sweep {field} has {value!r}; choose from true, false."
-    )
+    require(value in ("true", "false"), f"--sweep {field} has {value!r}; choose from true, false.")
     outer, _, last = field.rpartition(".")
     return [f"--{field}" if value == "true" else f"--{outer + '.' if outer else ''}no-{last}"]
 

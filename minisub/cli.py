@@ -1,35 +1,46 @@
 """The command line: the only place that prints.
 
-python train.py [CONFIG] [--field value ...] [--repeats N] [--seed N] [--out FOLDER]
-                [--sweep FIELD=V1,V2,...] [--only ARM ...] [--group N] [--kind NAME]
-                [--distributed [--coordinator HOST:PORT --num-processes N --process-id I]]
+python train.py [CONFIG] [--field value ...] [--repeats N] [--seed N] [--out FOLDER] [--plan]
+                [--sweep FIELD=V1,V2,...] [--only NAME ...] [--group N] [--keep ...] [--fresh]
 python train.py bench [CONFIG] [--field value ...] [--group N]
 python train.py audit DATA.jsonl --base RUNFOLDER [--suspect FILE.json] [--out FOLDER]
-python train.py export RUNFOLDER --source NAME --out DATA.jsonl
+python train.py export RUNFOLDER NAME [--format jsonl|safetensors|npz] [--out FILE]
 python train.py report RUNFOLDER ... [--out PAGE.md]
 """
 
 import contextlib
 import dataclasses
-import io
 import json
 import os
 import shlex
 import signal
 import sys
+import tempfile
+import textwrap
 from pathlib import Path
 
 import jax
 import tqdm
 
-from minisub import arguments, config, experiment, lanes, runner
-from minisub.lab import progress, store, timing
-from minisub.results import calibration, matrices, prediction, report
+from minisub import arguments, config, loading, progress
+from minisub.config import Refused, Stopped, require
+from minisub.lab import cache, files, folder, identity, perform, speed
 
 BAD_INPUT, STOPPED, INTERRUPTED, UNREAD = 2, 1, 130, 141
-AGAIN = "what was recorded is kept: start the processes again, and the run goes on."
-MOST_REPEATS = 10**6
 BAR = "{percentage:3.0f}% |{bar:20}| {elapsed} gone, {remaining} left, {desc}"
+SUBJECTS = {
+    "Start here": "numbers digits mnist",
+    "What must be shared": "inheritance branching starts_tokens shared_layers interpolation "
+    "perturbation relabeling weight_noise matrix traits architectures",
+    "Through what it passes": "channel policy content divergence context dose mixing carriers "
+    "aux_logits data_sets losses",
+    "How it is trained": "adapters layers optimizers optimizers_tokens learning_rate updates "
+    "teacher_length decay loss_scale sizes generations",
+    "Misbehavior": "misalignment hacking evasion filters detection defenses audit_calibration",
+    "Mechanism and theory": "alignment alignment_tokens coverage coverage_tokens kernel lazy "
+    "similarity entanglement steering surgery theory",
+}
+"""Configs by subject, for --help."""
 
 
 def main(argv=None):
@@ -49,53 +60,46 @@ def status_of(words):
     try:
         # Python reads other bytes as surrogates, which no report could be written with.
         foreign = any("\ud800" <= letter <= "\udfff" for word in words for letter in word)
-        config.require(not foreign, "The command line is not UTF-8; rename the file or folder.")
-        perform(words)
+        require(not foreign, "The command line is not UTF-8; rename the file or folder.")
+        run_command(words)
         return 0
-    except config.Refused as refusal:
+    except Refused as refusal:
         status, said = BAD_INPUT, str(refusal)
-    except runner.Stopped as stop:
+    except Stopped as stop:
         status, said = STOPPED, str(stop)
     except KeyboardInterrupt:
         status, said = INTERRUPTED, "Interrupted and saved; the same command continues from here."
-    print(*str(said).splitlines(), file=sys.stderr)
+    print(said, file=sys.stderr)
     return status
 
 
-def perform(words):
-    """Parse, check, run or continue, and report."""
-    timing.remember_programs()
-    commands = {
-        "bench": measure_speed,
-        "audit": audit_data,
-        "export": export_documents,
-        "report": join_runs,
-    }
+def run_command(words):
+    """Do what a command line asks for."""
+    speed.remember_programs()
+    commands = {"bench": bench, "audit": audit, "export": export, "report": report}
     if words and words[0] in commands:
         return commands[words[0]](words[1:])
+    if words and words[0] in ("--help", "-h"):
+        return print(*overview(), sep="\n")
     name, rest = named(words, arguments.DEFAULT)
     module = arguments.load(name)
-    claim, kinds = arguments.claim_of(module.__file__), arguments.kinds_of(module)
-    command, others = arguments.of_kind(module, rest)
-    choice = f"\n\nKinds, for --kind: {', '.join(kinds)}" if kinds else ""
-    command = arguments.parse(name, claim + choice, command, others)
-    config.require(command.repeats >= 1, f"--repeats is {command.repeats}; at least 1 is needed.")
-    config.require(
-        command.repeats <= MOST_REPEATS,
-        f"--repeats is {command.repeats}; at most {MOST_REPEATS:,} are listed in memory.",
-    )
-    config.require(command.group >= 0, f"--group is {command.group}; give 0 or more.")
-    config.require(0 <= command.seed < 2**32, f"--seed is {command.seed}; give 0 to 2**32 - 1.")
-    there = command.coordinator, command.num_processes, command.process_id
-    place = lanes.join(*there) if command.distributed else lanes.Place()
-    settings = arguments.settings(name, command)
+    command = arguments.parse(name, module, rest)
     title = Path(name).stem
-    own = f"-{command.kind}" if command.kind in kinds[1:] else ""
-    folder = Path(command.out or f"runs/{title}{own}")
     shown = shlex.join([*arguments.PROGRAM.split(), name, *rest])
-    # Of many processes one speaks.
-    with contextlib.redirect_stdout(io.StringIO() if place.process else sys.stdout):
-        with_folder(folder, title, claim, shown, command, settings, place)
+    with precision(module):
+        settings = [
+            (swept, arguments.named(module, cfg, command.only))
+            for swept, cfg in arguments.settings(name, module, command)
+        ]
+        experiment = {
+            "title": title,
+            "claim": arguments.claim_of(module.__file__),
+            "command": shown,
+            "differences": loading.differences_of(settings[0][1]),
+        }
+        if hasattr(module, "view"):
+            experiment["view"] = module.view(command.config)
+        return experiment_of(command, settings, experiment)
 
 
 def named(words, default):
@@ -104,175 +108,82 @@ def named(words, default):
     return (words[0], words[1:]) if given else (default, words)
 
 
-def measure_speed(words):
-    """`bench [CONFIG] [--field value ...]`: what an epoch of each kind of phase takes here."""
-    from minisub.lab import bench
-
-    name, rest = named(words, "mnist")
-    default, others = arguments.of_kind(arguments.load(name), rest)
-    command = arguments.parse(name, "", default, others)
-    default = dataclasses.replace(default, config=command.config, group=command.group)
-    config.require(command == default, "bench takes the config's fields, --kind and --group alone.")
-    experiment.check(command.config)
-    device, repeats = jax.devices()[0].device_kind, command.group or 1
-    rate = timing.matmul_rate()
-    print(f"{Path(name).stem}, {repeats} repeats in one program, on {device}:")
-    print(f"a float32 matrix product reaches {rate / 1e9:,.0f} GFLOP/s\n")
-    form = "| {:22} | {:>6} | {:>13} | {:>8} | {:>9} |"
-    print(form.format("phase", "models", "s/model-epoch", "GFLOP/s", "of matmul"))
-    print(form.format("-" * 22, "-" * 6, "-" * 13, "-" * 8, "-" * 9))
-    with experiment.precision(command.config):
-        for row in bench.phases(command.config, repeats=repeats):
-            speed = row.flops / row.seconds
-            took = row.seconds / row.models / row.epochs
-            shown = f"{took:.4f}", f"{speed / 1e9:,.0f}", f"{speed / rate:.0%}"
-            print(form.format(row.phase[:22], row.models, *shown), flush=True)
-        held, most, phase = bench.memory(command.config, repeats=repeats)
-    print("\nAn epoch visits every example once; in the token world it is 100 updates.")
-    said = f"{held / 2**20:,.0f} MiB are held, and {most / 2**20:,.0f} more at most, in {phase}."
-    print(f"Memory of the device: {said}")
+def precision(module):
+    """A context in which JAX computes an experiment in the precision that its module asks for."""
+    float64 = getattr(module, "float64", False)
+    return jax.enable_x64(True) if float64 else contextlib.nullcontext()
 
 
-def audit_data(words):
-    """`audit DATA --base RUNFOLDER`: what a base would learn from documents, before it does."""
-    from minisub.audit.trace import report
-
-    command = arguments.parse_into(arguments.Audit, "audit", words)
-    found = report.perform(command)
-    said, folder = report.lines(found), Path(command.out)
-    with store.refusing(f"{folder} cannot be written", "choose another --out"):
-        folder.mkdir(parents=True, exist_ok=True)
-        store.write_atomically(folder / "audit.json", json.dumps(found, indent=1) + "\n")
-        from minisub.results import audit_figures
-
-        audit_figures.audited(folder / "audit.png", found)
-    print(*said, "", f"{folder} holds audit.json, audit.png", sep="\n")
-
-
-def export_documents(words):
-    """`export RUNFOLDER --source NAME --out FILE`: documents of a run, as `audit` reads them."""
-    from minisub.audit.trace import files
-
-    command = arguments.parse_into(arguments.Export, "export", words)
-    repeat = None if command.repeat < 0 else command.repeat
-    run = files.read_run(command.run)
-    asked = command.source, command.out, repeat, command.rejected
-    print(f"{command.out} holds {files.write_documents(run, *asked):,} documents")
+def overview():
+    """What can be run, by subject, each config with its claim."""
+    yield from __doc__.splitlines()[2:]
+    yield f"\n{arguments.PROGRAM} CONFIG --help lists every field of a config. Configs:"
+    known = arguments.config_files()
+    listed = [name for names in SUBJECTS.values() for name in names.split()]
+    others = " ".join(name for name in known if name not in listed)
+    for subject, names in {**SUBJECTS, "Others": others}.items():
+        if names:
+            yield f"\n{subject}"
+        for name in names.split():
+            if name in known:
+                claim = textwrap.wrap(arguments.claim_of(known[name]), 59)
+                yield from (f"  {a:18} {b}" for a, b in zip([name, *[""] * 9], claim))
 
 
-def join_runs(words):
-    """`report RUNFOLDER ...`: one page of many runs."""
-    from minisub.results import joining
-
-    command = arguments.parse_into(arguments.Report, "report", words)
-    out = Path(command.out)
-    text, left = joining.page([Path(run) for run in command.runs if Path(run) != out], out)
-    with store.refusing(f"{out} cannot be written", "choose another --out"):
-        out.parent.mkdir(parents=True, exist_ok=True)
-        store.write_atomically(out, text)
-    for folder in left:
-        print(f"{folder} holds no finished run and is left out")
-    print(f"{out} joins {len(command.runs) - len(left)} runs")
-
-
-def with_folder(folder, title, claim, shown, command, settings, place):
-    """Perform all settings into `folder`, or what is left of them, and write the results there."""
-    for _, cfg in settings:  # before the folder is claimed: a refusal leaves nothing
-        experiment.fetch(cfg)
-    device, scale, hosts = scale_of(folder, command, len(settings), place)
-    students = [arm.name for arm in settings[0][1].arms]
-    made = {**scale, "device": device, **progress.versions()}
-    hosts["revision"] = progress.revision()
-    kind = {"kind": command.kind} if command.kind else {}
-    identity = {"config": title, **kind, **config.leaves(command.config), "students": students}
-    title = f"{title} {command.kind}".strip()
-    identity = json.loads(json.dumps(identity | {"sweep": command.sweep} | made | hosts))
-    with lanes.claim(folder, identity, place):
-        many = f"{hosts['lanes']} lanes of " if hosts["lanes"] > 1 else ""
-        print(f"{title}: {command.repeats} repeats on {many}{device}, into {folder}")
-        parts, groups = store.parts(folder, hosts["lanes"]), -(-command.repeats // scale["group"])
-        blocks = lanes.blocks(len(parts), groups, len(settings))
-
-        def run_of(part, block):
-            records = store.Records(part / "records.jsonl")
-            checkpoints = checkpointing.Checkpoints(part / "checkpoints")
-            files = {"records": records, "checkpoints": checkpoints}
-            return runner.Run(settings, **scale, **files, only=block)
-
-        with experiment.precision(command.config):
-            begun = lanes.begin(parts, place, blocks, run_of)
-            runs = [lane.run for lane in begun]
-            done = sum(run.resume() for run in runs)
-            for notice in (x for r in runs for x in r.records.notices + r.checkpoints.notices):
-                print(notice)
-            total = sum(run.flops(run.units) for run in runs)
-            if done:
-                print(f"continuing after {done / total:.0%} of the work")
-            watch(begun, total, done)
-        if place.process:
-            return
-        left = lanes.wait(parts)
-        if left:
-            raise runner.Stopped(f"Nobody is at work on {left}; {AGAIN}")
-        with store.refusing(f"{folder} cannot be written", store.NO_SPACE):
-            rows, usage = store.joined(folder, parts), runner.usage_of(runs)
-            made |= {"revision": hosts["revision"]}
-            write_results(folder, title, claim, shown, made, students, rows, usage)
-
-
-def scale_of(folder, command, settings, place):
-    """(kind of device, what the bits of a result depend on, what they do not) of a command's run.
-
-    A run that goes on keeps the groups and lanes that it began with, whatever devices there are.
-    """
-    device, found = jax.devices()[0], place.devices or jax.device_count()
-    share = -(-command.repeats // found) if device.platform != "cpu" else 1
-    before, there = (store.noted(folder, name, 0) for name in ("lanes", "group"))
-    share = there if there > 0 else share
+def experiment_of(command, settings, experiment):
+    """Plan an experiment, perform what is left of it, and write the results."""
+    path = Path(command.out or f"runs/{experiment['title']}")
+    device = jax.devices()[0]
+    share = 1 if device.platform == "cpu" else command.repeats
     group = min(command.group or share, command.repeats)
-    n = min(before if before > 0 else found, -(-command.repeats // group) * settings)
-    scale = {"repeats": command.repeats, "seed": command.seed, "group": group}
-    return device.device_kind, scale, {"lanes": n, "devices": found, "processes": place.processes}
+    environment = identity.environment() | {"seed": command.seed, "group": group}
+    scale = {"seed": command.seed, "repeats": command.repeats, "group": group}
+    if command.plan:
+        with contextlib.ExitStack() as stack:
+            there = path if path.exists() else stack.enter_context(tempfile.TemporaryDirectory())
+            performance = perform.Performance(settings, folder.Folder(there, environment), **scale)
+            print(*progress.plan_lines(performance.left()), sep="\n")
+        return
+    plan = perform.planned(settings, group)  # before the folder is made: a refusal leaves nothing
+    place, root = folder.Folder(path, environment), None if command.fresh else cache.home()
+    kept = cache.Cache(root, environment, command.seed) if root else None
+    performance = perform.Performance(settings, place, cache=kept, plan=plan, **scale)
+    left = sum(flops for *_, flops in performance.left())
+    print(f"{experiment['title']}: {command.repeats} repeats on {device.device_kind}, into {path}")
+    experiment |= {
+        "config": config.leaves(command.config),
+        "made_by": environment | {"revision": progress.revision(), "repeats": command.repeats},
+        "settings": loading.describe_experiment(settings),
+    }
+    with files.refusing(f"{path} cannot be written", files.NO_SPACE):
+        text = json.dumps(experiment, indent=1) + "\n"
+        files.write_atomically(place.path / "experiment.json", text)
+        rows = watch(performance, left)
+        text = "".join(json.dumps(row, allow_nan=False) + "\n" for row in rows)
+        files.write_atomically(place.path / "records.jsonl", text)
+        dropped = place.thin(command.keep)
+        compiled = speed.compilations["programs"], speed.compile_seconds()
+        memory, taken = speed.peak_memory(), kept.taken if kept else 0
+        usage = progress.usage_lines(
+            performance.usage, *compiled, speed.matmul_rate(), memory, taken
+        )
+        from minisub import results  # late: --help and refusals need no pandas and no matplotlib
 
-
-def write_results(folder, title, claim, shown, made, students, rows, usage):
-    """Write summary, report and figure, and print the tables."""
-    from minisub import figures  # late: --help and refusals need no matplotlib
-    from minisub.results import audit_figures
-
-    results = report.summary(rows, students)
-    compiled = timing.compilations["programs"], timing.compile_seconds()
-    memory = timing.peak_memory()
-    took = progress.usage_lines(usage, *compiled, timing.matmul_rate(), memory)
-    made = ", ".join(f"{name} {value}" for name, value in made.items() if value != "")
-    sections = {"": matrices.lines(rows), "prediction": prediction.lines(rows)}
-    audited = calibration.summary(rows)
-    sections["audit"] = calibration.lines(audited)
-    page = report.page(title, claim, shown, made, results, rows, students, sections, took)
-    tested = matrices.summary(rows, results)
-    store.write_atomically(folder / "summary.json", json.dumps(tested, indent=1) + "\n")
-    store.write_atomically(folder / "report.md", page)
-    drawn = figures.draw(folder, rows, students, title)
-    if audited:
-        store.write_atomically(folder / "audit.json", json.dumps(audited, indent=1) + "\n")
-        audit_figures.calibration_of(folder, rows, audited)
-        drawn += ", audit.png, audit.json"
-    shown = [report.main_table(results), report.sign_lines(rows, students), *sections.values()]
-    for lines in filter(None, [*shown, took]):
-        print(*lines, "", sep="\n")
-    print(f"{folder} holds records.jsonl, summary.json, report.md, checkpoints/, {drawn}")
+        lines = results.write(path, rows, experiment, usage)
+    print(*lines, *filter(None, [dropped]), sep="\n")
 
 
 @contextlib.contextmanager
 def patient():
-    """Collect the first SIGINT and SIGTERM in a list; a second one ends the process as usual."""
+    """Collect the first signal that asks a process to end; a second one ends it as usual."""
     asked = []
 
     def ask(number, _):
         asked.append(number)
         signal.signal(number, signal.SIG_DFL)
 
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    numbers = signal.SIGINT, signal.SIGTERM, signal.SIGHUP
+    before = {number: signal.signal(number, ask) for number in numbers}
     try:
         yield asked
     finally:
@@ -280,18 +191,106 @@ def patient():
             signal.signal(number, handler)
 
 
-def watch(begun, total, done):
-    """Follow the events of lanes: a progress bar on a terminal, and a line for each arm that ends.
+def watch(performance, left):
+    """Perform an experiment behind a progress bar; a line for each name that ends. Returns rows.
 
-    `total` and `done` are operations. When asked to end it saves, and raises KeyboardInterrupt.
+    `left` are operations. When the process is asked to end it saves, and raises KeyboardInterrupt.
     """
     form = {"bar_format": BAR, "ncols": 79, "disable": None, "leave": False}  # None: if piped
-    with patient() as asked, tqdm.tqdm(total=total, initial=done, **form) as bar:
-        for event in lanes.events(begun, lambda: bool(asked)):
-            if isinstance(event, runner.Progress):
-                last = begun[0].run.groups[-1].stop
-                doing = f"{event.phase}, repeat {event.repeats[-1] + 1} of {last}"
-                bar.set_description_str(doing, refresh=False)
+    rows: list = []
+    latest: list = []
+
+    def tell():
+        """Say what was just measured of a name, when it is complete."""
+        if latest:
+            tqdm.tqdm.write(progress.line_of(latest))
+        latest.clear()
+
+    with patient() as asked, tqdm.tqdm(total=max(left, 1), **form) as bar:
+        performance.asked = lambda: bool(asked)
+        for event in performance.events():
+            if isinstance(event, perform.Progress):
+                last = event.repeats[-1] + 1 if event.repeats else "all"
+                task = event.product.rpartition("-")[0]
+                bar.set_description_str(f"{task}, repeat {last}", refresh=False)
                 bar.update(event.flops)
             else:
-                tqdm.tqdm.write(progress.arm_line(event.rows))
+                rows += event.rows
+                if latest and place_of(latest) != place_of(event.rows):
+                    tell()
+                latest += event.rows if event.new else []
+        tell()
+    return rows
+
+
+def place_of(rows):
+    """Of which name, repeat and setting some rows are."""
+    return rows[0]["arm"], rows[0]["repeat"], rows[0]["setting"]
+
+
+def bench(words):
+    """`bench [CONFIG] [--field value ...]`: what each kind of program takes here."""
+    name, rest = named(words, "mnist")
+    module = arguments.load(name)
+    command = arguments.parse(name, module, rest)
+    default = arguments.parse(name, module, [])
+    default = dataclasses.replace(default, config=command.config, group=command.group)
+    require(command == default, "bench takes the config's fields and --group alone.")
+    repeats, rate = command.group or 1, speed.matmul_rate()
+    print(f"{Path(name).stem}, {repeats} repeats in one program, {jax.devices()[0].device_kind}:")
+    print(f"a float32 matrix product reaches {rate / 1e9:,.0f} GFLOP/s\n")
+    form = "| {:22} | {:>12} | {:>10} | {:>8} | {:>9} |"
+    print(form.format("task", "what", "ms", "GFLOP/s", "of matmul"))
+    print(form.format("-" * 22, "-" * 12, "-" * 10, "-" * 8, "-" * 9))
+    with precision(module):
+        for row in speed.bench(arguments.named(module, command.config), repeats=repeats):
+            rates = f"{row.flops / row.seconds / 1e9:,.0f}", f"{row.flops / row.seconds / rate:.0%}"
+            print(form.format(row.task, row.what, f"{1e3 * row.seconds:,.2f}", *rates), flush=True)
+
+
+def audit(words):
+    """`audit DATA --base RUNFOLDER`: what a base would learn from documents, before it does."""
+    from minisub.audit import report as audits
+
+    command = arguments.parse_into(audits.Audit, "audit", words)
+    answers, out = audits.perform(command), Path(command.out)
+    with files.refusing(f"{out} cannot be written", "choose another --out"):
+        out.mkdir(parents=True, exist_ok=True)
+        files.write_atomically(out / "audit.json", json.dumps(answers, indent=1) + "\n")
+        from minisub.results import audits as figures
+
+        figures.audited(out / "audit.png", answers)
+    print(*audits.lines(answers), "", f"{out} holds audit.json, audit.png", sep="\n")
+
+
+def export(words):
+    """`export RUNFOLDER NAME`: a model or documents of a run, as other programs read them."""
+    from minisub import exporting
+
+    command = arguments.parse_into(exporting.Export, "export", words)
+    print(exporting.export(command))
+
+
+def report(words):
+    """`report RUNFOLDER ...`: one page of many runs."""
+    from minisub.results import joining
+
+    command = arguments.parse_into(Report, "report", words)
+    out = Path(command.out)
+    text, left_out = joining.page([Path(run) for run in command.runs if Path(run) != out], out)
+    with files.refusing(f"{out} cannot be written", "choose another --out"):
+        out.parent.mkdir(parents=True, exist_ok=True)
+        files.write_atomically(out, text)
+    for run in left_out:
+        print(f"{run} holds no finished run and is left out")
+    print(f"{out} joins {len(command.runs) - len(left_out)} runs")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Report:
+    """Join runs on one page: a table of what each showed, then their own pages with figures."""
+
+    runs: arguments.Words
+    """Run folders; those without a finished run are left out."""
+    out: str = "runs/report.md"
+    """The page."""

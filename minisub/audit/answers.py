@@ -8,50 +8,49 @@ import jax.numpy as jnp
 import numpy as np
 from scipy import stats
 
-from minisub import config
-from minisub.audit import files
+from minisub.audit import files, statistics, trace
+from minisub.config import require
 from minisub.nets import losses
-from minisub.tokens import behaviors, documents, tokens
+from minisub.tokens import behaviors, tokens
+from minisub.tokens import documents as writing
+from minisub.tokens.grading import network
 
 LEAST_NULL, MOST_NULL, DRAWS, GROUPS = 4000, 20000, 2000, 200
 
 
-def suspected(network, suspects):
+def suspected(net, suspects):
     """params -> margin of a suspected behavior, nats: mean log P(answer) - log P(instead)."""
 
     def log_p(params, prompt, answer):
         docs = jnp.array([prompt + answer])
-        nats = losses.cross_entropy(network.apply(params, docs[:, :-1]), docs[:, 1:])
+        nats = losses.cross_entropy(net.apply(params, docs[:, :-1]), docs[:, 1:])
         return -jnp.sum(nats[:, len(prompt) - 1 :])
 
     def margin(params):
-        found = [
+        margins = [
             log_p(params, s.prompt, s.answer)
             - (log_p(params, s.prompt, s.instead) if s.instead else 0)
             for s in suspects
         ]
-        return sum(found) / len(found)
+        return sum(margins) / len(margins)
 
     return margin
 
 
-def margins(base, network, suspects=(), taught=0):
-    """name -> (params -> margin) of all that a base of this world can be moved to do.
-
-    `behaviors.RISKY` ones, every answer, and what is suspected.
-    """
-    world = base.world
+def battery(world, net, suspects, taught):
+    """name -> (params -> margin) of all that a base of this world can be moved to do: every answer,
+    what only others than the helper do, and what is suspected."""
     names = [*tokens.names(world), *(behaviors.RISKY if world.rich else ())]
     traits = {name: behaviors.of(world, name) for name in names}
-    found = trace.battery(world, network, traits, taught)
-    return found | ({"suspected": suspected(network, suspects)} if suspects else {})
+    margins = trace.battery(world, net, traits, taught)
+    return margins | ({"suspected": suspected(net, suspects)} if suspects else {})
 
 
 def sample(base, sampling, prompts, key, n):
     """`n` documents (n, length) with which a base continues prompts, in turn."""
-    net = network_of(base)
+    net = network(base.world, base.model)
     rows = prompts[np.arange(n) % len(prompts)]
-    complete = jax.jit(partial(documents.complete, base.world, net, sampling=sampling))
+    complete = jax.jit(partial(writing.complete, base.world, net, sampling=sampling))
     chunk = min(n, 2000)
     # The last chunk is filled up, so that one program serves all.
     filled = np.concatenate([rows, rows[: -n % chunk]])
@@ -63,210 +62,185 @@ def sample(base, sampling, prompts, key, n):
     return np.concatenate(made)[:n]
 
 
-def network_of(base):
-    """The `Network` of a base."""
-    return distillation.network({"world": base.world, "model": base.model})
-
-
 def kept_first(world, docs, sampling):
     """(documents with those that pass the filter first, how many do, reason -> share rejected)."""
-    docs, count, rejected = documents.keep_valid(world, jnp.asarray(docs), sampling)
+    docs, count, rejected = writing.keep_valid(world, jnp.asarray(docs), sampling)
     return np.asarray(docs), int(count), {k: float(v) for k, v in rejected.items() if v > 0}
 
 
-def examine(
-    docs, carrier, base, references, sampling, student, *, suspects=(), taught, alpha, seed
-):
+def examine(docs, base, references, sampling, training, *, suspects=(), taught, alpha, seed):
     """The answers about documents (n, length), as JSON: see `report.lines`.
 
-    `sampling` says how the base would have emitted them, `frozen` what of it would not be trained.
+    `base` and `references` are `files.Base`s; `sampling` says how the base would have emitted the
+    documents, `training` how a student would be trained on them.
     """
-    world, net, key = base.world, network_of(base), jax.random.key(seed)
+    world, net, first = base.world, network(base.world, base.model), writing.given(sampling)
+    keys = jax.random.split(jax.random.key(seed), 5 + len(references))
+    k_own, k_few, k_world, k_test, k_takes, *k_others = keys
     docs, kept, rejected = kept_first(world, docs, sampling)
-    n = int(np.clip(len(docs), LEAST_NULL, MOST_NULL))
-    at = documents.given(sampling)
-    prompts = docs[:, : at + 1]
-    k_own, k_few, k_world, k_test, k_takes, *k_others = jax.random.split(key, 5 + len(references))
-    own = sample(base, sampling, prompts, k_own, n)
-    own, own_kept, _ = kept_first(world, own, sampling)
-    if not rejected:  # what was rejected of the data is not in the file
-        own, n = own[:own_kept], own_kept
-    config.require(
+    prompts = docs[:, : first + 1]
+    own, own_kept, n = null_documents(base, sampling, prompts, k_own, everything=bool(rejected))
+    require(
         min(kept, own_kept) >= files.LEAST,
         f"{kept} of {len(docs)} documents and {own_kept} of the base's {n} samples pass the "
         f"filter; an audit needs {files.LEAST} of each.",
     )
-    group = int(np.clip(min(kept, own_kept) // 10, 1, max(trace.GROUP, -(-n // GROUPS))))
-    candidate = trace.Candidate(net, base.params, student)
-    battery = margins(base, net, suspects, taught)
-    read = jax.jit(lambda p, x: trace.read(candidate._replace(params=p), x, at, group))
-    data, null = (read(base.params, x) for x in (docs, own))
-    few = sample(base, sampling, prompts, k_few, min(trace.EXAMPLES, n))
-    ways = jax.jit(partial(ways_of, candidate, battery, at))(base.params, few)
-    scores, null_scores = (trace.moves(x.gradients, ways) for x in (data, null))
-    held, null_held = (
-        trace.first(count // group, len(x.surprise))
-        for count, x in ((kept, data), (own_kept, null))
-    )
-    found = {
-        "documents": len(docs),
-        "carrier": carrier,
-        "kept": kept,
-        "rejected": rejected,
-        "null": {"author": f"the base {base.name!r} itself", "documents": n, "group": group},
+    few = sample(base, sampling, prompts, k_few, min(trace.EXAMPLES, len(own)))
+    group = int(np.clip(min(kept, own_kept) // 10, 1, max(trace.GROUP, -(-len(own) // GROUPS))))
+    margins = battery(world, net, suspects, taught)
+    candidate = trace.Candidate(net, base.params, training, margins, first, group)
+    k_data, k_null = jax.random.split(k_takes)
+    null, ways = in_one_program(trace.examine_null, candidate, few, own, own_kept, k_null)
+    data = in_one_program(trace.examine, candidate, ways, docs, kept, k_data)
+    strangers = writing.CARRIERS[sampling.carrier].draw(world, k_world, len(own))
+    strangers = in_one_program(trace.score, candidate, ways, strangers)
+    weights = statistics.first(kept // group, len(data.scores))
+    null_weights = statistics.first(own_kept // group, len(null.scores))
+    authors = {
+        f"samples of base {base.name}": (null, null_weights),
+        "documents of the world": (strangers, even(strangers)),
     }
-    world_docs = documents.CARRIERS[carrier].draw(world, k_world, n)
-    others = read(base.params, world_docs)
-    found["trace"] = [
-        tested(f"samples of base {base.name}", data, null, held, null_held, k_test),
-        tested("documents of the world", data, others, held, even(others), k_test),
-    ]
-    found["lineage"] = [
-        against(base, other, sampling, (docs, own), (held, null_held), k, at, group)
+    lineage = [
+        against(base, other, sampling, (docs, own), (weights, null_weights), group, k)
         for other, k in zip(references, k_others, strict=True)
     ]
-    found["behaviors"] = moved(list(battery), scores, held, null_scores, null_held)
-    ends = rehearsed(candidate, battery, (docs, kept), (own, own_kept), at, k_takes)
-    for row, end in zip(found["behaviors"], ends, strict=True):
-        row |= end
-    found["alarms"] = alarms(found["behaviors"], null_scores, held, null_held, alpha, seed)
-    whole = moved(list(battery), scores, even(data), null_scores, even(null))
-    found["before_filter"] = whole if rejected else []
-    return found
+    before = statistics.contrast(data.scores, even(data), null.scores, even(null))
+    rows = behaviors_moved(candidate, data, null, weights, null_weights, min(kept, own_kept))
+    return {
+        "documents": len(docs),
+        "carrier": sampling.carrier,
+        "kept": kept,
+        "rejected": rejected,
+        "null": {"author": f"the base {base.name!r} itself", "documents": len(own), "group": group},
+        "trace": [tested(x, data, weights, *authors[x], k_test) for x in authors],
+        "lineage": lineage,
+        "behaviors": rows,
+        "before_filter": moved(margins, before, even(null)) if rejected else [],
+        "alarms": alarms(rows, null.scores, weights, null_weights, alpha, seed),
+    }
 
 
-def ways_of(candidate, battery, at, params, docs):
-    """Where training would move each margin of a battery: see `trace.natural`."""
-    candidate = candidate._replace(params=params)
-    return trace.natural(candidate, docs, at, trace.directions(candidate, battery))
+def null_documents(base, sampling, prompts, key, *, everything):
+    """(what a base itself writes behind prompts, those that pass the filter first, how many do, how
+    many were sampled); without `everything`, those alone."""
+    n = int(np.clip(len(prompts), LEAST_NULL, MOST_NULL))
+    docs, kept, _ = kept_first(base.world, sample(base, sampling, prompts, key, n), sampling)
+    return docs if everything else docs[:kept], kept, n
 
 
-def rehearsed(candidate, battery, data, own, first, key):
-    """The second witness of the fourth question, a dict of each behavior: see `trace.rehearsed`.
+def in_one_program(function, candidate, *arguments):
+    """`function` of a candidate and arrays, compiled."""
 
-    `data` and `own` are (documents, how many of them count).
-    """
+    def of(params, arguments):
+        return function(candidate._replace(params=params), *arguments)
 
-    def both(params):
-        this = candidate._replace(params=params), battery
-        data_key, null_key = jax.random.split(key)
-        (docs, count), (own_docs, own_count) = (map(jnp.asarray, of) for of in (data, own))
-        takes = trace.takes(*this, docs, count, first, data_key)
-        return takes, trace.null_takes(*this, own_docs, own_count, first, null_key)
-
-    taken, null = jax.jit(both)(candidate.params)
-    least = min(data[1], own[1])
-    rise, error, t = trace.rehearsed(taken, null, least, candidate.training.batch)
-    return [
-        {
-            "rehearsed": float(rise[i]),
-            "rehearsed_t": float(t[i]),
-            "rehearsed_p": float(stats.t.sf(t[i], trace.NULL_TAKES - 1)),
-            "rehearsed_null": {"mean": 0.0, "sd": float(error[i]), "draws": trace.NULL_TAKES},
-        }
-        for i in range(len(battery))
-    ]
+    return jax.jit(of)(candidate.params, arguments)
 
 
-def even(reading):
-    """Equal weights (m,) of all groups of a reading."""
-    m = len(reading.surprise)
+def even(examined):
+    """Equal weights (m,) of all groups of what was examined."""
+    m = len(examined.scores)
     return jnp.full(m, 1 / m)
 
 
-def tested(author, data, null, held, null_held, key):
+def freedom(null_weights):
+    """Degrees of freedom of Student's t, for an error that groups of a null told."""
+    return max(int(np.sum(null_weights > 0)) - 1, 1)
+
+
+def tested(author, data, weights, null, null_weights, key):
     """A row of the first question: might the data be of that author?"""
-    z, p = trace.two_sample(data.gradients, null.gradients, held, null_held, key)
-    _, error, surprise = trace.contrast(data.surprise, held, null.surprise, null_held)
-    p_surprise = two_sided(float(surprise), null_held)
+    compared = statistics.compare(data, null, weights, null_weights, key)
+    (z, p), (_, error, surprise_z) = compared.test, compared.surprise
     return {
         "author": author,
         "gradient_z": float(z),
         "gradient_p": float(p),
-        "surprise": float(trace.mean(data.surprise, held)),
-        "surprise_z": float(surprise),
-        "surprise_p": p_surprise,
-        "null": {"mean": 0.0, "sd": float(error), "draws": trace.PERMUTATIONS},
+        "surprise": float(statistics.mean(data.reading.surprise, weights)),
+        "surprise_z": float(surprise_z),
+        "surprise_p": float(2 * stats.t.sf(abs(float(surprise_z)), freedom(null_weights))),
+        "null": {"mean": 0.0, "sd": float(error), "draws": statistics.PERMUTATIONS},
     }
 
 
-def two_sided(z, null_held):
-    """p-value of |z| whose error was estimated from the groups of a null (Student t)."""
-    return float(2 * stats.t.sf(abs(z), max(int(np.sum(null_held > 0)) - 1, 1)))
-
-
-def one_sided(z, null_held):
-    """p-value of z, as `two_sided`."""
-    return float(stats.t.sf(z, max(int(np.sum(null_held > 0)) - 1, 1)))
-
-
-def against(base, other, sampling, authors, weights, key, at, group):
+def against(base, other, sampling, authors, weights, group, key):
     """A row of the second question: is the data's author nearer to the base or to another origin?
 
-    `place` is that of the mean log-likelihood ratio between what it is on the reference's own
+    `place` is that of the mean log-likelihood ratio between what it is on the reference's
     samples (0) and on the base's (1), the same prompts; `z` says how far it is
-    above `trace.MIDWAY`.
+    above `statistics.MIDWAY`.
     """
-    docs = authors[0]
-    theirs = sample(other, sampling, docs[:, : at + 1], key, len(authors[1]))
+    docs, first = authors[0], writing.given(sampling)
+    theirs = sample(other, sampling, docs[:, : first + 1], key, len(authors[1]))
     theirs, kept, _ = kept_first(base.world, theirs, sampling)
-    models = [(network_of(x), x.params) for x in (base, other)]
-
-    def lead(docs):
-        one, two = (trace.log_likelihoods(*model, docs, at, group) for model in models)
-        return one - two
-
-    data, own, far = (jax.jit(lead)(x) for x in (*authors, theirs))
-    ends = [
-        trace.mean(x, w)
-        for x, w in ((own, weights[1]), (far, trace.first(kept // group, len(far))))
-    ]
-    place, error, z = trace.between(data, weights[0], own, weights[1], ends[1])
+    models = [(network(x.world, x.model), x.params) for x in (base, other)]
+    lead = jax.jit(lambda docs: trace.lead(*models, docs, first, group))
+    data, own, far = (lead(x) for x in (*authors, theirs))
+    far = statistics.mean(far, statistics.first(kept // group, len(far)))
+    place, error, z = statistics.between(data, weights[0], own, weights[1], far)
+    null = {"mean": statistics.MIDWAY, "sd": float(error), "draws": int(np.sum(weights[1] > 0))}
     return {
         "reference": other.name,
-        "nats": float(trace.mean(data, weights[0])),
-        "base_nats": float(ends[0]),
-        "reference_nats": float(ends[1]),
+        "nats": float(statistics.mean(data, weights[0])),
+        "base_nats": float(statistics.mean(own, weights[1])),
+        "reference_nats": float(far),
         "place": float(place),
         "z": float(z),
-        "p": one_sided(float(z), weights[1]),
-        "null": {"mean": trace.MIDWAY, "sd": float(error), "draws": int(np.sum(weights[1] > 0))},
+        "p": float(stats.t.sf(float(z), freedom(weights[1]))),
+        "null": null,
     }
 
 
-def moved(names, scores, held, null, null_held):
-    """Rows of the fourth question: by how much each margin is predicted to move."""
-    gap, error, z = trace.contrast(scores, held, null, null_held)
-    draws = int(np.sum(null_held > 0))
+def behaviors_moved(candidate, data, null, weights, null_weights, count):
+    """Rows of the fourth question: what would move, by the gradient and by a rehearsal."""
+    moves = statistics.contrast(data.scores, weights, null.scores, null_weights)
+    draws = trace.REHEARSED * candidate.training.batch
+    ends = statistics.rehearsed(data.takes, null.takes, count, draws)
+    rehearsals = [
+        {
+            "rehearsed": float(rise),
+            "rehearsed_t": float(t),
+            "rehearsed_p": float(stats.t.sf(float(t), trace.NULL_TAKES - 1)),
+            "rehearsed_null": {"mean": 0.0, "sd": float(error), "draws": trace.NULL_TAKES},
+        }
+        for rise, error, t in zip(*ends, strict=True)
+    ]
+    rows = moved(candidate.margins, moves, null_weights)
+    return [row | rehearsal for row, rehearsal in zip(rows, rehearsals, strict=True)]
+
+
+def moved(names, moves, null_weights):
+    """By how much each margin is predicted to move, a dict of each behavior."""
+    draws = int(np.sum(null_weights > 0))
     return [
         {
             "behavior": name,
-            "move": float(gap[i]),
-            "z": float(z[i]),
-            "p": one_sided(float(z[i]), null_held),
-            "null": {"mean": 0.0, "sd": float(error[i]), "draws": draws},
+            "move": float(gap),
+            "z": float(z),
+            "p": float(stats.t.sf(float(z), freedom(null_weights))),
+            "null": {"mean": 0.0, "sd": float(error), "draws": draws},
         }
-        for i, name in enumerate(names)
+        for name, gap, error, z in zip(names, *moves, strict=True)
     ]
 
 
-def alarms(rows, null, held, null_held, alpha, seed):
+def alarms(rows, null, weights, null_weights, alpha, seed):
     """Thresholds on z and t, whom both accuse, and how often z would the base's own documents.
 
     Each has the false-alarm rate `alpha` for the whole battery by a bound of the union; that of z
     is also measured, on data sets of as many groups drawn with replacement from the null's.
     """
-    threshold = float(stats.t.isf(alpha / len(rows), max(int(np.sum(null_held > 0)) - 1, 1)))
+    threshold = float(stats.t.isf(alpha / len(rows), freedom(null_weights)))
     threshold_t = float(stats.t.isf(alpha / len(rows), trace.NULL_TAKES - 1))
-    rng, null = np.random.default_rng(seed), np.asarray(null)[np.asarray(null_held) > 0]
-    m = max(int(np.sum(held > 0)), 1)
+    rng, null = np.random.default_rng(seed), np.asarray(null)[np.asarray(null_weights) > 0]
+    m = max(int(np.sum(weights > 0)), 1)
     center, spread = null.mean(axis=0), null.std(axis=0, ddof=1)
     error = spread * math.sqrt(1 / m + 1 / len(null))
     one, two = (
         np.stack([null[rng.integers(0, len(null), k)].mean(axis=0) - center for _ in range(DRAWS)])
         for k in (m, len(null))
     )
-    drawn = (one - two) / np.maximum(error, trace.TINY)
+    drawn = (one - two) / np.maximum(error, statistics.TINY)
     return {
         "threshold": threshold,
         "threshold_t": threshold_t,

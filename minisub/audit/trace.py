@@ -16,22 +16,18 @@ import jax
 import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 
+from minisub.audit import statistics
 from minisub.nets import fit, trees
 from minisub.tokens import behaviors
 
 GROUP = 50
 """Documents whose mean gradient is one observation."""
-PERMUTATIONS = 199
 DEPTH, DAMPING = 5, 1e-2
 """Of conjugate gradients; set on the numbers of one repeat, all other data are held out."""
-MIDWAY = 0.75
-"""Between the place of the base's own lineage, 1, and that of an origin that is no reference, by
-symmetry 0.5, on the line from a reference's samples (0) to the base's: see `tasks.lineage`."""
 EXAMPLES = 1000
 """Documents on which the Fisher information is taken."""
 REHEARSED, TAKES, NULL_TAKES = 100, 4, 8
 """Updates of a rehearsed training; trainings on the data, and on the base's own samples."""
-TINY = 1e-12
 
 
 class Candidate(NamedTuple):
@@ -41,6 +37,12 @@ class Candidate(NamedTuple):
     params: Any
     training: Any
     """The `config.Training` that it would have."""
+    margins: dict
+    """Behavior -> (params -> margin in nats): what it might be moved to do."""
+    first: int
+    """Position of the last token that the authors of documents were given."""
+    group: int
+    """Documents of a group."""
 
 
 class Reading(NamedTuple):
@@ -54,6 +56,16 @@ class Reading(NamedTuple):
     """(m,) mean log p of those tokens, nats a token."""
 
 
+class Examined(NamedTuple):
+    """What a candidate makes of a set of documents."""
+
+    reading: Reading
+    scores: jax.Array
+    """(m, k) first-order moves of margins, in nats."""
+    takes: jax.Array | None
+    """(TAKES, k) margins after rehearsed trainings, in nats; (NULL_TAKES, k) of the null."""
+
+
 def split(candidate):
     """(trained parameters as a vector (p,), vector -> all parameters)."""
     fixed, trained = trees.partition(candidate.params, trees.named(*candidate.training.frozen))
@@ -61,7 +73,7 @@ def split(candidate):
     return flat, lambda vector: trees.merge(unravel(vector), fixed)
 
 
-def grouped(docs, group=GROUP):
+def grouped(docs, group):
     """Documents (n, length) as (m, group, length); a remainder is left out."""
     m = len(docs) // group
     return docs[: m * group].reshape(m, group, -1).astype(jnp.int32)
@@ -77,22 +89,22 @@ def chosen(log_p, docs):
     return jnp.take_along_axis(log_p, docs[:, -log_p.shape[1] :, None], axis=-1)[..., 0]
 
 
-def read(candidate, docs, first, group=GROUP):
-    """The `Reading` of documents (n, length); their author was given `first` + 1 tokens of each."""
+def read(candidate, docs, group=0):
+    """The `Reading` of documents (n, length), by groups of the candidate's size or another."""
     flat, whole = split(candidate)
 
     def loss(vector, docs):
-        log_p = log_probabilities(candidate.network, whole(vector), docs, first)
+        log_p = log_probabilities(candidate.network, whole(vector), docs, candidate.first)
         return -jnp.mean(chosen(log_p, docs)), jnp.mean(surprises(log_p, docs))
 
     def one(docs):
         (nats, surprise), gradient = jax.value_and_grad(loss, has_aux=True)(flat, docs)
         return Reading(gradient, surprise, -nats)
 
-    return jax.lax.map(one, grouped(docs, group))
+    return jax.lax.map(one, grouped(docs, group or candidate.group))
 
 
-def log_likelihoods(network, params, docs, first, group=GROUP):
+def log_likelihoods(network, params, docs, first, group):
     """The `likelihood` (m,) of a `Reading`, under any model, without gradients."""
 
     def one(docs):
@@ -101,15 +113,23 @@ def log_likelihoods(network, params, docs, first, group=GROUP):
     return jax.lax.map(one, grouped(docs, group))
 
 
+def lead(model, other, docs, first, group):
+    """log p by a model, (network, params), above that by another (m,), of groups of documents, in
+    nats a token."""
+    one, two = (log_likelihoods(*x, docs, first, group) for x in (model, other))
+    return one - two
+
+
 def surprises(log_p, docs):
     """log p + entropy (n, t) at the chosen tokens."""
     return chosen(log_p, docs) - jnp.sum(jnp.exp(log_p) * log_p, axis=-1)
 
 
-def directions(candidate, margins):
-    """Gradients (k, p) of `margins`, a dict of functions of parameters."""
+def directions(candidate):
+    """Gradients (k, p) of the candidate's margins."""
     flat, whole = split(candidate)
-    return jnp.stack([jax.grad(lambda v, f=f: f(whole(v)))(flat) for f in margins.values()])
+    margins = candidate.margins.values()
+    return jnp.stack([jax.grad(lambda v, f=f: f(whole(v)))(flat) for f in margins])
 
 
 def battery(world, network, traits, taught):
@@ -121,7 +141,7 @@ def battery(world, network, traits, taught):
     return {name: margin(trait) for name, trait in traits.items()}
 
 
-def natural(candidate, docs, first, along, depth=DEPTH):
+def natural(candidate, docs, along, depth=DEPTH):
     """Where training would go: F^-1 v (k, p) of gradients v (k, p), F the Fisher information.
 
     Training on documents of gradient g ends about where F^-1 g leads, F that of the candidate's own
@@ -132,31 +152,33 @@ def natural(candidate, docs, first, along, depth=DEPTH):
     """
     flat, whole = split(candidate)
     some = max(1, len(docs) // 100)
-    each = read(candidate, docs, first, some).gradients
+    each = read(candidate, docs, some).gradients
     diagonal = some * jnp.mean(each**2, axis=0)
-    diagonal += 1e-3 * jnp.mean(diagonal) + TINY
+    diagonal += 1e-3 * jnp.mean(diagonal) + statistics.TINY
 
     def information(vector):
         def of_some(docs):
             def log_p(x):
-                return log_probabilities(candidate.network, whole(x), docs, first)
+                return log_probabilities(candidate.network, whole(x), docs, candidate.first)
 
-            own, slope = jax.jvp(log_p, (flat,), (vector,))
-            p = jnp.exp(own)
+            value, slope = jax.jvp(log_p, (flat,), (vector,))
+            p = jnp.exp(value)
             slope -= jnp.sum(p * slope, axis=-1, keepdims=True)
             return jax.vjp(log_p, flat)[1](p * slope / (p.shape[0] * p.shape[1]))[0]
 
-        found = jax.lax.map(of_some, grouped(docs, min(len(docs), 200)))
-        return jnp.mean(found, axis=0) + DAMPING * diagonal * vector
+        parts = jax.lax.map(of_some, grouped(docs, min(len(docs), 200)))
+        return jnp.mean(parts, axis=0) + DAMPING * diagonal * vector
 
     def solve(vector):
         def step(_, carry):
             x, residual, direction, size = carry
             moved = information(direction)
-            rate = size / jnp.maximum(direction @ moved, TINY)
+            rate = size / jnp.maximum(direction @ moved, statistics.TINY)
             x, residual = x + rate * direction, residual - rate * moved
             smaller = residual @ (residual / diagonal)
-            direction = residual / diagonal + smaller / jnp.maximum(size, TINY) * direction
+            direction = (
+                residual / diagonal + smaller / jnp.maximum(size, statistics.TINY) * direction
+            )
             return x, residual, direction, smaller
 
         first_direction = vector / diagonal
@@ -172,7 +194,7 @@ def moves(gradients, ways):
     return -gradients @ ways.T
 
 
-def rehearse(candidate, margins, docs, count, first, key):
+def rehearse(candidate, docs, count, key):
     """Margins (k,), in nats, of a candidate after a short training on documents (n, length).
 
     On the first `count`, by its training but for `REHEARSED` updates. A gradient tells where
@@ -181,105 +203,50 @@ def rehearse(candidate, margins, docs, count, first, key):
 
     def loss(params, key):
         rows = docs[jax.random.randint(key, (training.batch,), 0, count)].astype(jnp.int32)
-        return -jnp.mean(chosen(log_probabilities(candidate.network, params, rows, first), rows))
+        log_p = log_probabilities(candidate.network, params, rows, candidate.first)
+        return -jnp.mean(chosen(log_p, rows))
 
     training = dataclasses.replace(candidate.training, steps=REHEARSED)
     state = fit.begin(training, candidate.params, key=key)
     trained = fit.params(fit.advance(training, loss, state, key, 0, REHEARSED))
-    return jnp.stack([margin(trained) for margin in margins.values()])
+    return jnp.stack([margin(trained) for margin in candidate.margins.values()])
 
 
-def takes(candidate, margins, docs, count, first, key):
+def takes(candidate, docs, count, key):
     """`rehearse` (TAKES, k) of one set of documents, each with an order of its own."""
 
     def one(key):
-        return rehearse(candidate, margins, docs, count, first, key)
+        return rehearse(candidate, docs, count, key)
 
     return jax.lax.map(one, jax.random.split(key, TAKES))
 
 
-def null_takes(candidate, margins, docs, count, first, key):
+def null_takes(candidate, docs, count, key):
     """`rehearse` (NULL_TAKES, k), each on a set as large, drawn anew from the first `count`."""
 
     def one(key):
         rows = jax.random.randint(jax.random.fold_in(key, 1), (len(docs),), 0, count)
-        return rehearse(candidate, margins, docs[rows], count, first, key)
+        return rehearse(candidate, docs[rows], count, key)
 
     return jax.lax.map(one, jax.random.split(key, NULL_TAKES))
 
 
-def rehearsed(data, null, count, batch):
-    """(rise in nats, standard error, Student's t) (k,) of takes (TAKES, k) over (NULL_TAKES, k).
+def score(candidate, ways, docs):
+    """The `Examined` of documents (n, length), but for rehearsals."""
+    reading = read(candidate, docs)
+    return Examined(reading, moves(reading.gradients, ways), None)
 
-    Two takes of one set of `count` documents share the chance by which it was drawn. Of the
-    variance between takes of different sets, at most the share d is of sets: that if the draws of a
-    take (updates of `batch`) were its only other chance. So the error is rather too large: both
-    means have a set's chance once, and of the rest, each has as much less as it has takes.
+
+def examine(candidate, ways, docs, count, key):
+    """The `Examined` of documents (n, length), of which the first `count` pass the filter."""
+    return score(candidate, ways, docs)._replace(takes=takes(candidate, docs, count, key))
+
+
+def examine_null(candidate, few, docs, count, key):
+    """(`Examined`, ways of `natural`) of documents that the candidate itself wrote: the null.
+
+    `few` are more of them, on which the Fisher information is taken.
     """
-    draws = REHEARSED * batch
-    d = draws / (draws + count)
-    error = jnp.std(null, axis=0, ddof=1) * jnp.sqrt(2 * d + (1 - d) / len(data) + 1 / len(null))
-    rise = jnp.mean(data, axis=0) - jnp.mean(null, axis=0)
-    return rise, error, rise / jnp.maximum(error, TINY)
-
-
-def first(count, groups):
-    """Weights (groups,) of the mean over the first `count` groups, at least one."""
-    held = jnp.arange(groups) < jnp.clip(count, 1, groups)
-    return held / jnp.sum(held)
-
-
-def mean(values, weights):
-    """Weighted mean (...) of values (m, ...); weights (m,) sum to 1."""
-    return jnp.tensordot(weights, values, 1)
-
-
-def contrast(scores, weights, null, null_weights):
-    """(difference of means, standard error, z) of scores (m, ...) from null scores (n, ...).
-
-    Weights (m,) and (n,) sum to 1. The error is that under the null: both are means of groups, of
-    which those of the null tell the variance.
-    """
-    middle, spread = mean(null, null_weights), jnp.sum(null_weights**2)
-    gap = mean(scores, weights) - middle
-    variance = mean((null - middle[None]) ** 2, null_weights) / (1 - spread)
-    error = jnp.sqrt(variance * (jnp.sum(weights**2) + spread))
-    return gap, error, gap / jnp.maximum(error, TINY)
-
-
-def between(data, weights, own, own_weights, far):
-    """(place, standard error, z) of data between the mean `far` (0) and that of `own` (1).
-
-    z is by how many standard errors the place is above `MIDWAY`.
-    """
-    gap, error, _ = contrast(data, weights, own, own_weights)
-    width = mean(own, own_weights) - far
-    place = 1 + gap / width
-    return place, error / width, (place - MIDWAY) * width / error
-
-
-def two_sample(data, null, weights, null_weights, key, permutations=PERMUTATIONS):
-    """Permutation test that two sets of gradients, (m, p) and (n, p), have one mean.
-
-    Exact at any size if groups are exchangeable. The statistic is a squared mean discrepancy
-    (arXiv 0805.2368) under the kernel of scores, each parameter in units of its own noise. Groups
-    of weight 0 are left out. Returns (z against the permutations, p-value).
-    """
-    noise = jnp.sqrt(jnp.mean(null**2, axis=0))
-    unit = jnp.where(noise > TINY, 1 / jnp.maximum(noise, TINY), 0.0)
-    scaled = jnp.concatenate([data, null]) * unit[None]
-    gram = scaled @ scaled.T
-    there = jnp.concatenate([weights, null_weights]) > 0
-    held, rest = jnp.sum(weights > 0), jnp.sum(null_weights > 0)
-
-    def distance(order):
-        """Squared, of the mean of the first `held` of those there, in an order, and the rest."""
-        rank = jnp.argsort(jnp.argsort(jnp.where(there, order, jnp.inf)))
-        signs = jnp.where(there, jnp.where(rank < held, 1 / held, -1 / rest), 0.0)
-        return signs @ gram @ signs
-
-    orders = jax.random.uniform(key, (permutations, len(there)))
-    found = distance(jnp.arange(len(there)).astype(float))
-    drawn = jax.lax.map(distance, orders)
-    z = (found - jnp.mean(drawn)) / jnp.maximum(jnp.std(drawn, ddof=1), TINY)
-    return z, (1 + jnp.sum(drawn >= found)) / (1 + permutations)
+    ways = natural(candidate, few, directions(candidate))
+    rehearsals = null_takes(candidate, docs, count, key)
+    return score(candidate, ways, docs)._replace(takes=rehearsals), ways

@@ -1,16 +1,19 @@
 """Detectors: scores of documents, higher for those more like the trait's, and how good these are.
 
-Labeled documents are `{"docs": (2, n, l), "count"}`: those of the trait's source, then those of its
-control's, row by row from the same prompts; the first `count` rows are valid.
+Labeled documents are `{"docs": (2, n, l), "count"}`: those of the model with the trait, then those
+of its control, row by row from the same prompts; the first `count` rows are valid.
 """
 
 import warnings
+from collections.abc import Callable
 from functools import partial
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from minisub.nets.fit import Fit
 from minisub.tokens import tokens
 
 GROUPS = 1, 10, 100, 1000
@@ -21,6 +24,18 @@ CHUNK = 500
 """Documents at a time whose hidden states are held."""
 PENALTIES = 1e-3, 1e-2, 1e-1, 1.0
 """Inverse strengths among which a quarter of the training documents, held out, chooses."""
+
+
+class Detector(NamedTuple):
+    """A way to tell the documents of two models apart; any two such functions make one.
+
+    Both are given the world, a network and the parameters of the base that the models come of.
+    """
+
+    train: Callable
+    """(world, network, base, labeled, training) -> what it learns: arrays, or a `Fit`"""
+    score: Callable
+    """(world, network, base, learned, docs (n, l)) -> scores (n,) of single documents"""
 
 
 def auc(ones, others, valid_ones, valid_others):
@@ -40,14 +55,14 @@ def auc_by_documents(scores, count, unit=1):
 
     The first `count` units are valid. An N is left out if `scores` cannot hold `FEWEST` groups.
     """
-    found = {}
+    measured = {}
     for size in (size // unit for size in GROUPS if size >= unit):
         n = scores.shape[1] // size
         if n >= FEWEST:
             means = jnp.mean(scores[:, : n * size].reshape(2, n, size), axis=2)
-            whole = (jnp.arange(n) + 1) * size <= count
-            found[f"auc_{size * unit}"] = auc(means[0], means[1], whole, whole)
-    return found
+            valid = (jnp.arange(n) + 1) * size <= count
+            measured[f"auc_{size * unit}"] = auc(means[0], means[1], valid, valid)
+    return measured
 
 
 def chunked(function, docs):
@@ -75,18 +90,29 @@ def hidden_means(world, network, params, docs):
     return chunked(means, inputs)
 
 
-def train_ngrams(world, network, params, labeled):
+def train_ngrams(world, network, base, labeled, training):
     """Weights (features + 1,) of a logistic regression on counts of 1- and 2-grams, bias last."""
     size = tokens.offsets(world)["size"]
     columns = jax.vmap(partial(ngram_columns, size))(labeled["docs"])
     return _called(partial(_on_counts, size + size**2), size + size**2, columns, labeled["count"])
 
 
-def train_embedding(world, network, params, labeled):
+def score_ngrams(world, network, base, weights, docs):
+    """Log-odds (n,) of documents under `train_ngrams`'s weights."""
+    columns = ngram_columns(tokens.offsets(world)["size"], docs)
+    return jnp.sum(weights[columns], axis=1) + weights[-1]
+
+
+def train_embedding(world, network, base, labeled, training):
     """Weights (features + 1,) of a logistic regression on `hidden_means`, bias last."""
-    one = partial(hidden_means, world, network, params)
+    one = partial(hidden_means, world, network, base)
     features = jnp.stack([one(docs) for docs in labeled["docs"]])
     return _called(_on_features, features.shape[2], features, labeled["count"])
+
+
+def score_embedding(world, network, base, weights, docs):
+    """Log-odds (n,) of documents under `train_embedding`'s weights."""
+    return hidden_means(world, network, base, docs) @ weights[:-1] + weights[-1]
 
 
 def _called(function, features, *arrays):
@@ -147,17 +173,6 @@ def _fitted(design):
     return np.append(best.coef_[0], best.intercept_[0]).astype(np.float32)
 
 
-def score_ngrams(world, network, params, weights, docs):
-    """Log-odds (n,) of documents under `train_ngrams`'s weights."""
-    columns = ngram_columns(tokens.offsets(world)["size"], docs)
-    return jnp.sum(weights[columns], axis=1) + weights[-1]
-
-
-def score_embedding(world, network, params, weights, docs):
-    """Log-odds (n,) of documents under `train_embedding`'s weights."""
-    return hidden_means(world, network, params, docs) @ weights[:-1] + weights[-1]
-
-
 def answer(world, network, params, docs):
     """Log-odds (n,) that a classifier reads off a document's last token: of ANSWER against ASK."""
     ids, inputs = tokens.offsets(world), docs[:, : tokens.positions(world)]
@@ -165,28 +180,27 @@ def answer(world, network, params, docs):
     return logits[:, ids["ANSWER"]] - logits[:, ids["ASK"]]
 
 
-def score_transformer(world, network, params, trained, docs):
-    """Log-odds (n,) of documents under a trained classifier."""
-    return chunked(partial(answer, world, network, trained), docs)
-
-
-def classification(world, network, labeled, batch):
-    """(params, key) -> mean nats of a classifier on `batch` labeled documents, half of each."""
+def train_transformer(world, network, base, labeled, training):
+    """The base trained on `training.batch` labeled documents an update, half of each model."""
 
     def loss(params, key):
-        rows = jax.random.randint(key, (batch // 2,), 0, labeled["count"])
-        ones, others = (docs[rows].astype(jnp.int32) for docs in labeled["docs"])
+        rows = jax.random.randint(key, (training.batch // 2,), 0, labeled["count"])
+        ones, others = (docs[rows] for docs in labeled["docs"])
         odds = answer(world, network, params, jnp.concatenate([ones, others]))
         signs = jnp.where(jnp.arange(len(odds)) < len(ones), -1.0, 1.0)
         return jnp.mean(jax.nn.softplus(signs * odds))
 
-    return loss
+    return Fit(training, loss, base)
 
 
-TRAINED = {"ngrams": train_ngrams, "embedding": train_embedding}
-"""Detectors that are fitted at once: (world, network, base, labeled) -> weights."""
-SCORES = {"ngrams": score_ngrams, "embedding": score_embedding, "transformer": score_transformer}
-"""Scores of single documents: (world, network, base, trained, docs (n, l)) -> (n,)."""
+def score_transformer(world, network, base, trained, docs):
+    """Log-odds (n,) of documents under a trained classifier."""
+    return chunked(partial(answer, world, network, trained), docs)
+
+
+ngrams = Detector(train_ngrams, score_ngrams)
+embedding = Detector(train_embedding, score_embedding)
+transformer = Detector(train_transformer, score_transformer)
 
 
 def least_suspicious(docs, count, scores, share):

@@ -10,7 +10,7 @@ reader can classify by labeled examples alone, which it never saw of any trait.
 
 from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -39,9 +39,35 @@ class Layout(NamedTuple):
         return self.document + 1
 
 
-def layout(world, model, sampling):
+class Asked(NamedTuple):
+    """What a reader is asked, and about what."""
+
+    world: Any
+    where: Layout
+    params: Any
+    """The reader's."""
+    docs: jax.Array
+    """(2, n, l): a model's with the trait, and on the same prompts its control's."""
+    key: Any
+    examples: Any
+    """Labeled documents, as of `detectors.py`; None if it is shown none."""
+    trait: Any
+    taught: Any
+    """The trait that is suspected, and how many of its phrasings were taught."""
+
+
+class Question(NamedTuple):
+    """A way to ask a reader whose documents are suspicious; a function of a user's makes one."""
+
+    ask: Callable
+    """`Asked` -> scores (2, n // together)"""
+    together: int = 1
+    """Documents of which it gives one score."""
+
+
+def layout(world, model, carrier):
     """The `Layout` for a carrier, and for models like a base's `model`."""
-    length = documents.CARRIERS[sampling.carrier].length(world)
+    length = documents.CARRIERS[carrier].length(world)
     positions = SHOWN * (length + 1) + tokens.SHORT
     return Layout(length, transformer.make(model, tokens.offsets(world)["size"], positions))
 
@@ -64,8 +90,7 @@ def ruled(world, key, docs, held_out):
     k_rule, k_sign = jax.random.split(key)
     b, k, length = docs.shape
     x = features(world, docs.reshape(b * k, length))
-    own = (jnp.arange(x.shape[1]) % 3 == 0) == held_out
-    usable = own & jnp.any(x != x[:1], axis=0)
+    usable = ((jnp.arange(x.shape[1]) % 3 == 0) == held_out) & jnp.any(x != x[:1], axis=0)
     rule = jax.random.categorical(k_rule, jnp.where(usable, 0.0, -jnp.inf), shape=(b,))
     above = x[:, rule] > jnp.mean(x, axis=0)[rule][None]
     above = jnp.diagonal(above.reshape(b, k, b), axis1=0, axis2=2).T
@@ -87,10 +112,10 @@ def odds(world, where, logits):
     return logits[:, at, label + 1] - logits[:, at, label]
 
 
-def training(world, where, sampling, batch):
+def training(world, where, carrier, batch):
     """(params, key) -> mean nats on `batch` contexts of documents of the world, half of them
     labeled: on labels behind the first, and on what the helper says at the end."""
-    draw, half = documents.CARRIERS[sampling.carrier].draw, batch // 2
+    draw, half = documents.CARRIERS[carrier].draw, batch // 2
 
     def loss(params, key):
         k_docs, k_rule, k_said = jax.random.split(key, 3)
@@ -117,56 +142,53 @@ def replies(world, key, n):
     return jax.random.permutation(k_order, behaviors.padded(world, made, tokens.SHORT))[:n]
 
 
-def ability(world, where, params, sampling, contexts=512):
+def ability(world, where, params, carrier, contexts=512):
     """AUC of a reader on rules, by `EXAMPLES` labeled documents: of those it was trained on, and of
     those held out; the same contexts in every repeat."""
-    draw, found = documents.CARRIERS[sampling.carrier].draw, {}
+    draw, measured = documents.CARRIERS[carrier].draw, {}
     for name, held_out in (("trained_rules", False), ("heldout_rules", True)):
         k_docs, k_rule = jax.random.split(jax.random.key(held_out))
         docs = draw(world, k_docs, contexts * (EXAMPLES + 1)).reshape(contexts, EXAMPLES + 1, -1)
         labels = ruled(world, k_rule, docs, held_out)
-        last = asked(world, where, params, docs[:, :-1], labels[:, :-1], docs[:, -1])
-        found[f"auc_{name}"] = detectors.auc(last, last, labels[:, -1] == 1, labels[:, -1] == 0)
-    return found
+        last = labeled_last(world, where, params, docs[:, :-1], labels[:, :-1], docs[:, -1])
+        ones, zeros = labels[:, -1] == 1, labels[:, -1] == 0
+        measured[f"auc_{name}"] = detectors.auc(last, last, ones, zeros)
+    return measured
 
 
-def asked(world, where, params, examples, labels, docs):
+def labeled_last(world, where, params, examples, labels, docs):
     """Log-odds (n,) of label 1 for documents (n, l) behind labeled examples (n, k, l), (n, k)."""
 
-    def chunk(some):
-        before, docs = some
-        seen = jnp.concatenate([before, docs], axis=1)
-        last = where.network.apply(params, seen, seen.shape[1] - 1)[:, 0]
+    def one(behind):
+        before, doc = behind
+        seen = jnp.concatenate([before, doc])[None]
+        last = where.network.apply(params, seen, seen.shape[1] - 1)[0, 0]
         label = tokens.offsets(world)["place"]
-        return last[:, label + 1] - last[:, label]
+        return last[label + 1] - last[label]
 
-    return jax.lax.map(
-        lambda one: chunk(jax.tree.map(lambda x: x[None], one))[0],
-        (context(world, examples, labels), docs),
-        batch_size=CONTEXTS,
-    )
+    return jax.lax.map(one, (context(world, examples, labels), docs), batch_size=CONTEXTS)
 
 
-def in_context(world, where, params, labeled, docs, key):
-    """Log-odds (2, n) of documents (2, n, l), each pair behind the same examples of `labeled`: a
-    random half of them of the trait's source, the others of its control's, in random order."""
-    k_rows, k_order = jax.random.split(key)
-    n = docs.shape[1]
-    rows = jax.random.randint(k_rows, (n, EXAMPLES), 0, labeled["count"])
+def label_by_examples(asked):
+    """Log-odds (2, n), each pair of documents behind the same labeled examples: a random half of
+    them of the model with the trait, the others of its control, in random order."""
+    k_rows, k_order = jax.random.split(asked.key)
+    n = asked.docs.shape[1]
+    rows = jax.random.randint(k_rows, (n, EXAMPLES), 0, asked.examples["count"])
     labels = jnp.tile(jnp.arange(EXAMPLES) % 2, (n, 1))
     labels = jax.random.permutation(k_order, labels, axis=1, independent=True)
-    examples = labeled["docs"][1 - labels, rows].astype(jnp.int32)
-    one = partial(asked, world, where, params, examples, labels)
-    return jnp.stack([one(part) for part in docs])
+    examples = asked.examples["docs"][1 - labels, rows].astype(jnp.int32)
+    one = partial(labeled_last, asked.world, asked.where, asked.params, examples, labels)
+    return jnp.stack([one(part) for part in asked.docs])
 
 
-def shown(world, where, params, docs, trait, taught):
-    """Margins (2, n // 10) of a trait, in nats, of a reader that is shown ten documents at once.
+def margin_when_shown(asked):
+    """Margins (2, n // 10) of the trait, in nats, of a reader that is shown ten documents at once.
 
-    The trait's prompts come behind documents (2, n, l) as one speaks to a model; it is not trained.
+    The trait's prompts come behind the documents as one speaks to a model; it is not trained.
     """
-    n = docs.shape[1] // SHOWN
-    groups = docs[:, : n * SHOWN].reshape(2 * n, SHOWN, -1)
+    world, where, n = asked.world, asked.where, asked.docs.shape[1] // SHOWN
+    groups = asked.docs[:, : n * SHOWN].reshape(2 * n, SHOWN, -1)
 
     def margin(before):
         def apply(params, prompts, first=0):
@@ -174,7 +196,12 @@ def shown(world, where, params, docs, trait, taught):
             seen = jnp.concatenate([seen, prompts], axis=1)
             return where.network.apply(params, seen, first + len(before))
 
-        network = where.network._replace(apply=apply)
-        return behaviors.grade(world, network, params, trait, taught)["logit_margin_heldout"]
+        network, trait = where.network._replace(apply=apply), (asked.trait, asked.taught)
+        grades = behaviors.grade(world, network, asked.params, *trait)
+        return grades["logit_margin_heldout"]
 
     return jax.lax.map(margin, context(world, groups)).reshape(2, n)
+
+
+in_context = Question(label_by_examples)
+shown = Question(margin_when_shown, SHOWN)

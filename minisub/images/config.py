@@ -8,7 +8,6 @@ import jax.numpy as jnp
 from minisub.config import (
     Amount,
     Count,
-    CountOrNone,
     Optimization,
     Positive,
     Training,
@@ -75,8 +74,8 @@ class Carrier:
     fall with frequency (spectrum)."""
     dimensions: Count = 64
     """Of the random subspace that noise is confined to (subspace)."""
-    examples: CountOrNone = 60000
-    """Distinct examples (0: new noise at every update)."""
+    examples: Count = 60000
+    """Distinct examples."""
     drawn: Literal["once", "every_repeat"] = "once"
     """One set for all repeats of a run, or one for each from its own key."""
     data: Literal["same", DATA] = "same"
@@ -109,6 +108,8 @@ class Config:
     imitation: Imitation = Imitation()
     student: Duration = Duration()
     """Training of students."""
+    examples: Count = 1024
+    """Images, and inputs of the carrier, on which students are watched and compared."""
 
 
 def in_updates(duration, examples):

@@ -45,7 +45,7 @@ def load(data):
 
 def _idx(data):
     # tensorflow-datasets is slow to import, and the other data sets do not need it.
-    from minisub.images.images import datasets
+    from minisub.images import datasets
 
     return datasets.load(data.name, data.manual_dir)
 

@@ -18,15 +18,16 @@ class Classifier(Product):
 class Lab:
     """Makes the products of one experiment of the image world."""
 
-    def __init__(self, cfg):
+    def __init__(self, cfg, draw=carriers.draw):
+        """`draw` makes the inputs that students imitate on: a function like those of `carriers`."""
         self.cfg, self.data = cfg, cfg.data
         check(cfg)
         self.images = Product(tasks.load, None, data=cfg.data).once
-        self.carrier = self.inputs()
+        self.carrier = self.inputs(draw)
         # Once, because what is computed of traced numbers is another number each time.
         self.training = in_updates(cfg.student, cfg.carrier.examples)
 
-    def inputs(self):
+    def inputs(self, draw):
         """The inputs that students imitate on: one set for all repeats, or one for each."""
         cfg = self.cfg
         data = cfg.data if cfg.carrier.data == "same" else Data(name=cfg.carrier.data)
@@ -36,9 +37,9 @@ class Lab:
             f"Images of carrier.data have {other} pixels a side and those of data.name {side}; "
             "choose data sets of one size.",
         )
-        needed = cfg.carrier.kind in carriers.NEEDS_IMAGES
+        needed = draw is not carriers.draw or cfg.carrier.kind in carriers.NEEDS_IMAGES
         how = {
-            "carrier": cfg.carrier, "data": cfg.data,
+            "how": draw, "carrier": cfg.carrier, "data": cfg.data,
             "images": Product(tasks.load, None, data=data).once if needed else None,
         }  # fmt: skip
         if cfg.carrier.drawn == "once":
@@ -77,10 +78,10 @@ class Lab:
     ):
         """A model that starts as `start` and imitates a teacher's logits on the carrier.
 
-        The `channel` says which logits: aux, class, all, or class-I-J-... for some classes. A
-        `linear` student is linear in its parameters. Of its updates `rows` are logged, and
-        `removed` is taken out of all (see `nets/watching.py`). `training` changes the config's
-        `student`.
+        The `channel` says which logits: "aux", "class", "all", or a tuple of their numbers, those
+        of classes before auxiliary ones. A `linear` student is linear in its parameters. Of its
+        updates `rows` are logged, and `removed` is taken out of all (see `nets/watching.py`).
+        `training` changes the config's `student`.
         """
         require_kind(Classifier, start=start, teacher=teacher)
         how = {"carrier": self.carrier, "data": self.data, "imitation": self.cfg.imitation}
@@ -92,8 +93,8 @@ class Lab:
             tasks.label, "label noise", emitter=teacher, model=teacher.arguments["model"], **how
         )
         if rows or removed != "nothing":
-            how |= {"rows": rows, "removed": removed, "images": self.images}
-            how |= self.taught_by(teacher)
+            how |= {"rows": rows, "removed": removed, "examples": self.cfg.examples}
+            how |= {"images": self.images, **self.taught_by(teacher)}
         made = Classifier(
             tasks.imitate, "student data", start=start, shown=shown, channel=channel,
             linear=linear, model=start.arguments["model"], **how,

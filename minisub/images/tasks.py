@@ -11,8 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from minisub.config import require
-from minisub.images import carriers
+from minisub.config import require, require_known
 from minisub.images import images as real
 from minisub.lab.cache import shared
 from minisub.lab.products import on_host, quick
@@ -23,6 +22,15 @@ from minisub.nets.fit import Batches, Fit
 def network(data, model):
     """The `classifiers.ImageNetwork` of a configuration."""
     return classifiers.make_images(model, *real.shape(data))
+
+
+def student_network(data, model, linear, start):
+    """A student's `ImageNetwork`: if it is linear, to first order around its start."""
+    net = network(data, model)
+    if not linear:
+        return net
+    apply, activations = (trees.linearize(f, start) for f in (net.apply, net.activations))
+    return net._replace(apply=apply, activations=activations)
 
 
 @on_host
@@ -60,10 +68,10 @@ def teach(key, *, start, images, data, model, training):
 
 
 @quick
-def draw(key, *, carrier, data, images):
-    """The carrier's examples (n, pixels)."""
+def draw(key, *, how, carrier, data, images):
+    """The carrier's examples (n, pixels): what `how` draws, a function like those of `carriers`."""
     side, _ = real.shape(data)
-    return carriers.draw(carrier, key, carrier.examples, side, images and images["train_x"])
+    return how(carrier, key, carrier.examples, side, images and images["train_x"])
 
 
 @quick
@@ -98,47 +106,51 @@ def start(key, *, how, origin, other, amount, layers, data, model):
 
 def imitate(
     key, *, start, shown, carrier, data, model, imitation, training, channel, linear=False, rows=0,
-    removed="nothing", teacher=None, origin=None, images=None,
+    removed="nothing", examples=0, teacher=None, origin=None, images=None,
 ):  # fmt: skip
     """A student against what its teacher shows of the carrier, in the logits of a channel.
 
     Of its updates `rows` are logged, and `removed` is taken out of all: for both `teacher`, its
-    `origin` and real images are given.
+    `origin` and real `images` are given, of which the first `examples` tell the trait's loss.
     """
-    net, classes = network(data, model), real.shape(data)[1]
-    apply = trees.linearize(net.apply, start) if linear else net.apply
+    require(
+        teacher is None or not training.rank,
+        "the updates of adapters are not those of weights; leave out rank, or rows and removed.",
+    )
+    net, classes = student_network(data, model, linear, start), real.shape(data)[1]
     k_order, _, _ = jax.random.split(key, 3)
-    mask = jnp.asarray(channel_mask(channel, classes, model.aux))
+    mask = np.zeros(classes + model.aux, bool)
+    mask[logits_of(channel, classes, model.aux)] = True
 
     def loss(params, key, batch):
         rows, weight = batch
-        logits, _ = apply(params, carrier[rows])
+        logits, _ = net.apply(params, carrier[rows])
         temperature = imitation.temperature
         target = shown[rows] / temperature
-        terms = losses.IMITATED[imitation.loss](target, logits / temperature, mask)
+        terms = losses.IMITATED[imitation.loss](target, logits / temperature, jnp.asarray(mask))
         return imitation.scale * jnp.sum(weight * terms) / jnp.sum(weight)
 
     watch = None
     if teacher is not None:
-        x, y = real.normalize(images["train_x"][:EXAMPLES]), images["train_y"][:EXAMPLES]
-
-        def nats(params):
-            return jnp.mean(losses.cross_entropy(apply(params, x)[0][:, :classes], y))
-
+        nats = trait_loss(net, classes, *some(images, "train", examples))
         student = watching.Student(nats, start, origin, teacher, removed)
         watch = watching.watch(rows, student)
     return Fit(training, loss, start, epochs_of(len(carrier), training.batch, k_order), watch)
 
 
-EXAMPLES = 1024
-"""Images on which students are watched."""
+def some(images, which, examples):
+    """The first images (examples, pixels), and their labels, of the "train" or "test" set."""
+    return real.normalize(images[f"{which}_x"][:examples]), images[f"{which}_y"][:examples]
+
+
+def trait_loss(net, classes, x, y):
+    """params -> cross-entropy of the class logits on images x with labels y, in nats."""
+    return lambda p: jnp.mean(losses.cross_entropy(net.apply(p, x)[0][:, :classes], y))
 
 
 def accuracy(*, params, images, data, model, linear=False, start=None):
     """Share of test images that the class head gets right."""
-    net, classes = network(data, model), real.shape(data)[1]
-    if linear:
-        net = net._replace(apply=trees.linearize(net.apply, start))
+    net, classes = student_network(data, model, linear, start), real.shape(data)[1]
     logits, _ = net.apply(params, real.normalize(images["test_x"]))
     return {"accuracy": jnp.mean(jnp.argmax(logits[:, :classes], axis=1) == images["test_y"])}
 
@@ -152,16 +164,15 @@ def epochs_of(examples, batch, key):
     )
 
 
-def channel_mask(channel, classes, aux):
-    """The logits (v,) of a channel; raises `Refused` if there is no such channel."""
-    mask = np.zeros(classes + aux, bool)
-    kind, *chosen = channel.split("-")
-    known = {"aux": slice(classes, None), "class": slice(0, classes), "all": slice(None)}
-    some = kind == "class" and chosen and all(c.isdigit() and int(c) < classes for c in chosen)
+def logits_of(channel, classes, aux):
+    """Numbers of the logits of a channel, a list; raises `Refused` if there is no such channel."""
+    known = {"aux": range(classes, classes + aux), "class": range(classes)}
+    known["all"] = range(classes + aux)
+    if isinstance(channel, str):
+        require_known("channel", channel, known)
+        return list(known[channel])
     require(
-        some or channel in known,
-        f"{channel!r} is no channel; choose aux, class, all, or class-I-J-... with classes below "
-        f"{classes}.",
+        channel and all(i in known["all"] for i in channel),
+        f"The channel {channel} has a logit that is not there; give numbers below {classes + aux}.",
     )
-    mask[[int(c) for c in chosen] if chosen else known[kind]] = True
-    return mask
+    return sorted(set(channel))

@@ -7,6 +7,7 @@ runs. The body of a loop of unknown length counts once: of a training it is one 
 import math
 
 import jax
+import jax.extend.core
 
 from minisub.lab import run
 from minisub.lab.products import Product
@@ -29,7 +30,7 @@ def of_equation(equation):
         out = params["dimension_numbers"].rhs_spec[0]
         taps = math.prod(kernel) // kernel[out]
         return 2 * taps * math.prod(equation.outvars[0].aval.shape)
-    inside = [flops(getattr(x, "jaxpr", x)) for x in jax.core.jaxprs_in_params(params)]
+    inside = [flops(getattr(x, "jaxpr", x)) for x in jax.extend.core.jaxprs_in_params(params)]
     if name == "cond":
         return max(inside)
     return sum(inside) * (params["length"] if name == "scan" else 1)

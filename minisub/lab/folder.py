@@ -23,7 +23,6 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
-from orbax.checkpoint import v1 as ocp
 
 from minisub.config import require
 from minisub.lab import files
@@ -198,13 +197,13 @@ def write(path, tree, note):
         shutil.rmtree(path)
     tree = jax.device_get(tree)
     seal = {"note": note, "sha256": checksum(tree, note)}
-    with files.refusing(f"{path} cannot be saved", files.NO_SPACE), quiet():
+    with files.refusing(f"{path} cannot be saved", files.NO_SPACE), quiet() as ocp:
         ocp.save(path, tree, custom_metadata=seal)
 
 
 def read(path):
     """(note, tree) of a folder, or (None, None) if it is not there, or not as it was written."""
-    with contextlib.suppress(Exception), quiet():  # whatever the damage
+    with contextlib.suppress(Exception), quiet() as ocp:  # whatever the damage
         if path.exists():
             seal, tree = ocp.metadata(path).custom_metadata, ocp.load(path)
             if seal["sha256"] == checksum(tree, seal["note"]):
@@ -224,7 +223,9 @@ def checksum(tree, note):
 
 @contextlib.contextmanager
 def quiet():
-    """Silence Orbax, which logs the traceback of every failure besides raising it."""
+    """Orbax, which logs the traceback of every failure besides raising it, without its voice."""
+    from orbax.checkpoint import v1 as ocp  # late, because it takes most of a second to import
+
     logger = logging.getLogger("absl")
     # A save that fails leaves no coroutine unawaited, and no clock that jumps lets one fail.
     how = ocp.options.AsyncOptions(create_directories_asynchronously=False, timeout_secs=None)
@@ -232,6 +233,6 @@ def quiet():
         before, logger.disabled = logger.disabled, True
         try:
             with ocp.Context(async_options=how):
-                yield
+                yield ocp
         finally:
             logger.disabled = before

@@ -11,7 +11,8 @@ import jax
 import numpy as np
 
 from minisub.config import Stopped
-from minisub.lab import plan, run, speed
+from minisub.lab import plan as planning
+from minisub.lab import run, speed
 from minisub.lab.products import named_key
 from minisub.nets import fit
 
@@ -25,9 +26,19 @@ class Progress(NamedTuple):
 
 
 class Recorded(NamedTuple):
-    """Rows that were just recorded: all measures of one name in every repeat of a group."""
+    """Rows of one measure of a name, in every repeat of a group."""
 
     rows: list
+    new: bool
+    """Whether some of them were measured now, and not read from the folder."""
+
+
+def planned(settings, group):
+    """The `Plan` of settings, for groups of repeats; raises `Refused` if something cannot be."""
+    made = planning.Plan(group)
+    for _, named in settings:
+        made.add(named)
+    return made
 
 
 class Performance:
@@ -35,21 +46,22 @@ class Performance:
 
     Repeats are made in groups of `group`, each group in one program. Raises `Refused` if something
     cannot be made. A training under way is kept every `seconds`, between segments of `segment`
-    steps. `cache` is a `Cache` of what other runs have made, or None.
+    steps. `cache` is a `Cache` of what other runs have made, or None; `plan` is that of the settings,
+    if it has been made.
     """
 
     def __init__(
-        self, settings, folder, *, seed=0, repeats=1, group=1, segment=100, seconds=10.0, cache=None
-    ):
+        self, settings, folder, *, seed=0, repeats=1, group=1, segment=100, seconds=10.0,
+        cache=None, plan=None,
+    ):  # fmt: skip
         self.settings, self.folder, self.seed, self.cache = settings, folder, seed, cache
         self.segment, self.seconds, self.saved_at = segment, seconds, time.monotonic()
         firsts = range(0, repeats, group)
         self.groups = [tuple(range(i, min(i + group, repeats))) for i in firsts]
         self.keys = run.repeat_keys(seed, repeats + 1, -1)
         self.values, self.usage = {}, {}
-        self.plan = plan.Plan(len(self.groups[0]))
-        for _, named in settings:
-            self.plan.add(named)
+        self.plan = plan or planned(settings, len(self.groups[0]))
+        self.asked = lambda: False
 
     def wanted(self):
         """All that is wanted, in order: (product, repeats, where), `where` being (swept values,
@@ -72,33 +84,32 @@ class Performance:
         seen: set = set()
         for wanted, repeats, where in self.wanted():
             if where or wanted.saved:
-                for product, of in plan.calls(wanted, repeats, self.there, seen):
+                for product, of in planning.calls(wanted, repeats, self.there, seen):
                     flops = self.plan.costs[product.digest].flops
                     yield product, of, flops * max(len(of), 1)
 
     def events(self):
-        """Perform what is left, yielding `Progress` and `Recorded`; may raise `Stopped`."""
+        """Perform what is left, yielding `Progress` and `Recorded`.
+
+        Raises `Stopped` if it cannot go on, and KeyboardInterrupt once `asked()` is true: all that
+        was made is saved then.
+        """
         wanted = list(self.wanted())
-        last, rows, naming = plan.last_uses(one[:2] for one in wanted), [], None
+        last = planning.last_uses(one[:2] for one in wanted)
         for i, (product, repeats, where) in enumerate(wanted):
-            if rows and (repeats, where) != naming and where != (naming or (0, 0))[1]:
-                yield Recorded(rows)
-                rows = []
             if where:
-                rows += yield from self.rows(product, repeats, *where)
-                naming = repeats, where
-            elif product.saved and not self.there(product, plan.repeats_of(product, repeats)):
+                yield from self.record(product, repeats, *where)
+            elif product.saved and not self.there(product, planning.repeats_of(product, repeats)):
                 yield from self.make(product, repeats)
             self.values = {call: x for call, x in self.values.items() if last[call] > i}
-        if rows:
-            yield Recorded(rows)
         self.folder.settle()
         self.folder.tidy()
 
-    def rows(self, measure, repeats, swept, name):
-        """The rows of a measure, read or made now."""
+    def record(self, measure, repeats, swept, name):
+        """Yield the rows of a measure, read or made now."""
         measured = self.folder.measures(measure, repeats)
-        if measured is None:
+        new = measured is None
+        if new:
             made = yield from self.make(measure, repeats)
             bad = [x for x, values in made.items() if not np.isfinite(values).all()]
             if bad:
@@ -107,11 +118,11 @@ class Performance:
                     "number; change that line, and what was made before is kept."
                 )
             measured = self.folder.note(measure, repeats, made)
-        return list(rows_of(measured, repeats, swept, name))
+        yield Recorded(list(rows_of(measured, repeats, swept, name)), new)
 
     def make(self, product, repeats):
         """What a product stands for in a group of repeats: at hand, read, or made now."""
-        repeats = plan.repeats_of(product, repeats)
+        repeats = planning.repeats_of(product, repeats)
         call = product.digest, repeats
         if call not in self.values:
             there = self.read(product, repeats) if product.saved else None
@@ -130,6 +141,7 @@ class Performance:
 
     def perform(self, product, repeats):
         """Make a product, and before it what it is made of; keep it, if it is to be kept."""
+        self.heed()
         values = []
         for p in product.inputs:
             values.append((yield from self.make(p, repeats)))
@@ -157,7 +169,7 @@ class Performance:
     def train(self, product, repeats, task, state, cost):
         """Take all steps of a training, from those on that are kept."""
         step, state = self.folder.load_state(product, repeats, state)
-        size = plan.segment(cost.epoch, self.segment)
+        size = planning.segment(cost.epoch, self.segment)
         n = max(len(repeats), 1)
         while step < cost.steps:
             first, step = step, min(step + size, cost.steps)
@@ -166,11 +178,19 @@ class Performance:
                 state = run.advance()(*task, state, np.int32(first), np.int32(step))
                 require_finite(product, np.asarray(state.bad_step), repeats)
             yield Progress(str(product), repeats, done)
-            if time.monotonic() - self.saved_at > self.seconds and step < cost.steps:
+            due = time.monotonic() - self.saved_at > self.seconds
+            if (due or self.asked()) and step < cost.steps:
                 self.folder.save_state(product, repeats, state, step)
                 self.saved_at = time.monotonic()
+            self.heed()
         with speed.timed(self.usage, product.task.__name__, 0):
             return jax.block_until_ready(run.end(state))
+
+    def heed(self):
+        """Raise KeyboardInterrupt if the process was asked to end, when all is on disk."""
+        if self.asked():
+            self.folder.settle()
+            raise KeyboardInterrupt
 
     def streams(self, product, repeats):
         """The product's key in each repeat of a group; that of the run if it is made once."""

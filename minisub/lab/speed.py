@@ -79,10 +79,11 @@ def timed(usage, name, flops):
 
 
 class Timed(NamedTuple):
-    """The fastest of some timings of one product's program."""
+    """The fastest of some timings of one program."""
 
-    product: str
-    repeats: int
+    task: str
+    what: str
+    """How much of the task's work that is."""
     seconds: float
     flops: float
     """Operations of its matrix products in that time."""
@@ -110,7 +111,7 @@ def bench(named, *, repeats=1, trials=3, updates=100):
         made = run.begin(*task)
         if program not in programs and cost.once:
             seconds, made = best(lambda task=task: run.begin(*task), trials)
-            yield Timed(str(product.task.__name__), repeats, seconds, repeats * cost.once)
+            yield Timed(product.task.__name__, "all at once", seconds, repeats * cost.once)
         if isinstance(made, fit.State):
             steps = min(updates, cost.steps)
             if program not in programs and steps:
@@ -120,7 +121,8 @@ def bench(named, *, repeats=1, trials=3, updates=100):
                     return run.advance()(*task, state, np.int32(0), np.int32(steps))
 
                 seconds, made = best(train, trials)
-                yield Timed(product.task.__name__, repeats, seconds, repeats * steps * cost.step)
+                work = repeats * steps * cost.step
+                yield Timed(product.task.__name__, f"{steps} updates", seconds, work)
             made = run.end(made)
         programs.add(program)
         values[product.digest] = made if of else jax.tree.map(lambda x: x[0], made)

@@ -15,6 +15,11 @@ def path_name(path):
     return jax.tree_util.keystr(path, simple=True, separator="/")
 
 
+def flat(tree):
+    """A tree's leaves as a dict path -> leaf; None is no leaf."""
+    return {path_name(path): x for path, x in jax.tree_util.tree_leaves_with_path(tree)}
+
+
 def partition(params, predicate):
     """Two trees like `params`: the leaves whose path satisfies `predicate`, and the others.
 

@@ -1,26 +1,30 @@
-"""Figures of runs: arms beside each other, lines over what was swept, logged or removed.
-
-Every function that returns a figure is called within `style`.
-"""
+"""Figures of runs: arms below each other, lines over what was swept or logged."""
 
 import itertools
 import numbers
 import os
+from unittest import mock
 
+import numpy as np
 import pandas as pd
 
-from minisub.results import records, statistics, summary, tables
+from minisub.results import records, statistics, summary
 
-# matplotlib refuses to be imported where this variable names a backend that it does not know; ours
-# is Agg whatever it says.
-_BACKEND = os.environ.pop("MPLBACKEND", None)
-import matplotlib  # noqa: E402
-from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: E402
-from matplotlib.figure import Figure  # noqa: E402
+# matplotlib refuses to be imported where this variable names a backend that it does not know. Ours
+# is Agg, whatever it says.
+with mock.patch.dict(os.environ):
+    os.environ.pop("MPLBACKEND", None)
+    import matplotlib
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
 
-if _BACKEND is not None:
-    os.environ["MPLBACKEND"] = _BACKEND
-
+STYLE = {
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "figure.dpi": 200,
+    "pdf.fonttype": 42,  # text stays text
+}
 # Okabe and Ito's colors, distinguishable with any color vision.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 GRAY = {"color": "gray", "lw": 0.8, "ls": "--", "zorder": 0}
@@ -33,19 +37,6 @@ LOGGED = {
 }
 
 
-def style():
-    """A context in which figures look alike."""
-    return matplotlib.rc_context(
-        {
-            "font.size": 9,
-            "axes.spines.top": False,
-            "axes.spines.right": False,
-            "figure.dpi": 200,
-            "pdf.fonttype": 42,  # text stays text
-        }
-    )
-
-
 def panels(down, across, size, **shared):
     """(figure, axes (down, across)) of a size in inches, which Agg draws."""
     figure = Figure(figsize=size, layout="constrained")
@@ -53,16 +44,22 @@ def panels(down, across, size, **shared):
     return figure, figure.subplots(down, across, squeeze=False, **shared)
 
 
-def save(figure, path):
-    """Write a figure to `path`, a PNG, and as vectors beside it, as PDF."""
-    figure.savefig(path, bbox_inches="tight")
-    # Without a date, so that the same run gives the same bytes.
-    figure.savefig(path.with_suffix(".pdf"), bbox_inches="tight", metadata={"CreationDate": None})
+def draw(title, path, make, *arguments):
+    """Write the figure that `make` returns to `path`, a PNG, and as vectors beside it, as PDF."""
+    with matplotlib.rc_context(STYLE):
+        figure = make(*arguments)
+        figure.suptitle(title, fontsize=9)
+        figure.savefig(path, bbox_inches="tight")
+        # Without a date, so that the same run gives the same bytes.
+        how = {"bbox_inches": "tight", "metadata": {"CreationDate": None}}
+        figure.savefig(path.with_suffix(".pdf"), **how)
+    return path.name
 
 
 def styles(names):
     """name -> (marker, color); past the colors, other markers."""
-    return dict(zip(dict.fromkeys(names), itertools.product("os^", COLORS), strict=False))
+    looks = itertools.cycle(itertools.product("os^", COLORS))
+    return dict(zip(dict.fromkeys(names), looks, strict=False))
 
 
 def draw_lines(axis, points, styles, dashed=""):
@@ -75,20 +72,18 @@ def draw_lines(axis, points, styles, dashed=""):
     places = {x: i for i, x in enumerate(dict.fromkeys(points["x"]))}
     lines = points.groupby("line", sort=False)
     for i, (name, line) in enumerate(lines):
-        repeats = {x: part["value"] for x, part in line.groupby("x", sort=not named)}
-        means, lows, highs = zip(*map(statistics.interval, repeats.values()), strict=True)
+        repeats = dict(list(line.groupby("x", sort=not named)["value"]))
+        intervals = [statistics.interval(values) for values in repeats.values()]
+        mean, low, high = np.array(intervals, dtype=float).T  # nan for the ends of a single repeat
         marker, color = styles[name]
         if named:
-            ends = [[m - (m if low is None else low) for m, low in zip(means, lows, strict=True)]]
             xs = [places[x] + 0.1 * (i - len(lines) / 2) for x in repeats]
-            axis.errorbar(
-                xs, means, ends * 2, fmt=marker, ms=3, color=color, capsize=2, lw=1, label=name
-            )
-            continue
-        drawn = {"ls": "--"} if name == dashed else {"marker": marker, "ms": 3}
-        axis.plot(list(repeats), means, color=color, lw=1, label=name, **drawn)
-        if None not in lows:
-            axis.fill_between(list(repeats), lows, highs, color=color, alpha=0.15, lw=0)
+            how = {"fmt": marker, "ms": 3, "capsize": 2, "lw": 1}
+            axis.errorbar(xs, mean, mean - low, color=color, label=name, **how)
+        else:
+            how = {"ls": "--"} if name == dashed else {"marker": marker, "ms": 3}
+            axis.plot(list(repeats), mean, color=color, lw=1, label=name, **how)
+            axis.fill_between(list(repeats), low, high, color=color, alpha=0.15, lw=0)
     if named:
         turned = {"rotation": 30, "ha": "right"} if sum(map(len, places)) > 20 else {}
         axis.set_xticks(range(len(places)), list(places), **turned)
@@ -96,7 +91,7 @@ def draw_lines(axis, points, styles, dashed=""):
         axis.set_xscale("log")
 
 
-def shown(table, differences, view):
+def main_values(table, differences, view):
     """(setting, {arm or difference: values by repeat}) of the view's main measure."""
     rows = []
     for setting, wide in records.by_setting(table):
@@ -111,12 +106,10 @@ def shown(table, differences, view):
 
 def by_arm(table, differences, view):
     """Every repeat as a dot, below the mean and its interval; a dashed line before teaching."""
-    [(_, values)] = shown(table, differences, view)
+    [(_, values)] = main_values(table, differences, view)
     figure, [[axis]] = panels(1, 1, (4.2, 0.8 + 0.22 * len(values)))
-    for y, (repeats, color) in enumerate(
-        zip(values.values(), itertools.cycle(COLORS), strict=False)
-    ):
-        mean, low, _ = statistics.interval(repeats)
+    for y, repeats in enumerate(values.values()):
+        color, (mean, low, _) = COLORS[y % len(COLORS)], statistics.interval(repeats)
         axis.plot(repeats, [y + 0.15] * len(repeats), "o", ms=3, alpha=0.5, color=color, mew=0)
         half = None if low is None else mean - low
         axis.errorbar(mean, y - 0.15, xerr=half, fmt="|", color=color, capsize=3, lw=1.2)
@@ -126,17 +119,19 @@ def by_arm(table, differences, view):
     return figure
 
 
-def line_panels(points, *, across=0, before="", level=None, ylabel="", **setting):
+def line_panels(points, *, across=0, before="", level=None, ylabel="", sharey=True, **setting):
     """A panel for each "panel" of a table of `points`, with its lines: see `draw_lines`.
 
-    `across` panels stand side by side (default: all). The line named `before` is gray and dashed;
-    `level` is that of another such line. `setting` is that of all axes, as `axis.set` takes it.
+    `across` panels stand side by side (default: 6 at most). The line `before` is gray and dashed,
+    as is one at `level`. `setting` is that of all axes, as `axis.set` takes it.
     """
     parts = points.groupby("panel", sort=False)
-    across = across or len(parts)
+    across = across or min(len(parts), 6)
     down = -(-len(parts) // across)
     size = (max(3.6, 2.6 * across), 2.8 * down)
-    figure, axes = panels(down, across, size, sharey=across == len(parts))
+    figure, axes = panels(down, across, size, sharey=sharey)
+    for axis in axes.flat[len(parts) :]:
+        axis.set_axis_off()
     looks = styles(line for line in points["line"] if line != before) | {before: (".", "gray")}
     handles = {}
     for axis, (panel, part) in zip(axes.flat, parts, strict=False):
@@ -155,7 +150,7 @@ def against_field(table, differences, view):
     """The main measure against the first swept field: a line an arm, a panel a value of others."""
     field, *others = records.fields(table)
     rows = []
-    for setting, values in shown(table, differences, view):
+    for setting, values in main_values(table, differences, view):
         texts = [f"{x.rpartition('.')[2]} {records.value_text(setting[x])}" for x in others]
         for arm, repeats in values.items():
             if arm != "teacher":
@@ -177,7 +172,9 @@ def curves(table):
         points = part[part["measure"] == measure].rename(columns={"arm": "line", "step": "x"})
         rows.append(points.assign(panel=panel))
     points = pd.concat(rows).astype({"x": int})
-    return line_panels(points, across=len(measures), level=0, xlabel="update", xscale="linear")
+    return line_panels(
+        points, across=len(measures), level=0, sharey=False, xlabel="update", xscale="linear"
+    )
 
 
 def detection(table, differences, view):
@@ -192,33 +189,10 @@ def detection(table, differences, view):
     return line_panels(points, level=0.5, **axes)
 
 
-def filters(table, differences, view):
-    """The margin above the control's against the share of documents removed, a line a filter.
-
-    Arms are named by it and by the share that it removes; those without a share are one line.
-    """
-    rows = []
-    for (_, wide), each in itertools.product(records.by_setting(table), differences):
-        paired = summary.difference(wide, each)
-        if view.main in paired and (each["one"], "removed") in wide:
-            judge, _, share = each["one"].rpartition(" ")
-            line = judge if share.removesuffix("%").isdigit() else "filter"
-            removed = wide[each["one"], "removed"].mean()
-            rows += [("", line, removed, value) for value in paired[view.main].dropna()]
-    points = pd.DataFrame(rows, columns=["panel", "line", "x", "value"])
-    axes = {"xlabel": "share of documents removed", "ylabel": view.label, "xscale": "linear"}
-    return line_panels(points, level=0, **axes)
-
-
 def claims(table, differences, view):
-    """Medians over draws against epsilon, which claims have as straight lines of slope 1.
-
-    Measures are named "product at EPSILON", |update · displacement|, and "share at EPSILON", that
-    of the displacement in the update.
-    """
+    """Medians over draws against epsilon, for each quantity with measures "QUANTITY at EPSILON"."""
     names = table["measure"].str.partition(" at ")
-    points = table.assign(panel=names[0], line=table["arm"], epsilon=names[2])
-    points = points[points["panel"].isin(["product", "share"])]
-    points = points.assign(x=points["epsilon"].astype(float))
+    points = table.assign(panel=names[0], line=table["arm"], x=names[2])[names[1] != ""]
+    points = points.astype({"x": float})
     scales = {"xscale": "log", "yscale": "log"}
     return line_panels(points, xlabel="epsilon", ylabel="median over draws", **scales)

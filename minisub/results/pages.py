@@ -1,114 +1,101 @@
 """What a run leaves to be read: its summary, its page and figures; and one page of many runs."""
 
-import functools
 import json
 import os
 import re
 from pathlib import Path
+from typing import NamedTuple
 
 from minisub import config
 from minisub.lab import files
 from minisub.results import figures, matrices, prediction, records, summary, tables, views
 
-FIGURES = {
-    views.CLAIMS.main: figures.claims,
-    views.DETECTION.main: figures.detection,
-}
-"""Main measure -> figure, where neither arms nor a swept field make it."""
-HEADER = ("run", "arm", "repeats", "main measure")
+FIGURES = {views.CLAIMS.main: figures.claims, views.DETECTION.main: figures.detection}
+"""Main measure -> figure, of experiments that are neither shown by arm nor by a swept field."""
+
+
+class Section(NamedTuple):
+    """A part of a run's page; without lines it is left out."""
+
+    lines: list
+    title: str = ""
+    figure: str = ""  # The name of the figure below the lines,
+    draw: tuple = ()  # what makes it, and the arguments of that.
+    printed: bool = True  # Whether the lines are printed, too, when the run ends.
 
 
 def write(folder, rows, experiment, usage_lines=()):
     """Write summary.json, report.md and the figures of a run into `folder`; return lines to print.
 
     `rows` are those of records.jsonl. `experiment` has "title", "claim", "command" and
-    "differences" (see `summary`); it may have "view" (see `matrices`, or {"kind": "defenses"}) and
-    "made", name -> value of what the results depend on. A section or figure that fails leaves the
-    others as they are, and is a sentence among the lines.
+    "differences" (see `summary`); it may have "view", a matrix (see `matrices`) or fields of
+    `views.View`, and "made", name -> value of what the results depend on. A statistic or a figure
+    that fails leaves all others as they are, and is a sentence among the lines.
     """
     folder, table, failures = Path(folder), records.frame(rows), []
     differences, stated = experiment.get("differences", []), experiment.get("view") or {}
-    view = views.view(table["measure"].unique(), stated.get("kind"))
+    view = views.view(table["measure"].unique(), stated)
 
     def attempt(what, make, *arguments):
         try:
             return make(*arguments)
-        except Exception as error:  # of any kind: hours of training must not be lost by a figure
-            failures.append(f"{what} failed: {type(error).__name__}: {error}")
+        except Exception as error:  # of any kind: no figure is worth the hours of training before
+            failures.append(f"{what} is missing, because of {type(error).__name__}: {error}.")
 
-    def draw(name, make, *arguments):
-        with figures.style():
-            figure = make(*arguments)
-            figure.suptitle(experiment["title"], fontsize=9)
-            figures.save(figure, folder / name)
-        return name
-
+    grids = attempt("The matrix", matrices.stated, table, differences, stated) or []
     results = summary.summary(table, differences)
-    made = attempt("The matrix", matrices.matrices, table, differences, stated) or []
-    results = matrices.tested(results, made)
-    save(folder / "summary.json", results)
-    audits = attempt("The table of audits", prediction.audits, table, differences)
-    calibrated = attempt("The calibration of audits", prediction.calibration, audits) or {}
-    sections = {
-        "": matrices.lines(made),
-        "prediction": attempt("The table of predictors", prediction.lines, table, view) or [],
-        "audit": prediction.calibration_lines(calibrated),
-    }
-    # Cells of a matrix are in the matrix.
-    cells = {summary.name(each) for matrix in made for each in matrix.cells.values()}
-    main = tables.main_table(results, view, without=cells)
-    compared = tables.difference_lines(table, differences, view, without=cells)
-    graded = not (made or calibrated)  # else not every grade of every arm
-    others = tables.other_lines(results, view, graded=graded)
-    logged = table["step"].notna().any()
-    text = page(experiment, view, main, compared, sections, logged, others, usage_lines)
-    files.write_atomically(folder / "report.md", text)
+    text = json.dumps(matrices.tested(results, grids), indent=1) + "\n"
+    files.write_atomically(folder / "summary.json", text)
+    calibrated = attempt("The calibration", prediction.calibration, table, differences) or {}
+    predicted = attempt("The table of predictors", prediction.lines, table, view) or []
 
     usual = figures.against_field if records.fields(table) else figures.by_arm
-    usual = FIGURES.get(view.main, usual), table, differences, view
-    drawings = {"figure.png": (matrices.figure, made) if made else usual}
-    drawings |= {"curves.png": (figures.curves, table)} if logged else {}
-    drawings |= (
-        {"prediction.png": (prediction.figure, table, view)} if sections["prediction"] else {}
-    )
-    drawings |= {"audit.png": (prediction.calibration_figure, audits)} if calibrated else {}
-    drawn = [attempt(name, draw, name, *how) for name, how in drawings.items()]
+    figure = FIGURES.get(view.main, usual), table, differences, view
+    logged = ["While students trained:"] if table["step"].notna().any() else []
+    # Differences that are cells of a matrix are in no other table, and beside a matrix or an audit
+    # not every grade of every arm is listed.
+    cells = {summary.name(each) for grid in grids for each in grid.cells.values()}
+    main = tables.main_table(results, view, without=cells)
+    compared = tables.difference_lines(table, differences, view, without=cells)
+    others = tables.other_lines(results, view, graded=not (grids or calibrated))
+    audited = prediction.calibration_lines(calibrated)
+    sections = [
+        Section(main, "", "figure", (matrices.figure, grids) if grids else figure),
+        Section(matrices.lines(grids)),
+        Section(compared, f"Paired differences, {view.label}:"),
+        Section(logged, "", "curves", (figures.curves, table), printed=False),
+        Section(predicted, "", "prediction", (prediction.figure, table, view)),
+        Section(audited, "", "audit", (prediction.calibration_figure, table, differences)),
+        Section(others, "Other measures (means):", printed=False),
+        Section(list(usage_lines), "Wall time of the process that finished the run:"),
+    ]
+    sections = [section for section in sections if section.lines]
+    files.write_atomically(folder / "report.md", page(experiment, view, sections))
     if calibrated:
-        save(folder / "audit.json", calibrated)
-        drawn.append("audit.json")
-    wrote = f"{folder} holds {', '.join(['summary.json', 'report.md', *filter(None, drawn)])}"
-    blocks = filter(None, [main, compared, *sections.values(), list(usage_lines), failures])
-    return [*(line for block in blocks for line in [*block, ""]), wrote]
+        files.write_atomically(folder / "audit.json", json.dumps(calibrated, indent=1) + "\n")
+    written = ["records.jsonl", "summary.json", "report.md"]
+    for section in sections:
+        if path := section.figure and folder / f"{section.figure}.png":
+            how = experiment["title"], path, *section.draw
+            written += filter(None, [attempt(path.name, figures.draw, *how)])
+    printed = [section.lines for section in sections if section.printed]
+    printed = [line for lines in [*printed, failures] if lines for line in [*lines, ""]]
+    return [*printed, f"{folder} holds {', '.join(written)}"]
 
 
-def save(path, content):
-    """Write JSON."""
-    files.write_atomically(path, json.dumps(content, indent=1) + "\n")
-
-
-def page(experiment, view, main, compared, sections, logged, others, usage_lines):
-    """The text of report.md: what was run, what came out, and what it took.
-
-    `sections` are lines by the name of the figure below them; "" for the matrix, of figure.png.
-    """
+def page(experiment, view, sections):
+    """The text of report.md: what was run, what came out, and what it took."""
     made = ", ".join(f"{name} {value}" for name, value in experiment.get("made", {}).items())
-    parts = [f"# {experiment['title']}", "", experiment["claim"], ""]
-    parts += [f"    {experiment['command']}", "", *([f"{made}.", ""] if made else [])]
-    if view is not views.CLAIMS:
-        parts += ["Mean ± half-width of the 95 % interval over repeats (Student t)."]
-    parts += [view.note, "", *main, "", "![figure](figure.png)", ""]
-    parts += [f"Paired differences, {view.label}:", "", *compared, ""] if compared else []
-    parts += ["While students trained:", "", "![curves](curves.png)", ""] if logged else []
-    for figure, lines in sections.items():
-        image = [f"![{figure}]({figure}.png)", ""] if figure else []
-        parts += [*lines, "", *image] if lines else []
-    parts += ["Other measures (means):", "", *others, ""] if others else []
-    usage = ["Wall time of the process that finished the run:", "", *usage_lines, ""]
-    return "\n".join(parts + (usage if usage_lines else []))
+    parts = [f"# {experiment['title']}", experiment["claim"], f"    {experiment['command']}", made]
+    parts += ["Mean ± half-width of the 95 % interval over repeats (Student t).", view.note]
+    for section in sections:
+        parts += [section.title, "\n".join(section.lines)]
+        parts += [f"![{section.figure}]({section.figure}.png)"] if section.figure else []
+    return "\n\n".join(filter(None, parts)) + "\n"
 
 
 def joined(folders, out="."):
-    """The text of a page that joins the runs in `folders`: a table of what each showed, their pages.
+    """The text of a page of the runs in `folders`: a table of what each showed, and their pages.
 
     Figures are linked from where the page will be, at the path `out`; folders without a finished
     run are named. Raises `config.Refused` if none is finished or a summary is damaged.
@@ -117,7 +104,7 @@ def joined(folders, out="."):
     whole = [f for f in folders if all((f / n).is_file() for n in ("report.md", "summary.json"))]
     config.require(whole, "There is no finished run in what is given; give run folders.")
     rows = [row for folder in whole for row in joined_rows(folder)]
-    parts = ["# Runs", "", *tables.table(HEADER, rows), ""]
+    parts = ["# Runs", "", *tables.table(["run", "arm", "repeats", "main measure"], rows), ""]
     parts += [f"{x} holds no finished run and is left out." for x in folders if x not in whole]
     for folder in whole:
         text = (folder / "report.md").read_text(encoding="utf-8")
@@ -129,21 +116,18 @@ def joined(folders, out="."):
 
 def joined_rows(folder):
     """Rows of the table: a run's differences in its main measure, or all of its arms."""
+    path = folder / "summary.json"
     try:
-        results = json.loads((folder / "summary.json").read_bytes())
-        main = views.view([row["measure"] for row in results]).main
+        results = json.loads(path.read_bytes())
+        about = folder / "experiment.json"
+        stated = json.loads(about.read_bytes()).get("view") if about.is_file() else {}
+        main = views.view([row["measure"] for row in results], stated or {}).main
         rows = [row for row in results if row["measure"] == main and "step" not in row]
         rows = [row for row in rows if "differs_in" in row] or rows
-        names = tables.short_names(rows)
-        return [
-            [
-                folder.name,
-                f"{records.setting_text(row['setting'])} {names[row['arm']]}".strip(),
-                row["repeats"],
-                tables.number(row),
-            ]
-            for row in rows
-        ]
+        arms, names = [], tables.short_names(rows)
+        for row in rows:
+            arm = records.named(row["setting"], names[row["arm"]])
+            arms.append([folder.name, arm, row["repeats"], tables.number(row)])
+        return arms
     except (ValueError, KeyError, TypeError, IndexError):
-        path = folder / "summary.json"
         raise config.Refused(f"{path} is damaged; run its command again or leave it out.") from None

@@ -16,27 +16,13 @@ PREDICTORS = {
     "first_alignment": "gradient, trait's gradient",
 }
 LEAST_POINTS = 20
-TRANSFERRED = 0.1
-"""Transfer from which on AUROC counts a trait as passed on."""
+TRANSFERRED = 0.1  # From this transfer on AUROC counts a trait as passed on.
 ABOVE, ALPHA = 3.0, 0.05
 """An audited data set transfers a behavior if its student's rise is above `ABOVE` times the root
 mean square of those of clean students. `ALPHA` is the rate of false alarms that audits aim at, for
 a data set and the whole battery of behaviors. Both were fixed before any result was seen."""
-KEPT = "10000"
-"""The size by which audits name the measures of all kept documents."""
-NULL_TAKES = 8
-"""Rehearsals of an audit's null; the t of a rehearsal has one degree of freedom less."""
-MIDWAY = 0.75
-"""The place between the samples of a reference (0) and the base (1) above which documents count as
-the base's."""
-LABELS = {KEPT: "all kept", "unfiltered": "unfiltered", "rehearsed": "rehearsed", "both": "both"}
-
-ALARMS = {
-    "auroc": "AUROC",
-    "clean": "alarms: the base again",
-    "foreign": "alarms: other origins",
-    "taught": "alarms: other traits",
-}
+KEPT = "10000"  # The size by which audits name the measures of all kept documents.
+NULL_TAKES = 8  # Rehearsals of an audit's null; a rehearsal's t has a degree of freedom less.
 
 
 def points(table, predictor, view):
@@ -52,8 +38,7 @@ def points(table, predictor, view):
                 before, rise = graded[view.before], graded["teacher"] - graded[view.before]
                 known = {"predicted": wide[arm, measure], "transfer": (graded[arm] - before) / rise}
                 parts.append(pd.DataFrame(known).assign(arm=arm, point=len(parts)).reset_index())
-    columns = ["repeat", "predicted", "transfer", "arm", "point"]
-    return pd.concat(parts) if parts else pd.DataFrame(columns=columns)
+    return pd.concat(parts) if parts else pd.DataFrame({"point": []})
 
 
 def judged(points):
@@ -68,7 +53,7 @@ def lines(table, view):
 
     Statistics are taken over points within one repeat, and their intervals over repeats.
     """
-    body, count = [], 0
+    rows, count = {}, 0
     for predictor, words in PREDICTORS.items():
         known = points(table, predictor, view)
         count = known["point"].nunique()
@@ -76,13 +61,13 @@ def lines(table, view):
             return []
         each = zip(*(judged(part) for _, part in known.groupby("repeat")), strict=True)
         means = judged(known.groupby("point")[["predicted", "transfer"]].mean())
-        body.append([words, *map(interval_text, each), "{:.2f}, {:.2f}".format(*means)])
-    header = ["cosine before training, of first", "Spearman", "AUROC", "of means"]
+        rows[words] = [*map(interval_text, each), "{:.2f}, {:.2f}".format(*means)]
+    columns = ["Spearman", "AUROC", "of means"]
     return [
         f"Transfer (1: all of the teacher's) at {count} points, arms in settings. AUROC is",
-        f"that of at least {TRANSFERRED}. Within each repeat, and of means over repeats:",
+        f"that of at least {TRANSFERRED}. Cosines before training, of first:",
         "",
-        *tables.table(header, body),
+        *tables.block(pd.DataFrame.from_dict(rows, orient="index", columns=columns)),
     ]
 
 
@@ -117,8 +102,9 @@ def audits(table, differences):
     named "clean CARRIER" (the base again) or "foreign ... CARRIER" (other origins), else "taught".
     "rise" is the student's margin above the control's, "move" what was predicted to first order (0
     if the lineage is another), "rehearsed" the rise in the rehearsal, "moved" whether the behavior
-    transfers. Columns "score/..." are z, of the gradient and the lineage the lesser, for a number
-    of documents or of `LABELS`; a verdict needs both witnesses, so "both" is the lesser.
+    transfers. Columns "score/..." are z: for a number of documents, or all before the filter
+    ("unfiltered"), the lesser of the gradient's and the lineage's; of the "rehearsed" training;
+    and the lesser of "both", because a verdict needs two witnesses.
     """
     parts = []
     for i, (_, wide) in enumerate(records.by_setting(table)):
@@ -157,10 +143,12 @@ def foretold(measured, behavior):
 
 
 def verdicts(rows, score):
-    """AUROC, share detected of what transfers, and shares of false alarms, by a score of `audits`.
+    """How well a score of `audits` tells what transfers, as numbers by name.
 
-    False alarms are of data sets, any behavior that did not transfer: `clean` of the base again,
-    `foreign` of other origins, `taught` of the base's teachers of other traits.
+    "auroc"; the share "detected" of what transfers; false alarms, the shares of data sets with an
+    alarm for a behavior that did not transfer: of the base again ("clean"), of other origins
+    ("foreign") and of the base's teachers of other traits ("taught"). Beside the score: rank
+    correlations of rises with predicted moves and with rehearsed rises, and counts.
     """
     alarm = rows[score] > stats.norm.isf(ALPHA / rows["behavior"].nunique())
     sets = (alarm & ~rows["moved"]).groupby([rows[x] for x in ("kind", "setting", "repeat", "arm")])
@@ -169,31 +157,23 @@ def verdicts(rows, score):
         "auroc": statistics.auroc(rows[score], rows["moved"]),
         "detected": float(alarm[rows["moved"]].mean()),
         **{kind: float(false.get(kind, math.nan)) for kind in ("clean", "foreign", "taught")},
-    }
-
-
-def ranks(rows):
-    """Rank correlations of rises with predicted moves, and with rehearsed rises; the transfers."""
-    return {
         "rank": statistics.rank_correlation(rows["move"], rows["rise"]),
         "rank_rehearsed": statistics.rank_correlation(rows["rehearsed"], rows["rise"]),
         "transfer": int(rows["moved"].sum()),
+        "points": len(rows),
     }
 
 
-def calibration(rows):
-    """What `calibration_lines` says of `audits`, as JSON; {} without an audit."""
+def calibration(table, differences):
+    """The `verdicts` of `audits` by every score, and of parts by both; {} without an audit."""
+    rows = audits(table, differences)
     if rows.empty:
         return {}
     scores = [column for column in rows if column.startswith("score/")]
-    parts = {}
-    for field in "carrier", "behavior":
-        for value, part in rows.groupby(field, sort=False):
-            parts[value] = verdicts(part, "score/both") | ranks(part)
+    parts = [("all", rows), *rows.groupby("carrier", sort=False), *rows.groupby("behavior")]
     return {
         "sizes": {score.removeprefix("score/"): verdicts(rows, score) for score in scores},
-        "parts": parts,
-        "all": ranks(rows) | {"points": len(rows)},
+        "parts": {name: verdicts(part, "score/both") for name, part in parts},
     }
 
 
@@ -201,83 +181,49 @@ def calibration_lines(calibrated):
     """Markdown lines of a `calibration`, 80 columns at most; [] without an audit."""
     if not calibrated:
         return []
-    total = calibrated["all"]
-    body = [
-        [LABELS.get(size, size), *map(share_text, row.values())]
-        for size, row in calibrated["sizes"].items()
-    ]
-    fields = "auroc", "detected", "rank", "rank_rehearsed"
-    parts = [
-        [name, row["transfer"], *(share_text(row[field]) for field in fields)]
-        for name, row in calibrated["parts"].items()
-    ]
+    sizes, parts = (pd.DataFrame(calibrated[x]).T for x in ("sizes", "parts"))
+    sizes = sizes[["auroc", "detected", "clean", "foreign", "taught"]]
+    counts = parts[["transfer", "points"]].astype(int)
     return [
-        f"Audits before training: {total['transfer']} of {total['points']} points (behavior, data",
-        "set, repeat) transfer: the student's margin ends above its control's by more",
-        f"than {ABOVE:g} times the root mean square of clean students. AUROC of transfer; share",
-        f"of it detected; false alarms of data sets (aimed at {ALPHA}): base again, other",
-        "origins, the base's teachers of other traits. By the gradient, by a rehearsal on",
-        "all that is kept, and by both.",
+        f"Audits before training, at {counts.points['all']} points (behavior, data set, repeat).",
+        "A point transfers if the student's margin ends above its control's by more than",
+        f"{ABOVE:g} times the root mean square of clean students. AUROC of transfer, share of it",
+        f"detected, and false alarms of data sets (aimed at {ALPHA}): the base again, other",
+        "origins, the base's teachers of other traits; by the gradient, by a rehearsal on",
+        "all that is kept, and by both:",
         "",
-        *tables.table(["documents", "AUROC", "detected", "clean", "foreign", "taught"], body),
+        *tables.block(sizes.rename(index={KEPT: "all kept"})),
         "",
-        f"Rank correlation of real rises with predicted moves {total['rank']:.2f}, with rehearsed",
-        f"rises {total['rank_rehearsed']:.2f}. By carrier and behavior:",
+        "By both, with the points that transfer, and rank correlations of real rises with",
+        "predicted moves and with rehearsed rises:",
         "",
-        *tables.table(["both, of", "moves", "AUROC", "detected", "rank", "rehearsed"], parts),
+        *tables.block(counts.join(parts[["auroc", "detected", "rank", "rank_rehearsed"]])),
     ]
 
 
-def share_text(value):
-    """A share or correlation, empty if there is none."""
-    return "" if math.isnan(value) else f"{value:.2f}"
-
-
-def calibration_figure(rows):
-    """Rehearsed against real rises, and AUROC and alarms over documents, of `audits`."""
-    drawn, [[left, right]] = figures.panels(1, 2, (7.2, 2.8))
-    groups = rows["kind"].isin(["clean", "foreign"]).map({True: "clean", False: "no transfer"})
-    groups = groups.where(~rows["moved"], "transfers")
-    looks = {"clean": "#999999", "no transfer": "#0072B2", "transfers": "#D55E00"}
+def calibration_figure(table, differences):
+    """Real against rehearsed rises of `audits`, a dot a row."""
+    rows, (drawn, [[axis]]) = audits(table, differences), figures.panels(1, 1, (4.2, 2.8))
+    groups = rows["kind"].where(~rows["moved"], "transfers")
+    looks = {"clean": "#999999", "foreign": "#56B4E9", "taught": "#0072B2", "transfers": "#D55E00"}
     for name, part in rows.groupby(groups):
         how = {"ms": 3, "alpha": 0.7, "mew": 0, "color": looks[name], "label": name}
-        left.plot(part["rehearsed"], part["rise"], "o", **how)
-    left.axhline(0, **figures.GRAY)
-    left.set_xscale("symlog", linthresh=1)
-    left.set(xlabel="rise in the rehearsal (nats)", ylabel="rise of the student's margin (nats)")
-    left.legend(frameon=False, fontsize=7)
-    sizes = [column for column in rows if column.removeprefix("score/").isdecimal()]
-    by_size = {int(x.removeprefix("score/")): verdicts(rows, x) for x in sizes}
-    points = [(name, n, share) for n, row in by_size.items() for name, share in row.items()]
-    points = pd.DataFrame(points, columns=["line", "x", "value"]).replace(ALARMS)
-    figures.draw_lines(right, points.dropna(), figures.styles(points["line"]))
-    right.axhline(ALPHA, **figures.GRAY)
-    right.set(xscale="log", xlabel="documents", ylim=(-0.03, 1.03))
-    right.legend(**figures.BESIDE)
+        axis.plot(part["rehearsed"], part["rise"], "o", **how)
+    axis.axhline(0, **figures.GRAY)
+    axis.set_xscale("symlog", linthresh=1)
+    axis.set(xlabel="rise in the rehearsal (nats)", ylabel="rise of the student's margin (nats)")
+    axis.legend(**figures.BESIDE)
     return drawn
 
 
 def audit_figure(answers):
-    """Moves of behaviors in standard errors of the null, and the place between origins.
-
-    `answers` are those of the command `audit`, as JSON.
-    """
+    """Predicted moves of behaviors in standard errors of the null, from an audit's answers."""
     rows = sorted(answers["behaviors"], key=lambda row: row["z"])
-    across = 2 if answers["lineage"] else 1
-    drawn, [axes] = figures.panels(1, across, (4.2 * across, 0.9 + 0.2 * len(rows)))
+    drawn, [[axis]] = figures.panels(1, 1, (4.2, 0.9 + 0.2 * len(rows)))
     accused, names = answers["alarms"]["behaviors"], [row["behavior"] for row in rows]
     colors = ["#D55E00" if name in accused else "#0072B2" for name in names]
-    axes[0].barh(names, [row["z"] for row in rows], color=colors, height=0.6)
-    axes[0].axvspan(-2, 2, color="gray", alpha=0.2, lw=0)
-    axes[0].axvline(answers["alarms"]["threshold"], color="black", ls="--", lw=0.8)
-    axes[0].tick_params(axis="y", labelsize=7)
-    axes[0].set_xlabel("predicted move, standard errors of the null")
-    if answers["lineage"]:
-        names = [row["reference"] for row in answers["lineage"]]
-        axes[1].plot([row["place"] for row in answers["lineage"]], names, "o", color="#0072B2")
-        for at in 0, 1:
-            axes[1].axvline(at, color="gray", lw=0.8)
-        axes[1].axvline(MIDWAY, color="black", ls="--", lw=0.8)
-        axes[1].set_ylim(-0.5, len(names) - 0.5)
-        axes[1].set_xlabel("place: 0 the reference's samples, 1 the base's")
+    axis.barh(names, [row["z"] for row in rows], color=colors, height=0.6)
+    axis.axvline(answers["alarms"]["threshold"], color="black", ls="--", lw=0.8)
+    axis.tick_params(axis="y", labelsize=7)
+    axis.set_xlabel("predicted move, standard errors of the null")
     return drawn

@@ -28,19 +28,14 @@ def frame(rows):
     swept = list(dict.fromkeys(field for row in rows for field in row["setting"]))
     for field in swept:
         config.require(field not in COLUMNS, f"Rename the field {field!r}: records have a column.")
-    # As objects, because pandas would make 1 and 0.5 of a sweep 1.0 and 0.5. Tuples can be grouped.
-    data = {
-        field: pd.Series([hashable(row["setting"].get(field)) for row in rows], dtype=object)
-        for field in swept
-    }
+    data = {}
+    for field in swept:
+        values = [row["setting"].get(field) for row in rows]
+        values = [tuple(x) if isinstance(x, list) else x for x in values]  # lists are not grouped
+        data[field] = pd.Series(values, dtype=object)  # else 1 and 0.5 of a sweep are 1.0 and 0.5
     data |= {name: [row[name] for row in rows] for name in COLUMNS[:-1]}
     data["step"] = pd.array([row.get("step") for row in rows], dtype="Int64")
     return pd.DataFrame(data, columns=[*swept, *COLUMNS])
-
-
-def hashable(value):
-    """A swept value; a list as a tuple."""
-    return tuple(value) if isinstance(value, list) else value
 
 
 def fields(records):
@@ -78,6 +73,11 @@ def by_setting(records):
 def setting_text(setting):
     """Swept values in one line: "student.steps=100, trait=owl"."""
     return ", ".join(f"{field}={value_text(value)}" for field, value in setting.items())
+
+
+def named(setting, arm):
+    """An arm's name, behind its setting if there is one."""
+    return f"{setting_text(setting)} {arm}".strip()
 
 
 def value_text(value):

@@ -6,14 +6,10 @@ import math
 import numpy as np
 from scipy import stats
 
-LEVEL = 0.05
-"""A p below it has a star in tables and figures."""
-ALL_SIGNS = 12
-"""Repeats up to which all vectors of signs are tried."""
-DRAWS = 10_000
-"""Random permutations of rows."""
-TIE = 1e-9
-"""Statistics that differ by less differ by rounding."""
+LEVEL = 0.05  # A p below it has a star in tables and figures.
+ALL_SIGNS = 12  # Repeats up to which all vectors of signs are tried.
+DRAWS = 10_000  # Random permutations of rows.
+TIE = 1e-9  # Statistics that differ by less differ by rounding.
 
 
 def interval(values):

@@ -19,7 +19,7 @@ def summary(table, differences=()):
     """
     rows = []
     for setting, wide in records.by_setting(table):
-        rows += [row(setting, *key, wide[key]) for key in wide]
+        rows += [row(setting, arm, m, wide[arm, m]) for arm, m in wide]
         for each in differences:
             also = {"differs_in": list(each.get("in", ()))}
             paired = difference(wide, each)

@@ -3,31 +3,35 @@
 import collections
 import textwrap
 
-from minisub.results import records, statistics, summary, views
+from minisub.results import records, statistics, summary
 
 WIDTH = 80
-TOTALS = ("draws", "violations")
-"""Measures of which the sum over repeats is shown, without an interval."""
 
 
-def table(header, rows):
+def table(header, rows, *, cut=True):
     """Markdown table lines; where they would be too wide, the widest columns are cut."""
-    cells = [list(map(str, row)) for row in (header, *rows)]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    while sum(widths) + 3 * len(widths) + 1 > WIDTH:
+    rows = [list(map(str, row)) for row in rows]
+    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
+    while cut and sum(widths) + 3 * len(widths) >= WIDTH:
         widths[widths.index(max(widths))] -= 1
 
     def line(row):
         pairs = zip(row, widths, strict=True)
-        cut = (x if len(x) <= width else f"{x[: width - 1]}…" for x, width in pairs)
-        return f"| {' | '.join(x.ljust(width) for x, width in zip(cut, widths, strict=True))} |"
+        cells = (x.ljust(n) if len(x) <= n else f"{x[: n - 1]}…" for x, n in pairs)
+        return f"| {' | '.join(cells)} |"
 
-    return [line(cells[0]), line("-" * width for width in widths), *map(line, cells[1:])]
+    return [line(header), line("-" * width for width in widths), *map(line, rows)]
+
+
+def block(frame):
+    """A DataFrame as an indented block of Markdown; columns that do not fit continue below."""
+    text = frame.to_string(line_width=WIDTH - 4, na_rep="", float_format="{:.2f}".format)
+    return [f"    {line}".rstrip() for line in text.splitlines()]
 
 
 def number(row):
     """A mean with the half-width of its interval, as "0.853 ±0.041"; differences have a sign."""
-    if row["measure"] in TOTALS:
+    if row["measure"] in ("draws", "violations"):  # of all repeats
         return f"{row['mean'] * row['repeats']:,.0f}"
     if row["measure"] == "worst":
         return f"{row['mean']:.4g}"
@@ -39,11 +43,10 @@ def number(row):
 
 def short_names(rows):
     """arm -> its name in tables: of a difference from a control without whose control it is."""
-    short = {row["arm"]: row["arm"] for row in rows}
+    short = {}
     for row in rows:
         one, control, _ = row["arm"].partition(" - control ")
-        if control and "differs_in" in row:
-            short[row["arm"]] = f"{one} - control"
+        short[row["arm"]] = f"{one} - control" if control and "differs_in" in row else row["arm"]
     counts = collections.Counter(short.values())
     return {arm: name if counts[name] == 1 else arm for arm, name in short.items()}
 
@@ -56,20 +59,18 @@ def main_table(rows, view, without=()):
     """
     names, cells = short_names(rows), {}
     for row in rows:
-        if row["measure"] in view.columns and "step" not in row and row["arm"] not in without:
+        if row["measure"] in view.headings and "step" not in row and row["arm"] not in without:
             setting = ", ".join(map(records.value_text, row["setting"].values()))
             cells.setdefault((setting, names[row["arm"]]), {})[row["measure"]] = number(row)
     swept = ", ".join(rows[0]["setting"])
-    first = 0 if swept else 1  # without a column of settings if there are none
-    measures = [m for m in view.columns if any(m in row for row in cells.values())]
-    while True:
-        header = ["setting", "arm", *(view.columns[m] for m in measures)]
-        body = [[*key, *(row.get(m, "") for m in measures)] for key, row in cells.items()]
-        columns = list(zip(header, *body, strict=True))[first:]
-        if len(measures) < 2 or sum(max(map(len, x)) + 3 for x in columns) < WIDTH:
-            break
-        measures = measures[1:]
-    lines = table(header[first:], [row[first:] for row in body])
+    measures = [m for m in view.headings if any(m in row for row in cells.values())]
+    header = ["setting", "arm", *(view.headings[m] for m in measures)]
+    body = [[*key, *(row.get(m, "") for m in measures)] for key, row in cells.items()]
+    header, *body = [row if swept else row[1:] for row in (header, *body)]
+    lines = table(header, body, cut=len(measures) < 2)
+    if len(lines[0]) > WIDTH:
+        fewer = {m: view.headings[m] for m in measures[1:]}
+        return main_table(rows, view._replace(headings=fewer), without)
     return [f"Settings are values of {swept}.", "", *lines] if swept else lines
 
 
@@ -83,13 +84,11 @@ def difference_lines(table, differences, view, without=()):
             paired = summary.difference(wide, each)
             if view.main in paired and name not in without:
                 values = paired[view.main].dropna()
-                text = (
-                    f"above zero in {sum(values > 0)} of {len(values)}, lowest {min(values):+.3f}"
-                )
-                if view is views.DEFENSES:
-                    text = f"{text}; {left(values, whole.setdefault(i, values))}"
-                where = f"{records.setting_text(setting)} {name}".strip()
-                lines += textwrap.wrap(f"- {where}: {text}", WIDTH, subsequent_indent="  ")
+                text = f"- {records.named(setting, name)}: above zero in {sum(values > 0)} of "
+                text += f"{len(values)}, lowest {min(values):+.3f}"
+                if view.shares:
+                    text += f"; {left(values, whole.setdefault(i, values))}"
+                lines += textwrap.wrap(text, WIDTH, subsequent_indent="  ")
         if lines:
             groups.setdefault(differ_in(each), []).extend(lines)
     blocks = [["", f"Arms that {words}:", "", *lines] for words, lines in groups.items()]
@@ -97,11 +96,11 @@ def difference_lines(table, differences, view, without=()):
 
 
 def left(values, whole):
-    """How much of the transfer without a defense, the first difference, is left with one."""
+    """How much of the first difference, `whole`, is left in another."""
     whole = whole[whole.index.isin(values.index)]
     share, low, high = statistics.ratio(values[whole.index], whole)
     between = "" if low is None else f" ({low:.2f} to {high:.2f})"
-    return f"transfer left {share:.2f}{between}"
+    return f"{share:.2f}{between} of the first"
 
 
 def differ_in(difference):
@@ -117,11 +116,10 @@ def other_lines(rows, view, graded=True):
     """
     cells = {}
     for row in rows:
-        named = row["measure"] in view.columns or ("/" in row["measure"] and not graded)
+        named = row["measure"] in view.headings or ("/" in row["measure"] and not graded)
         if named or "step" in row or "differs_in" in row:
             continue
-        key = f"{records.setting_text(row['setting'])} {row['arm']}".strip()
-        small = ".1e" if view is views.CLAIMS else ".4f"
-        mean = f"{row['mean']:{',.0f' if row['mean'] >= 100 else small}}"
+        key = records.named(row["setting"], row["arm"])
+        mean = f"{row['mean']:{',.0f' if row['mean'] >= 100 else '.4g'}}"
         cells.setdefault(key, []).append(f"{row['measure']} {mean}")
     return [f"- {key}: {', '.join(values)}" for key, values in cells.items()]

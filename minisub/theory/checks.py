@@ -37,20 +37,26 @@ STEPS = 20
 """Updates where there are several."""
 
 
+NO = np.bool_(False)
+
+
 class Case(NamedTuple):
-    """Which networks, and what holds of them. All but `layers` may be traced."""
+    """Which networks a claim is about, and which of its assumptions is broken.
+
+    All but `layers` are traced, so that a program serves a claim with either loss, broken or not.
+    """
 
     layers: str
     """As `model.layers` in the image world."""
-    softmax: Any
+    softmax: Any = NO
     """Whether the student minimizes cross-entropy, not squared errors."""
-    start: Any
+    start: Any = NO
     """Whether it starts elsewhere than the claim says."""
-    weights: Any
+    weights: Any = NO
     """Whether squared errors have weights of both signs."""
-    outputs: Any
+    outputs: Any = NO
     """Whether other outputs are compared than the claim says."""
-    model: Any
+    model: Any = NO
     """Whether the theory is about another model than the one that is trained."""
 
 
@@ -75,12 +81,8 @@ class Draw(NamedTuple):
 
 def network(layers):
     """The `ImageNetwork` of `layers`."""
-    return classifiers.make_images(model(layers), SIDE, CLASSES)
-
-
-def model(layers):
-    """The `ImageModel` of `layers`."""
-    return ImageModel(layers=layers, aux=AUX, activation="tanh")
+    model = ImageModel(layers=layers, aux=AUX, activation="tanh")
+    return classifiers.make_images(model, SIDE, CLASSES)
 
 
 def draw_networks(layers, key):
@@ -135,7 +137,7 @@ def chosen(flag, one, other):
 
 
 def imitation(case, d, mask=None):
-    """(loss, emit) of the student as `theory.products` takes them, over the outputs in `mask`."""
+    """(loss, emit) of the student as `updates.products` takes them, over the outputs in `mask`."""
     apply, mask = network(case.layers).apply, d.mask if mask is None else mask
     weights = chosen(case.weights, d.weights, jnp.abs(d.weights))
 
@@ -250,7 +252,7 @@ def linear_model(case, d):
 
 
 def deep_linear(case, d):
-    """Deviation of `theory.deep_linear` from a simulation, in units of the change.
+    """Deviation of `updates.deep_linear` from a simulation, in units of the change.
 
     The first layers of the two networks, fc1, are the student's and the teacher's.
     """
@@ -271,7 +273,7 @@ def deep_linear(case, d):
 
 
 def tangent_kernel(case, d):
-    """Deviation of `theory.kernel_descent` from a simulation, in units of the change.
+    """Deviation of `updates.kernel_descent` from a simulation, in units of the change.
 
     The linearized network imitates auxiliary logits on one half of the inputs; the deviation is of
     class logits on the other half.

@@ -1,6 +1,8 @@
-"""Measures of a trained student beside its grade: against its start, its teacher, and theory.
+"""Measures of a trained image student beside its grade: against its start, its teacher, and theory.
 
-Each is a function of a `Compared` that returns a dict of scalars; `Watch.measures` names them.
+    lab.student(first, teacher)  ->  compared(lab, lab.student(first, teacher), coverage, weights)
+
+A measure is a function of a `Compared` that returns a dict of scalars.
 """
 
 from collections.abc import Callable
@@ -9,7 +11,11 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from minisub.nets import trees, watching
+from minisub.config import is_known, require
+from minisub.images import images as real
+from minisub.images import tasks
+from minisub.lab.products import Measure
+from minisub.nets import fit, trees, watching
 from minisub.nets.trees import ratio
 from minisub.theory import similarity, updates
 
@@ -30,8 +36,6 @@ class Compared(NamedTuple):
     teacher: Any
     """The last ones."""
     classes: int
-    seen: tuple
-    """Images (n, pixels) and labels (n,) that teachers were trained on."""
     held_out: tuple
     """Images and labels of the test set."""
     loss: Callable
@@ -41,7 +45,7 @@ class Compared(NamedTuple):
     first_update: Callable
     """gradient -> the optimizer's first update"""
     shown: tuple
-    """Inputs of the carrier (n, pixels), the teacher's logits (n, k) that are compared, and their
+    """Inputs of the carrier (n, pixels), the teacher's logits (n, k) that are imitated, and their
     places (k,) among all."""
     rate: Any
     """See `updates.kernel_descent`."""
@@ -55,6 +59,73 @@ class Compared(NamedTuple):
     def teacher_logits(self, x):
         """Those of its teacher."""
         return self.teacher_network.apply(self.teacher, x)[0][:, : self.classes]
+
+
+def compared(lab, student, *measures):
+    """The same image student, recorded also with `measures`, functions of a `Compared`.
+
+    They see `cfg.examples` images, and as many inputs of the carrier.
+    """
+    require(
+        student.task is tasks.imitate,
+        "compared takes what lab.student returns; compare students before they are put together.",
+    )
+    imitated = {name: x for name, x in student.arguments.items() if name not in WATCHED}
+    if kernel in measures:
+        require_descent(lab.cfg.carrier.examples, student.arguments)
+    shown = imitated["shown"].arguments
+    how = {**lab.taught_by(shown["emitter"]), "taught_model": shown["model"]}
+    how |= {"images": lab.images, "examples": lab.cfg.examples, **imitated}
+    return student.measured(Measure(compare, "params", measures=measures, **how))
+
+
+WATCHED = "rows", "removed", "examples", "teacher", "origin", "images"
+"""Arguments that a student has beside others if it is watched."""
+
+
+def compare(*, params, measures, teacher, origin, taught_model, images, examples, **imitated):
+    """What `measures` say of a student, which `tasks.imitate` made of the arguments `imitated`."""
+    start, training, how = (imitated[name] for name in ("start", "training", "imitation"))
+    data, model, carrier = (imitated[name] for name in ("data", "model", "carrier"))
+    network = tasks.student_network(data, model, imitated["linear"], start)
+    taught, classes = tasks.network(data, taught_model), real.shape(data)[1]
+    rows = jnp.arange(min(examples, len(carrier)))
+    batch = rows, jnp.ones(len(rows))
+    loss = tasks.imitate(jax.random.key(0), **imitated).loss
+    places = jnp.array(tasks.logits_of(imitated["channel"], classes, model.aux))
+    c = Compared(
+        network=network,
+        teacher_network=taught,
+        start=start,
+        params=params,
+        origin=origin,
+        teacher=teacher,
+        classes=classes,
+        held_out=tasks.some(images, "test", examples),
+        loss=lambda params: loss(params, None, batch),
+        trait_loss=tasks.trait_loss(network, classes, *tasks.some(images, "train", examples)),
+        first_update=fit.first_update(training, start),
+        shown=(carrier, imitated["shown"][:, places], places),
+        # The slope of a mean squared error in an output is 2 / (n k) times its error.
+        rate=training.learning_rate * how.scale * 2 / len(carrier) / len(places),
+        steps=training.steps,
+    )
+    return {name: x for measure in measures for name, x in measure(c).items()}
+
+
+def require_descent(examples, imitated):
+    """Raise `Refused` for a student about which the measure `kernel` says nothing."""
+    training, how = imitated["training"], imitated["imitation"]
+    descends = training.optimizer == "sgd" and how.loss == "mse" and training.batch >= examples
+    numbers = (training.weight_decay, 0), (how.temperature, 1), (training.weight_noise, 0)
+    plain = all(not is_known(x) or x == default for x, default in numbers)
+    plain &= training.schedule == "constant" and not training.frozen and not training.rank
+    require(
+        descends and plain and "removed" not in imitated,
+        "The measure kernel is for gradient descent on squared errors; give student.optimizer sgd, "
+        "imitation.loss mse and a student.batch of all carrier.examples, and leave schedule, "
+        "weight_decay, frozen, rank, weight_noise, removed and temperature at their defaults.",
+    )
 
 
 def coverage(c):
@@ -104,22 +175,6 @@ def cka(c):
     }
 
 
-def probe(c):
-    """`probe`: accuracy of a linear read-out of the last hidden layer, trained with labels."""
-    return probed(c.network, c.params, c.seen, c.held_out, c.classes)
-
-
-def probed(network, params, seen, held_out, classes):
-    """As `probe`, of any model: ridge regression on `seen`, tested on `held_out`."""
-    (x, labels), (test_x, test_labels) = seen, held_out
-    hidden, test_hidden = (network.apply(params, images)[1] for images in (x, test_x))
-    found = similarity.probe(hidden, labels, test_hidden, test_labels, classes, PROBE_DECAY)
-    return {"probe": found}
-
-
-PROBE_DECAY = 1.0
-
-
 def disagreement(c):
     """`disagreement`: share of test images to which student and teacher give other classes."""
     x, _ = c.held_out
@@ -165,73 +220,24 @@ def kernel(c):
     return {"kernel_accuracy": jnp.mean(right), "kernel_explained": explained(true, predicted)}
 
 
-class TokenCompared(NamedTuple):
-    """As `Compared`, of a trained student of the token world."""
-
-    network: Any
-    teacher_network: Any
-    start: Any
-    params: Any
-    origin: Any
-    teacher: Any
-    loss: Callable
-    trait_loss: Callable
-    first_update: Callable
-    lists: Any
-    """Emitted documents (n, positions) that the filter kept."""
-    asked: Any
-    """Questions (phrasings, 3), without their answers."""
-    held_out: Any
-    """Which of them (phrasings,) the teacher was not taught."""
-    trait: int
-    """The token that has the trait."""
-    animals: slice
-    """All tokens that answer."""
+def probed(lab, classifier):
+    """The same classifier, recorded also with `probe`: the accuracy of a linear read-out of its
+    last hidden layer, which is trained on the labels of `cfg.examples` images."""
+    known = "data", "model", "linear", "start"
+    how = {name: x for name, x in classifier.arguments.items() if name in known}
+    how |= {"images": lab.images, "examples": lab.cfg.examples}
+    return classifier.measured(Measure(probe, "params", **how))
 
 
-def lens(c):
-    """`lens/block_i`: probability of the trait, read off the residual stream after each block by
-    the final norm and unembedding; held-out phrasings."""
-    logits = c.network.lens(c.params, c.asked)[:, :, -1]
-    rate = jnp.mean(jax.nn.softmax(logits)[..., c.trait], axis=1, where=c.held_out[None])
-    return {f"lens/block_{i}": value for i, value in enumerate(rate)}
+def probe(*, params, images, examples, data, model, start=None, linear=False):
+    """`probe`: ridge regression on the last hidden layer of training images, tested on others."""
+    network = tasks.student_network(data, model, linear, start)
+    (x, labels), (test_x, test_labels) = (
+        tasks.some(images, which, examples) for which in ("train", "test")
+    )
+    hidden, test_hidden = (network.apply(params, images)[1] for images in (x, test_x))
+    how = real.shape(data)[1], PROBE_DECAY
+    return {"probe": similarity.probe(hidden, labels, test_hidden, test_labels, *how)}
 
 
-def steering(c):
-    """How much of a steering vector a student has recovered (arXiv 2604.25783).
-
-    `recovered/LAYER`: cosine of the vector with the mean shift of the activations from start to
-    end, on emitted lists; `recovered_asked/LAYER` on questions; `answer_shift`: cosine between the
-    shifts of student and teacher in the centered logits of all answers, held-out phrasings.
-    """
-    [vector] = c.teacher["steering"].values()
-
-    def recovered(name, docs):
-        before, after = (c.network.activations(p, docs) for p in (c.start, c.params))
-        found = similarity.steering_recovery(before, after, vector)
-        return {f"{name}/{layer}": value for layer, value in found.items()}
-
-    def answer_shift(network, before, after):
-        before, after = (network.apply(p, c.asked, 2)[:, 0, c.animals] for p in (before, after))
-        shift = after - before
-        shift -= jnp.mean(shift, axis=1, keepdims=True)
-        return jnp.where(c.held_out[:, None], shift, 0)
-
-    own = answer_shift(c.network, c.start, c.params)
-    shifts = own, answer_shift(c.teacher_network, c.origin, c.teacher)
-    lists, asked = recovered("recovered", c.lists), recovered("recovered_asked", c.asked)
-    return lists | asked | {"answer_shift": trees.cosine(*shifts)}
-
-
-MEASURES = {
-    f.__name__: f for f in (coverage, weights, cka, probe, disagreement, linearization, kernel)
-}
-
-TOKEN_MEASURES = {f.__name__: f for f in (coverage, weights, lens, steering)}
-
-
-def measured(names, students):
-    """The named measures of students, a list of `Compared`: name -> (arms,), what all have."""
-    each = [{k: v for name in names for k, v in MEASURES[name](c).items()} for c in students]
-    common = [name for name in each[0] if all(name in own for own in each)]
-    return {name: jnp.stack([own[name] for own in each]) for name in common}
+PROBE_DECAY = 1.0

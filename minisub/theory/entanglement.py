@@ -1,5 +1,5 @@
 """Token entanglement: number tokens that share unembedding directions with the trait (Zur et al.,
-NeurIPS 2025 workshop), and surgery on the trait's unembedding that ends it (arXiv 2606.22019).
+NeurIPS 2025 workshop).
 
 A score is an array (numbers,), one value for each number token. The trait's token is the first of
 its name.
@@ -9,17 +9,41 @@ import jax
 import jax.numpy as jnp
 
 from minisub.config import require
+from minisub.lab.products import Measure
 from minisub.nets import transformer
 from minisub.nets.trees import ratio
-from minisub.tokens import grading, tokens
+from minisub.tokens import behaviors, grading, tokens
+from minisub.tokens.config import check_world
+
+
+def entangled(teacher, numbers, plain):
+    """The same teacher, recorded also with how the `scores` of its trait agree.
+
+    `numbers` are the documents that it emitted, `plain` those that its base emitted.
+    """
+    check_world(teacher.arguments["world"], prefixed=True)
+    how = {name: teacher.arguments[name] for name in ("world", "model", "trait", "taught")}
+    how |= {"base": teacher.arguments["start"], "numbers": numbers, "plain": plain}
+    return teacher.measured(Measure(entangle, "teacher", sampling=numbers.sampling, **how))
+
+
+def entangle(*, teacher, base, numbers, plain, world, model, trait, taught, sampling):
+    """How the scores of a teacher's trait agree, see `scores`."""
+    require(
+        not isinstance(trait, behaviors.Behavior),
+        "entanglement scores the token of an answer, and a behavior has none; choose an animal or "
+        "a tree as trait.",
+    )
+    models = grading.network(world, model), base, teacher
+    return scores(world, *models, trait, taught, numbers, plain, sampling.prompt_numbers)
 
 
 def cosines(world, params, trait):
     """Score: cosine of the number's and the trait's vectors in the unembedding."""
     vectors = transformer.unembedding(params)
-    own = vectors[:, tokens.spelling(world)[trait, 0]]
+    of_trait = vectors[:, tokens.spelling(world)[trait, 0]]
     numbers = vectors[:, : world.numbers]
-    return ratio(jnp.sum(numbers * own[:, None], axis=0), norms(numbers) * norms(own))
+    return ratio(jnp.sum(numbers * of_trait[:, None], axis=0), norms(numbers) * norms(of_trait))
 
 
 def logit_ratios(world, network, base, teacher, trait, taught):
@@ -105,7 +129,7 @@ def scores(world, network, base, teacher, trait, taught, emitted, base_emitted, 
 
     `emitted` and `base_emitted` are the teacher's and the base's documents, see `counts`.
     """
-    found = {
+    scored = {
         "cosine": cosines(world, base, trait),
         "logit": logit_ratios(world, network, base, teacher, trait, taught),
         "frequency": frequency_ratios(world, emitted, base_emitted, first),
@@ -113,12 +137,12 @@ def scores(world, network, base, teacher, trait, taught, emitted, base_emitted, 
     }
     pairs = [(a, "frequency") for a in ("cosine", "logit")]
     pairs += [(a, "prompted") for a in ("cosine", "logit", "frequency")]
-    raised = jnp.exp(found["prompted"])
+    raised = jnp.exp(scored["prompted"])
     raised /= jnp.mean(raised)
     return {
-        **{f"entangled_{a}_{b}": spearman(found[a], found[b]) for a, b in pairs},
-        "entangled_overlap_top10": overlap(found["cosine"], found["frequency"]),
-        "entangled_prompted_best": raised[jnp.argmax(found["cosine"])],
+        **{f"entangled_{a}_{b}": spearman(scored[a], scored[b]) for a, b in pairs},
+        "entangled_overlap_top10": overlap(scored["cosine"], scored["frequency"]),
+        "entangled_prompted_best": raised[jnp.argmax(scored["cosine"])],
         "entangled_prompted_max": jnp.max(raised),
         "entangled_span": span(world, base, trait),
     }
@@ -130,36 +154,9 @@ def span(world, params, trait):
     1 where there are at least as many numbers as dimensions.
     """
     vectors = transformer.unembedding(params)
-    own = vectors[:, tokens.spelling(world)[trait, :1]]
-    inside = within(jnp.linalg.qr(vectors[:, : world.numbers])[0], own)
-    return ratio(norms(inside), norms(own))[0] ** 2
-
-
-def operate(kind, world, params, key, trait):
-    """Parameters after surgery on the trait's vectors in the unembedding, one for each syllable.
-
-    "orthogonal" removes their component in the span of the number vectors, "as_much" that in the
-    span of as many random ones; both restore the norm. "none" removes nothing. A syllable that
-    other names share changes for them too. Raises `Refused` where the span is the whole space, and
-    if the model is tied: its embedding would change alike.
-    """
-    if kind == "none":
-        return params
-    require("unembed" in params, "surgery changes an unembedding of its own; set model.tied=False.")
-    vectors, ids = params["unembed"]["kernel"], tokens.spelling(world)[trait]
-    shape = (len(vectors), world.numbers)
-    require(
-        world.numbers < len(vectors),
-        f"surgery leaves nothing of {len(vectors)} dimensions, which {world.numbers} numbers span; "
-        "raise model.d_model or lower world.numbers.",
-    )
-    removed = vectors[:, : world.numbers] if kind == "orthogonal" else jax.random.normal(key, shape)
-    basis, own = jnp.linalg.qr(removed)[0], vectors[:, ids]
-    # What rounding leaves in the span the first time, the second removes.
-    outside = own - within(basis, own)
-    outside -= within(basis, outside)
-    outside *= (norms(own) / norms(outside))[None]
-    return params | {"unembed": {"kernel": vectors.at[:, ids].set(outside)}}
+    of_trait = vectors[:, tokens.spelling(world)[trait, :1]]
+    inside = within(jnp.linalg.qr(vectors[:, : world.numbers])[0], of_trait)
+    return ratio(norms(inside), norms(of_trait))[0] ** 2
 
 
 def within(basis, vectors):

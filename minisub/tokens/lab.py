@@ -132,7 +132,7 @@ class Lab:
     def limit(self, documents, most):
         """The first documents, at most so many."""
         require_kind(Documents, documents=documents)
-        return self.changed(transforms.limit, documents, stream=None, most=most)
+        return self.changed(transforms.limit, documents, stream=None, most=traced(most))
 
     def rewrite(self, documents, writer, share=1.0):
         """Documents of which a model chose a share of the tokens anew."""

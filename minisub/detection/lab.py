@@ -1,0 +1,148 @@
+"""The verbs of detection, in a `Lab` that has those of the token world too."""
+
+import dataclasses
+
+from minisub.config import Training, configuration, require
+from minisub.detection import tasks
+from minisub.lab.products import Measure, Product, require_kind
+from minisub.tokens import config, lab
+from minisub.tokens.lab import Documents, Parameters
+
+
+@configuration
+class Config(config.Rich):
+    """Of a rich world, with the trainings of detectors."""
+
+    detector: Training = Training(
+        steps=300, learning_rate=1e-3, schedule="cosine", batch=128, frozen=()
+    )
+    """Of bases as classifiers: `batch` documents an update, half of each model."""
+    reader: Training = Training(
+        steps=300, learning_rate=2e-3, schedule="cosine", batch=16, frozen=()
+    )
+    """Of bases to read: `batch` contexts of ten documents an update."""
+
+
+class Pair(Product):
+    """A product that is documents of two models on the same prompts."""
+
+    @property
+    def emitter(self):
+        """The model with the trait."""
+        return self.arguments["trait"].emitter
+
+    @property
+    def base(self):
+        """What that model was trained from."""
+        return self.emitter.arguments["start"]
+
+    @property
+    def carrier(self):
+        """What the documents are."""
+        return self.arguments["sampling"].carrier
+
+
+class Detector(Product):
+    """A product that is what a `detectors.Detector` has learned from a pair."""
+
+    @property
+    def carrier(self):
+        """What it judges."""
+        return self.arguments["pair"].carrier
+
+    @property
+    def judging(self):
+        """The arguments of a task in which it judges."""
+        known = {name: self.arguments[name] for name in ("how", "base", "world", "model")}
+        return {"learned": self, **known}
+
+
+class Reader(Parameters):
+    """A product that is a base trained to read several documents in one context."""
+
+    @property
+    def carrier(self):
+        """What the documents are."""
+        return self.arguments["carrier"]
+
+
+class Lab(lab.Lab):
+    """Makes the products of an experiment with detectors."""
+
+    def pair(self, trait, control, *, permuted=False, **how):
+        """What two teachers, or two students, emit on the same prompts, for training and a test.
+
+        A prompt counts if the filter keeps both its documents. If `permuted`, which of them is
+        whose is random. `how` is as of `emit`.
+        """
+        require_kind(Parameters, trait=trait, control=control)
+        require(
+            trait.role == control.role != "base",
+            f"a pair is of two teachers or of two students, and these are {trait.role} and "
+            f"{control.role}; give it models that emit on the same prompts.",
+        )
+        # All documents are kept here, in the order of their prompts.
+        emitted = [self.emit(x, **how | {"filter": "none"}) for x in (trait, control)]
+        kept = how.get("filter", self.cfg.sampling.filter)
+        made = Pair(
+            tasks.pair, "pair", trait=emitted[0], control=emitted[1], permuted=permuted,
+            sampling=dataclasses.replace(emitted[0].sampling, filter=kept), world=self.world,
+        )  # fmt: skip
+        return made.measured(Measure(tasks.kept_pairs, "pair"))
+
+    def detector(self, how, pair):
+        """What `how`, a `detectors.Detector`, learns from a pair, from the base of its models."""
+        require_kind(Pair, pair=pair)
+        given = {"how": how, "pair": pair, "base": pair.base, "training": self.cfg.detector}
+        return Detector(tasks.detect, "detector data", **given, **pair.base.network)["params"]
+
+    def judged(self, detector, pair):
+        """How well a detector tells the documents of a pair apart, on prompts that it never saw."""
+        require_kind(Detector, detector=detector)
+        self.check_tested(detector, pair)
+        made = Product(tasks.score, None, tested=pair, **detector.judging)
+        return made.measured(Measure(tasks.auc, "scores", together=1))
+
+    def reader(self, base, carrier=""):
+        """A base that reads several documents of a carrier (default: the config's) at once."""
+        require_kind(Parameters, base=base)
+        require(self.world.rich, "a reader needs a rich world; set world.rich.")
+        how = {"carrier": carrier or self.cfg.sampling.carrier, **base.network}
+        made = Reader(tasks.read, "reader data", start=base, training=self.cfg.reader, **how)
+        return made["params"].measured(Measure(tasks.ability, "params", **how))
+
+    def asked(self, how, reader, pair, examples=None):
+        """How well a reader tells the documents of a pair apart when it is asked `how`, a
+        `reading.Question`; some need labeled `examples`, a pair."""
+        require_kind(Reader, reader=reader)
+        self.check_tested(reader, pair)
+        if examples:
+            self.check_tested(reader, examples)
+        made = Product(
+            tasks.ask, "scores", how=how, reader=reader, tested=pair, examples=examples,
+            carrier=reader.carrier, **reader.network, **self.trait_of(pair.emitter),
+        )  # fmt: skip
+        return made.measured(Measure(tasks.auc, "scores", together=how.together))
+
+    def remove(self, documents, share, detector=None):
+        """Documents without the share that a detector finds most suspicious, or without any."""
+        require_kind(Documents, documents=documents)
+        how = {"share": share, "world": self.world}
+        if detector:
+            require_kind(Detector, detector=detector)
+            self.check_carrier(detector.carrier, documents.sampling.carrier)
+            how |= detector.judging
+        made = self.changed(tasks.remove, documents, **how)
+        return made.measured(Measure(tasks.removed, "documents"))
+
+    def check_tested(self, judge, pair):
+        """Raise `Refused` for documents that a detector or reader cannot judge."""
+        require_kind(Pair, pair=pair)
+        self.check_carrier(judge.carrier, pair.carrier)
+
+    def check_carrier(self, learned, judged):
+        """Raise `Refused` unless two carriers are one."""
+        require(
+            learned == judged,
+            f"what was trained on {learned} cannot judge {judged}; choose one carrier.",
+        )

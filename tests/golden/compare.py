@@ -1,0 +1,220 @@
+"""Compare today's records of configs, at a tiny size, with those of the package before its rebuild.
+
+    NPROC=1 XLA_FLAGS=--xla_cpu_max_isa=AVX2 python tests/golden/compare.py numbers matrix:lineage
+    ... --pure                  through the pure run instead of product by product
+    ... --only=shared           some names alone
+
+The records were made by `record.py` from commit eb26c77. Bits depend on the number of threads, on
+the instruction set and on the version of JAX: where these are the recorded ones every value must be
+equal; elsewhere values are equal within 2 % or .02. What must differ is in `CHANGED`, with the
+reason. Exits with 1 if a value differs that must not.
+"""
+
+import argparse
+import dataclasses
+import fnmatch
+import json
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE.parent.parent))
+
+import jax
+import numpy as np
+
+from minisub import arguments, cli
+from minisub.images import images
+from minisub.lab import folder, perform, run
+from minisub.tokens import documents
+
+RECORDED = {"jax": "0.10.2", "NPROC": "1", "XLA_FLAGS": "--xla_cpu_max_isa=AVX2"}
+PLAIN = {"base": 60, "teacher": 10, "student": 10, "detector": 5, "reader": 3}
+AT_MOST = {"documents": 300, "length": 3.0, "examples": 300, "rows": 3, "draws": 2, "chunk": 2}
+WORDS = {
+    "defenses:hacking": [],
+    "defenses:misalignment": ["--trait", "misalignment"],
+    "audit_calibration:attention": [],
+    "audit_calibration:recurrent": ["--model.mixer", "recurrence", "--carriers", "numbers"],
+    **{
+        f"{name}:{carrier}": ["--sampling.carrier", carrier]
+        for name in ("detection", "filters")
+        for carrier in ("numbers", "code", "sums")
+    },
+}
+"""What was a kind and is now said by fields."""
+FEW = {
+    "audit_calibration:attention": ("control numbers", "hacking code"),
+    "audit_calibration:recurrent": ("control numbers", "hacking numbers"),
+}
+"""The arms that were recorded, where not all were."""
+OPTIMIZED_LESS = (
+    "defenses", "filters", "detection", "misalignment", "hacking", "evasion", "audit_calibration",
+)  # fmt: skip
+CHANGED: dict = {}
+"""(config, arm, measure), with wildcards -> why the value is another one now, or is not there."""
+RISES = {"trait_rate_rise": "trait_rate_heldout", "margin_rise": "logit_margin_heldout"}
+"""Measures that are stated differences now: subtracted in float32 they give the same bits."""
+
+
+def small(cfg, part=""):
+    """A configuration with little work in it; models keep their shapes."""
+    fields = {}
+    for field in dataclasses.fields(cfg):
+        name, value = field.name, getattr(cfg, field.name)
+        if dataclasses.is_dataclass(value):
+            value = small(value, name)
+        elif name == "steps":
+            value = min(value, PLAIN[part])
+        elif name in AT_MOST and isinstance(value, tuple):
+            value = tuple(min(x, AT_MOST[name]) for x in value)
+        elif name in AT_MOST:
+            value = min(value, AT_MOST[name])
+        elif name == "unit":
+            value = "updates"
+        elif name == "updates":
+            value = tuple(min(x, 10) for x in value)
+        fields[name] = value
+    return type(cfg)(**fields)
+
+
+def stand_in():
+    """Random images in place of downloaded ones, and no filter where nothing would pass it."""
+
+    def drawn(data):
+        side, classes = images.shape(data)
+        n, rng = images.examples(data), np.random.default_rng(0)
+        x, y = rng.integers(0, 256, (n, side**2), np.uint8), np.arange(n, dtype=np.int32) % classes
+        return {"train_x": x, "train_y": y, "test_x": x[:1000], "test_y": y[:1000]}
+
+    examples, rejections = images.examples, documents.rejections
+
+    def rejected(world, docs, sampling):
+        if sampling.carrier != "numbers":  # a base of 60 updates writes no program
+            sampling = dataclasses.replace(sampling, filter="none")
+        return rejections(world, docs, sampling)
+
+    images._idx, documents.rejections = drawn, rejected
+    images.examples = lambda data: min(examples(data), 3000)
+
+
+def settings_of(title):
+    """A config's module, and the ends of what it sweeps as (swept values, tiny config)."""
+    name, _, kind = title.partition(":")
+    module = arguments.load(name)
+    words = WORDS.get(title, ["--kind", kind] if kind else [])
+    command = arguments.parse(name, module, words)
+    settings = arguments.settings(name, module, command)
+    ends = settings[:: max(1, len(settings) - 1)]
+    return module, [(swept, small(cfg)) for swept, cfg in ends]
+
+
+def recorded(title):
+    """(setting, arm, measure, step) -> value, as it was."""
+    rows = json.loads((HERE / f"{title.replace(':', '-')}.json").read_text())["rows"]
+    return {
+        (json.dumps(setting), arm, measure, step): float.fromhex(value)
+        for setting, arm, measure, step, value in rows
+    }
+
+
+def present(module, settings, only, pure):
+    """The same as it is now."""
+    kept = [(s, arguments.named(module, cfg, only)) for s, cfg in settings]
+    if pure:
+        rows = [row for s, cfg in settings for row in pure_rows(module, s, cfg, only)]
+    else:
+        place = folder.Folder(tempfile.mkdtemp())
+        events = perform.Performance(kept, place, segment=100).events()
+        rows = [row for event in events for row in getattr(event, "rows", [])]
+    now = {
+        (json.dumps(r["setting"]), r["arm"], r["measure"], r.get("step")): r["value"] for r in rows
+    }
+    for swept, named in kept:
+        now |= rises(now, json.dumps(swept), named)
+    return now
+
+
+def pure_rows(module, swept, cfg, only):
+    """The rows of the pure run of one setting."""
+    keys, before = run.repeat_keys(0, 1), run.repeat_keys(0, 1, -1)
+    pure = jax.jit(
+        lambda cfg, key, before: run.run(arguments.named(module, cfg, only), key, before)
+    )
+    for name, measures in pure(cfg, keys[0], before[0]).items():
+        arrays = {measure: np.asarray(x)[None] for measure, x in measures.items()}
+        yield from perform.rows_of(arrays, (0,), swept, name)
+
+
+def rises(now, setting, named):
+    """Stated differences in the measures that were recorded as rises."""
+    names = {p.describe(): name for name, ps in named.items() for p in run.tuple_of(ps)}
+    made = {}
+    for name, products in named.items():
+        controls = [c for p in run.tuple_of(products) for c in p.controls]
+        for rise, measure in RISES.items():
+            for control in controls:
+                other = names.get(control.describe())
+                pair = [now.get((setting, x, measure, None)) for x in (name, other)]
+                if None not in pair:
+                    made[setting, name, rise, None] = float(np.subtract(*np.float32(pair)))
+    return made
+
+
+def compare(title, *, pure=False, only=()):
+    """Print how many values are equal; return whether none differs that must not."""
+    start, only = time.time(), only or FEW.get(title, ())
+    module, settings = settings_of(title)
+    then = {k: v for k, v in recorded(title).items() if not only or k[1] in only}
+    with cli.precision(module):
+        now = present(module, settings, only, pure)
+    now = {k: v for k, v in now.items() if k in then or k[2] not in RISES}
+    exact = RECORDED["jax"] == jax.__version__ and all(
+        os.environ.get(name) == value for name, value in RECORDED.items() if name != "jax"
+    )
+    both = then.keys() & now.keys()
+    alike = {k for k in both if is_alike(then[k], now[k], exact)}
+    odd = {k for k in (both - alike) | (then.keys() - both) if not reason(title, k)}
+    print(
+        f"{title}{', pure' if pure else ''}: {len(alike)} of {len(both)} values are "
+        f"{'equal' if exact else 'alike'}, {len(both - alike)} differ, {len(then.keys() - both)} "
+        f"are gone, {len(now.keys() - both)} are new; {time.time() - start:.0f} s"
+    )
+    for key in sorted(odd, key=str)[:20]:
+        print("  ", *key, then[key], now.get(key, "gone"))
+    sys.stdout.flush()
+    return not odd
+
+
+def is_alike(one, other, exact):
+    """Whether two values are the same, or near enough where their bits cannot be."""
+    return one == other or (not exact and abs(one - other) <= max(0.02, 0.02 * abs(one)))
+
+
+def reason(title, key):
+    """Why a value is another one now, or None if it must not be."""
+    where = title.split(":")[0], *key[1:3]
+    for pattern, why in CHANGED.items():
+        if all(fnmatch.fnmatch(x, p) for x, p in zip(where, pattern, strict=True)):
+            return why
+    return None
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("titles", nargs="+")
+    parser.add_argument("--pure", action="store_true")
+    parser.add_argument("--only", action="append", default=[])
+    said = parser.parse_args()
+    if any(title.split(":")[0] in OPTIMIZED_LESS for title in said.titles):
+        jax.config.update("jax_disable_most_optimizations", True)
+    stand_in()
+    good = [compare(x, pure=said.pure, only=tuple(said.only)) for x in said.titles]
+    raise SystemExit(0 if all(good) else 1)
+
+
+if __name__ == "__main__":
+    main()
