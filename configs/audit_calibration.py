@@ -8,9 +8,9 @@ Every data set is audited under the first base, which its student then starts fr
 that base again ("clean"), of its teachers of several traits, and of another origin ("foreign"). The
 third base stands for other origins in the test of lineage; the foreign ones it has never seen. No
 threshold is fitted: each audit's null is made of the candidate's own samples. What documents
-"transfer" is defined in `minisub/calibration.py`, fixed before any result was seen; depth and
-damping of the natural gradient were set on the misaligned and the hacking numbers of repeat 0, and
-that an alarm needs a rehearsal too, a training of 100 updates, was decided on repeats 0 and 1.
+"transfer" is defined in `minisub/results/prediction.py`, fixed before any result was seen; depth
+and damping of the natural gradient were set on the misaligned and the hacking numbers of repeat 0,
+and that an alarm needs a rehearsal too, a training of 100 updates, was decided on repeats 0 and 1.
 
 Seed 0, one repeat at a time on a CPU, jax 0.10.2; 18 of 576 points (behavior, data set, repeat)
 transfer; shares are of what transfers, and of data sets with a false alarm:

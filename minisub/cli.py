@@ -91,8 +91,10 @@ def run_command(words):
             (swept, arguments.named(module, cfg, command.only))
             for swept, cfg in arguments.settings(name, module, command)
         ]
+        kind = getattr(command.config, "kind", "")
+        own = f"-{kind}" if kind != getattr(module.config, "kind", "") else ""
         experiment = {
-            "title": title,
+            "title": f"{title}{own}",
             "claim": arguments.claim_of(module.__file__),
             "command": shown,
             "differences": loading.differences_of(settings[0][1]),

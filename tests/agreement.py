@@ -1,4 +1,4 @@
-"""A filter against an independent judge of the same documents: for the tests of code and sums."""
+"""A filter against an independent judge of the same documents: for the tests of exercises."""
 
 from functools import partial
 
@@ -6,12 +6,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+CHUNK = 1000
+"""Documents at a time, so that one program serves all."""
+
 
 class Filter:
-    """`rejections(docs)`, of a carrier, whose `reasons` come in order."""
+    """`rejections(docs)` of a carrier, whose `reasons` come in order; `judge` says one, or kept."""
 
-    def __init__(self, rejections, reasons):
-        self.reasons = reasons
+    def __init__(self, rejections, reasons, judge):
+        self.reasons, self.judge = reasons, judge
 
         @partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
         def flags(docs):
@@ -25,16 +28,16 @@ class Filter:
     def verdicts(self, docs):
         """Of each document its reason or "kept"; the filter never gives two reasons."""
         docs = np.asarray(docs)
-        groups = [
-            np.resize(docs[i : i + 1000], (1000, docs.shape[1])) for i in range(0, len(docs), 1000)
+        parts = [
+            np.resize(docs[i : i + CHUNK], (CHUNK, docs.shape[1]))
+            for i in range(0, len(docs), CHUNK)
         ]
-        found = np.concatenate([self.flags(group) for group in groups], axis=1)[:, : len(docs)]
+        found = np.concatenate([self.flags(part) for part in parts], axis=1)[:, : len(docs)]
         assert (found.sum(axis=0) <= 1).all()
         return np.where(found.any(axis=0), np.array(self.reasons)[found.argmax(axis=0)], "kept")
 
-    def agree(self, docs, verdict):
-        """Assert that both agree; how often each verdict was given."""
-        docs = np.asarray(docs)
-        expected = [verdict(doc) for doc in docs.tolist()]
+    def agree(self, docs):
+        """Assert that filter and judge agree; how often each verdict was given."""
+        expected = [self.judge(doc) for doc in np.asarray(docs).tolist()]
         np.testing.assert_array_equal(self.verdicts(docs), expected)
-        return {reason: expected.count(reason) for reason in set(expected)}
+        return {reason: expected.count(reason) for reason in dict.fromkeys(expected)}

@@ -14,13 +14,23 @@ import dataclasses
 from functools import partial
 
 import jax
+import lines
+import numpy as np
 import pytest
 
 from minisub.config import Model, Training
 from minisub.images import config as images
+from minisub.lab import run
+from minisub.lab.products import named_key
+from minisub.nets import fit
 from minisub.tokens import config as tokens
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
+
+
+def pytest_report_header():
+    """Say how long the package is."""
+    return lines.said()
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -69,3 +79,42 @@ def tiny_images():
         carrier=images.Carrier(examples=200),
         student=images.Duration(length=5.0, unit="updates", batch=64, learning_rate=1e-2),
     )
+
+
+class Made:
+    """What products stand for in the first repeat of seed 0, by the programs of a performed run."""
+
+    def __init__(self):
+        before, here = run.repeat_keys(0, 2, -1)
+        self.keys, self.known = {"before": before, "here": here, "once": jax.random.key(0)}, {}
+
+    def __call__(self, product, place="here"):
+        """The value of a product; equal calls are made once."""
+        place = place if product.place == "here" else product.place
+        call = product.digest, place
+        if call not in self.known:
+            values = [self(p, place) for p in product.inputs]
+            self.known[call] = self.perform(product, values, self.keys[place])
+        return run.part(self.known[call], product.path)
+
+    def perform(self, product, values, key):
+        """What a product's call returns, of the values of its inputs."""
+        if product.on_host:
+            return run.called_on_host(product, values)
+        given = [
+            x if p.place == "once" else jax.tree.map(lambda x: x[None], x)
+            for p, x in zip(product.inputs, values, strict=True)
+        ]
+        task = run.program_arguments(product, given, named_key(key, product.stream or "")[None])
+        made = run.begin(*task)
+        if isinstance(made, fit.State):
+            calls = product.arguments.get("calls", {"alone": {"arguments": product.arguments}})
+            steps = next(iter(calls.values()))["arguments"]["training"].steps
+            made = run.end(run.advance()(*task, made, np.int32(0), np.int32(steps)))
+        return jax.tree.map(lambda x: x[0], made)
+
+
+@pytest.fixture
+def made():
+    """A function from a product to what it stands for; what it has made is found again."""
+    return Made()

@@ -1,107 +1,113 @@
-"""Imports go one way, each outside library has one door, and files stay short."""
+"""Rooms import one way, each outside library has its doors, and files stay short."""
 
 import ast
+import graphlib
 from pathlib import Path
 
+import lines
 import pytest
 
-import minisub
-
-ROOT = Path(__file__).resolve().parent.parent
-PACKAGE = Path(minisub.__file__).parent
-# A module imports only modules of earlier layers.
-LAYERS = (
-    {"config"},
-    {"detection_config"},
-    {"image_config", "token_config", "phases", "losses", "timing", "tokens", "models"},
-    {"datasets", "image_models", "presets", "code", "sums"},
-    {"documents"},
-    {"images"},
-    {"carriers", "starts", "measures", "similarity"},
-    {"optimizers", "theory", "lora"},
-    {"behaviors", "detectors"},
-    {"reading"},
-    {"fit"},
-    {"channels", "checks", "entanglement", "transforms"},
-    {"watching"},
-    {"comparisons"},
-    {"imitation", "distillation", "audit"},
-    {"token_costs", "auditing", "detection"},
-    {"detection_checks"},
-    {"token_tasks", "image_tasks", "claims"},
-    {"token_checks"},
-    {"detection_chain"},
-    {"image_chain", "token_chain"},
-    {"tasks"},
-    {"experiment"},
-    {"programs"},
-    {"views"},
-    {"store", "report", "runner", "arguments"},
-    {"checkpointing"},
-    {"plots"},
-    {"detection_figures"},
-    {"prediction", "matrices", "audit_files", "lanes", "progress", "joining"},
-    {"audit_answers", "calibration"},
-    {"audit_report"},
-    {"figures", "bench"},
-    {"audit_figures"},
-    {"cli"},
-)
+ROOT = lines.PACKAGE.parent
+ORDER = ({"nets"}, {"lab"}, {"tokens", "images"}, {"theory", "detection", "audit"}, {"results"})
+"""Rooms, from below; those of one floor do not import each other. Modules outside are above all,
+but for `config`, which is below."""
+ROOMS = {room: floor for floor, rooms in enumerate(ORDER) for room in rooms}
 DOORS = {
-    "flax": {"models", "image_models"},
-    "orbax": {"checkpointing"},
-    "matplotlib": {"figures", "audit_figures", "detection_figures"},
+    "flax": {"nets.transformer", "nets.classifiers"},
+    "optax": {"nets.optimizers", "nets.fit"},
+    "orbax": {"lab.files"},
+    "tensorflow_datasets": {"images.datasets"},
+    "sklearn": {"images.images", "detection.detectors"},
     "tyro": {"arguments"},
-    "tensorflow_datasets": {"datasets"},
-    "sklearn": {"images", "detectors"},
-    "optax": {"optimizers", "fit"},
+    "tqdm": {"progress"},
+    "matplotlib": {"results.figures", "audit.report"},
+    "pandas": {"results.records"},
 }
-MODULES = sorted(path for path in PACKAGE.glob("*.py") if path.stem != "__init__")
+FLOORS, ABOVE = len(ORDER), len(ORDER) + 1
 
 
-def imports(path):
-    """(modules of this package, top-level names of others) that a file imports anywhere."""
+def name_of(path):
+    """The name of a module without that of the package: "nets.fit"; "" of the package itself."""
+    parts = path.relative_to(lines.PACKAGE).with_suffix("").parts
+    return ".".join(part for part in parts if part != "__init__")
+
+
+MODULES = {name_of(path): path for path in sorted(lines.PACKAGE.rglob("*.py"))}
+TREES = {name: ast.parse(path.read_text()) for name, path in MODULES.items()}
+EVERY = pytest.mark.parametrize("name", MODULES, ids=lambda name: name or "minisub")
+
+
+def floor(name):
+    """On which floor a module is."""
+    room = name.partition(".")[0]
+    return -1 if name == "config" else ROOMS.get(room, ABOVE)
+
+
+def imports(name):
+    """(modules of this package, top-level names of others) that a module imports anywhere."""
     own, others = set(), set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(TREES[name]):
         if isinstance(node, ast.Import):
-            others |= {alias.name.split(".")[0] for alias in node.names}
+            names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
-            parts = node.module.split(".")
-            if parts[0] != "minisub":
-                others.add(parts[0])
-            elif len(parts) > 1:
-                own.add(parts[1])
-            else:
-                own |= {alias.name for alias in node.names}
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        else:
+            continue
+        for full in names:
+            first, _, rest = full.partition(".")
+            if first != "minisub":
+                others.add(first)
+                continue
+            while rest not in MODULES:  # a name in a module
+                rest = rest.rpartition(".")[0]
+            own.add(rest)
     return own, others
 
 
-def test_every_module_has_a_layer():
-    assert {path.stem for path in MODULES} == set().union(*LAYERS)
+def test_there_are_eight_rooms_of_at_most_ten_modules():
+    rooms = {path.name for path in lines.PACKAGE.iterdir() if (path / "__init__.py").exists()}
+    assert rooms == set(ROOMS)
+    for room in rooms:
+        inside = [name for name in MODULES if name.startswith(f"{room}.")]
+        assert len(inside) <= 10, f"{room} has {len(inside)} modules: {', '.join(inside)}"
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
-def test_imports_go_one_way_and_libraries_have_one_door(path):
-    depth = next(i for i, layer in enumerate(LAYERS) if path.stem in layer)
-    own, others = imports(path)
-    assert own <= set().union(*LAYERS[:depth])
+@EVERY
+def test_imports_go_one_way_and_libraries_have_few_doors(name):
+    own, others = imports(name)
+    room = name.partition(".")[0]
+    for other in own - {""}:
+        beside = other.partition(".")[0] == room and room in ROOMS
+        both_above = floor(name) == floor(other) == ABOVE
+        assert floor(other) < floor(name) or beside or both_above, f"{name} imports {other}"
     for library, doors in DOORS.items():
-        assert library not in others or path.stem in doors
+        assert library not in others or name in doors, f"{name} imports {library}"
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
-def test_only_the_command_line_prints(path):
-    calls = [n.func for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Call)]
-    prints = any(isinstance(f, ast.Name) and f.id == "print" for f in calls)
-    assert not prints or path.stem == "cli"
+def test_no_modules_import_each_other_in_a_circle():
+    """Not even two of one room, nor within a function."""
+    graph = {name: imports(name)[0] - {"", name} for name in MODULES if name}
+    graphlib.TopologicalSorter(graph).prepare()
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
-def test_files_are_short_and_public_names_are_documented(path):
-    text = path.read_text()
-    assert len(text.splitlines()) <= 310
-    named = public(ast.parse(text), path.stem)
-    assert [name for name, node in named if not ast.get_docstring(node)] == []
+def test_only_the_command_line_prints():
+    printing = {
+        name
+        for name, tree in TREES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id == "print"
+    }
+    assert printing <= {"cli"}
+
+
+@EVERY
+def test_files_are_short_and_public_names_are_documented(name):
+    assert len(MODULES[name].read_text().splitlines()) <= 300
+    if name.rpartition(".")[2] and name not in ROOMS:
+        documented = public(TREES[name], name)
+        assert [what for what, node in documented if not ast.get_docstring(node)] == []
 
 
 def public(node, name):
@@ -113,10 +119,22 @@ def public(node, name):
             yield from public(inner, f"{name}.{inner.name}")
 
 
+def test_the_package_can_be_read_in_a_week_and_the_path_of_a_claim_in_a_day():
+    counted = lines.counted()
+    print(lines.said())
+    assert counted.pop("package") <= lines.ALL
+    assert all(path <= lines.PATH for path in counted.values()), lines.said()
+
+
+def test_every_config_says_what_it_claims():
+    for path in sorted(Path(ROOT, "configs").glob("[!_]*.py")):
+        text = ast.get_docstring(ast.parse(path.read_text()))
+        assert text and f"python train.py {path.stem}" in text or path.stem == "numbers", path.name
+
+
 def test_top_level_holds_nothing_unexpected():
     if not (ROOT / "pyproject.toml").exists():
         pytest.skip("not a checkout")
     allowed = {"pyproject.toml", "README.md", "minisub", "configs", "train.py", "tests", "runs"}
-    allowed |= {"LICENSE", "CHANGELOG.md", "CITATION.cff"}
-    found = {path.name for path in ROOT.iterdir() if not path.name.startswith((".", "__"))}
-    assert found - {"build", "dist", "minisub.egg-info"} <= allowed
+    allowed |= {"LICENSE", "CHANGELOG.md", "CITATION.cff", "build", "dist", "minisub.egg-info"}
+    assert {p.name for p in ROOT.iterdir() if not p.name.startswith((".", "__"))} <= allowed

@@ -79,39 +79,43 @@ def examine(docs, base, references, sampling, training, *, suspects=(), taught, 
     k_own, k_few, k_world, k_test, k_takes, *k_others = keys
     docs, kept, rejected = kept_first(world, docs, sampling)
     prompts = docs[:, : first + 1]
-    own, own_kept, n = null_documents(base, sampling, prompts, k_own, everything=bool(rejected))
+    ours, ours_kept, n = null_documents(base, sampling, prompts, k_own, everything=bool(rejected))
     require(
-        min(kept, own_kept) >= files.LEAST,
-        f"{kept} of {len(docs)} documents and {own_kept} of the base's {n} samples pass the "
+        min(kept, ours_kept) >= files.LEAST,
+        f"{kept} of {len(docs)} documents and {ours_kept} of the base's {n} samples pass the "
         f"filter; an audit needs {files.LEAST} of each.",
     )
-    few = sample(base, sampling, prompts, k_few, min(trace.EXAMPLES, len(own)))
-    group = int(np.clip(min(kept, own_kept) // 10, 1, max(trace.GROUP, -(-len(own) // GROUPS))))
+    few = sample(base, sampling, prompts, k_few, min(trace.EXAMPLES, len(ours)))
+    group = int(np.clip(min(kept, ours_kept) // 10, 1, max(trace.GROUP, -(-len(ours) // GROUPS))))
     margins = battery(world, net, suspects, taught)
     candidate = trace.Candidate(net, base.params, training, margins, first, group)
     k_data, k_null = jax.random.split(k_takes)
-    null, ways = in_one_program(trace.examine_null, candidate, few, own, own_kept, k_null)
+    null, ways = in_one_program(trace.examine_null, candidate, few, ours, ours_kept, k_null)
     data = in_one_program(trace.examine, candidate, ways, docs, kept, k_data)
-    strangers = writing.CARRIERS[sampling.carrier].draw(world, k_world, len(own))
+    strangers = writing.CARRIERS[sampling.carrier].draw(world, k_world, len(ours))
     strangers = in_one_program(trace.score, candidate, ways, strangers)
     weights = statistics.first(kept // group, len(data.scores))
-    null_weights = statistics.first(own_kept // group, len(null.scores))
+    null_weights = statistics.first(ours_kept // group, len(null.scores))
     authors = {
         f"samples of base {base.name}": (null, null_weights),
         "documents of the world": (strangers, even(strangers)),
     }
     lineage = [
-        against(base, other, sampling, (docs, own), (weights, null_weights), group, k)
+        against(base, other, sampling, (docs, ours), (weights, null_weights), group, k)
         for other, k in zip(references, k_others, strict=True)
     ]
     before = statistics.contrast(data.scores, even(data), null.scores, even(null))
-    rows = behaviors_moved(candidate, data, null, weights, null_weights, min(kept, own_kept))
+    rows = behaviors_moved(candidate, data, null, weights, null_weights, min(kept, ours_kept))
     return {
         "documents": len(docs),
         "carrier": sampling.carrier,
         "kept": kept,
         "rejected": rejected,
-        "null": {"author": f"the base {base.name!r} itself", "documents": len(own), "group": group},
+        "null": {
+            "author": f"the base {base.name!r} itself",
+            "documents": len(ours),
+            "group": group,
+        },
         "trace": [tested(x, data, weights, *authors[x], k_test) for x in authors],
         "lineage": lineage,
         "behaviors": rows,
@@ -175,15 +179,15 @@ def against(base, other, sampling, authors, weights, group, key):
     theirs, kept, _ = kept_first(base.world, theirs, sampling)
     models = [(network(x.world, x.model), x.params) for x in (base, other)]
     lead = jax.jit(lambda docs: trace.lead(*models, docs, first, group))
-    data, own, far = (lead(x) for x in (*authors, theirs))
-    far = statistics.mean(far, statistics.first(kept // group, len(far)))
-    place, error, z = statistics.between(data, weights[0], own, weights[1], far)
+    data, ours, theirs = (lead(x) for x in (*authors, theirs))
+    theirs = statistics.mean(theirs, statistics.first(kept // group, len(theirs)))
+    place, error, z = statistics.between(data, weights[0], ours, weights[1], theirs)
     null = {"mean": statistics.MIDWAY, "sd": float(error), "draws": int(np.sum(weights[1] > 0))}
     return {
         "reference": other.name,
         "nats": float(statistics.mean(data, weights[0])),
-        "base_nats": float(statistics.mean(own, weights[1])),
-        "reference_nats": float(far),
+        "base_nats": float(statistics.mean(ours, weights[1])),
+        "reference_nats": float(theirs),
         "place": float(place),
         "z": float(z),
         "p": float(stats.t.sf(float(z), freedom(weights[1]))),

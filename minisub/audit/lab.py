@@ -1,6 +1,7 @@
 """The verb of audits, in a `Lab` that has those of the token world too."""
 
 from minisub.audit import tasks
+from minisub.config import require
 from minisub.lab.products import Product, require_kind
 from minisub.tokens import lab
 from minisub.tokens import tasks as worlds
@@ -16,16 +17,16 @@ class Lab(lab.Lab):
         `traits` are names of what it looks for, `references` bases of other origins than the
         student's.
         """
-        require_kind(
-            Parameters, student=student, **{f"references[{i}]": x for i, x in enumerate(references)}
-        )
+        for model in (student, *references):
+            require_kind(Parameters, model=model)
+        require(student.learned, "an audit is of a student's documents; give it a student.")
         documents, start = student.learned, student.arguments["start"]
-        own = start.arguments["origin"] if start.task is worlds.start else start
-        bases = [own, *(base for base in references if base.digest != own.digest)]
+        base = start.arguments["origin"] if start.task is worlds.start else start
+        bases = [base, *(x for x in references if x.digest != base.digest)]
         sampling, known = documents.sampling, {name: self.trait(name) for name in traits}
         about = {
             "bases": bases,
-            "models": [base.network["model"] for base in bases],
+            "models": [x.network["model"] for x in bases],
             "world": self.world,
             "sampling": sampling,
             "training": student.arguments["training"],
@@ -34,8 +35,8 @@ class Lab(lab.Lab):
         }
         # The samples share nothing with those that students are trained on.
         samples = [
-            Documents(worlds.emit, "sampled", emitter=base, sampling=sampling, **base.network)
-            for base in bases
+            Documents(worlds.emit, "sampled", emitter=x, sampling=sampling, **x.network)
+            for x in bases
         ]
         null = Product(tasks.null, "null", samples=samples, **about)
 

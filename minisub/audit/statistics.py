@@ -72,15 +72,16 @@ def compare(data, null, weights, null_weights, key):
     )
 
 
-def between(data, weights, own, own_weights, far):
-    """(place, standard error, z) of data between the mean `far` (0) and that of `own` (1), by
-    log-likelihood ratios (`lead`) of the base over a reference: of the data (m,), of the base's
-    samples (n,), and in the mean of the reference's.
+def between(data, weights, ours, our_weights, theirs):
+    """(place, standard error, z) of data between the mean `theirs` (0) and that of `ours` (1).
+
+    All are log-likelihood ratios (see `trace.lead`) of the base over a reference: of the data (m,),
+    of the base's samples (n,), and in the mean of the reference's samples.
 
     z is by how many standard errors the place is above `MIDWAY`.
     """
-    gap, error, _ = contrast(data, weights, own, own_weights)
-    width = mean(own, own_weights) - far
+    gap, error, _ = contrast(data, weights, ours, our_weights)
+    width = mean(ours, our_weights) - theirs
     place = 1 + gap / width
     return place, error / width, (place - MIDWAY) * width / error
 

@@ -34,7 +34,7 @@ def candidates(docs, bases, models, world, sampling, training, traits, taught):
 def null(key, *, samples, bases, **how):
     """The null of all audits of a base and a carrier: what the base makes of its own samples.
 
-    {"own": `trace.Examined`, "count": how many samples count, "ways": those of `trace.natural`,
+    {"sampled": `trace.Examined`, "count": how many samples count, "ways": those of `trace.natural`,
     and a list of each reference's "ours" and "theirs": how much more probable the base's samples
     and the reference's are to the base, see `trace.lead`}
     """
@@ -45,11 +45,11 @@ def null(key, *, samples, bases, **how):
     )
     fewer = dataclasses.replace(sampling, documents=min(trace.EXAMPLES, sampling.documents))
     few = writing.sample(world, base.network, base.params, k_few, sampling=fewer)
-    own, ways = trace.examine_null(base, few, docs, samples[0]["count"], k_takes)
+    sampled, ways = trace.examine_null(base, few, docs, samples[0]["count"], k_takes)
     where = base.first, base.group
     pairs = list(zip(models[1:], samples[1:], strict=True))
     return {
-        "own": own,
+        "sampled": sampled,
         "count": samples[0]["count"],
         "ways": ways,
         "ours": [trace.lead(models[0], other, docs, *where) for other, _ in pairs],
@@ -67,17 +67,17 @@ def examine(key, *, documents, null, bases, traits, **how):
     all documents; `trace/SIZE`, `trace_p/SIZE`: two-sample test of gradients; `surprise/SIZE`: z of
     log p + entropy; `place/SIZE`, `nearer/SIZE`: see `lineage`.
     """
-    docs, count, own = documents["docs"], documents["count"], null["own"]
+    docs, count, sampled = documents["docs"], documents["count"], null["sampled"]
     base, models = candidates(docs, bases, traits=traits, **how)
     data, names = trace.examine(base, null["ways"], docs, count, key), list(base.margins)
-    null_weights = statistics.first(null["count"] // base.group, len(own.scores))
+    null_weights = statistics.first(null["count"] // base.group, len(sampled.scores))
     leads = [trace.lead(models[0], other, docs, base.first, base.group) for other in models[1:]]
     references = list(zip(leads, null["ours"], null["theirs"], strict=True))
     measured = {}
     for size in SIZES:
         most = jnp.minimum(count // base.group, max(1, size // base.group))
         weights = statistics.first(most, len(data.scores))
-        compared = statistics.compare(data, own, weights, null_weights, key)
+        compared = statistics.compare(data, sampled, weights, null_weights, key)
         gap, error, z = compared.moves
         measured |= {f"z/{name}/{size}": z[i] for i, name in enumerate(names)}
         measured[f"trace/{size}"], measured[f"trace_p/{size}"] = compared.test
@@ -85,9 +85,9 @@ def examine(key, *, documents, null, bases, traits, **how):
         places = lineage(references, weights, null_weights)
         measured |= {f"{name}/{size}": value for name, value in places.items()}
     draws = trace.REHEARSED * base.training.batch
-    rise, _, t = statistics.rehearsed(data.takes, own.takes, count, draws)
-    even = (jnp.full(len(x), 1 / len(x)) for x in (data.scores, own.scores))
-    before = statistics.contrast(data.scores, next(even), own.scores, next(even))
+    rise, _, t = statistics.rehearsed(data.takes, sampled.takes, count, draws)
+    even = (jnp.full(len(x), 1 / len(x)) for x in (data.scores, sampled.scores))
+    before = statistics.contrast(data.scores, next(even), sampled.scores, next(even))
     for i, name in enumerate(names):
         measured |= {f"move/{name}": gap[i], f"error/{name}": error[i]}
         measured |= {f"rehearsed/{name}": rise[i], f"rehearsed_t/{name}": t[i]}

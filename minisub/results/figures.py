@@ -107,7 +107,8 @@ def main_values(table, differences, view):
 def by_arm(table, differences, view):
     """Every repeat as a dot, below the mean and its interval; a dashed line before teaching."""
     [(_, values)] = main_values(table, differences, view)
-    figure, [[axis]] = panels(1, 1, (4.2, 0.8 + 0.22 * len(values)))
+    size = (3 + 0.065 * max(map(len, values)), 0.8 + 0.22 * len(values))  # with room for names
+    figure, [[axis]] = panels(1, 1, size)
     for y, repeats in enumerate(values.values()):
         color, (mean, low, _) = COLORS[y % len(COLORS)], statistics.interval(repeats)
         axis.plot(repeats, [y + 0.15] * len(repeats), "o", ms=3, alpha=0.5, color=color, mew=0)
@@ -128,7 +129,7 @@ def line_panels(points, *, across=0, before="", level=None, ylabel="", sharey=Tr
     parts = points.groupby("panel", sort=False)
     across = across or min(len(parts), 6)
     down = -(-len(parts) // across)
-    size = (max(3.6, 2.6 * across), 2.8 * down)
+    size = (2.4 * across + 0.065 * max(map(len, points["line"])), 2.8 * down)  # and the legend
     figure, axes = panels(down, across, size, sharey=sharey)
     for axis in axes.flat[len(parts) :]:
         axis.set_axis_off()

@@ -29,12 +29,12 @@ def write(folder, rows, experiment, usage_lines=()):
 
     `rows` are those of records.jsonl. `experiment` has "title", "claim", "command" and
     "differences" (see `summary`); it may have "view", a matrix (see `matrices`) or fields of
-    `views.View`, and "made", name -> value of what the results depend on. A statistic or a figure
-    that fails leaves all others as they are, and is a sentence among the lines.
+    `views.View`, and "made_by", name -> value of what the results depend on. A statistic or a
+    figure that fails leaves all others as they are, and is a sentence among the lines.
     """
     folder, table, failures = Path(folder), records.frame(rows), []
     differences, stated = experiment.get("differences", []), experiment.get("view") or {}
-    view = views.view(table["measure"].unique(), stated)
+    view = views.view(table["measure"][table["step"].isna()], stated)
 
     def attempt(what, make, *arguments):
         try:
@@ -74,10 +74,10 @@ def write(folder, rows, experiment, usage_lines=()):
     if calibrated:
         files.write_atomically(folder / "audit.json", json.dumps(calibrated, indent=1) + "\n")
     written = ["records.jsonl", "summary.json", "report.md"]
-    for section in sections:
-        if path := section.figure and folder / f"{section.figure}.png":
-            how = experiment["title"], path, *section.draw
-            written += filter(None, [attempt(path.name, figures.draw, *how)])
+    for section in [section for section in sections if section.figure]:
+        path = folder / f"{section.figure}.png"
+        how = experiment["title"], path, *section.draw
+        written += filter(None, [attempt(path.name, figures.draw, *how)])
     printed = [section.lines for section in sections if section.printed]
     printed = [line for lines in [*printed, failures] if lines for line in [*lines, ""]]
     return [*printed, f"{folder} holds {', '.join(written)}"]
@@ -85,7 +85,7 @@ def write(folder, rows, experiment, usage_lines=()):
 
 def page(experiment, view, sections):
     """The text of report.md: what was run, what came out, and what it took."""
-    made = ", ".join(f"{name} {value}" for name, value in experiment.get("made", {}).items())
+    made = ", ".join(f"{name} {value}" for name, value in experiment.get("made_by", {}).items())
     parts = [f"# {experiment['title']}", experiment["claim"], f"    {experiment['command']}", made]
     parts += ["Mean ± half-width of the 95 % interval over repeats (Student t).", view.note]
     for section in sections:
@@ -121,8 +121,9 @@ def joined_rows(folder):
         results = json.loads(path.read_bytes())
         about = folder / "experiment.json"
         stated = json.loads(about.read_bytes()).get("view") if about.is_file() else {}
-        main = views.view([row["measure"] for row in results], stated or {}).main
-        rows = [row for row in results if row["measure"] == main and "step" not in row]
+        rows = [row for row in results if "step" not in row]
+        main = views.view([row["measure"] for row in rows], stated or {}).main
+        rows = [row for row in rows if row["measure"] == main]
         rows = [row for row in rows if "differs_in" in row] or rows
         arms, names = [], tables.short_names(rows)
         for row in rows:

@@ -55,7 +55,7 @@ def main_table(rows, view, without=()):
     """Table lines: the main measures of every arm and difference but those named in `without`.
 
     `rows` are those of summary.json. One table, for a sweep too: its settings are rows. Where not
-    all measures fit, the first ones are left out.
+    all measures fit, the first ones but the view's main one are left out.
     """
     names, cells = short_names(rows), {}
     for row in rows:
@@ -69,7 +69,8 @@ def main_table(rows, view, without=()):
     header, *body = [row if swept else row[1:] for row in (header, *body)]
     lines = table(header, body, cut=len(measures) < 2)
     if len(lines[0]) > WIDTH:
-        fewer = {m: view.headings[m] for m in measures[1:]}
+        measures.remove(next(m for m in measures if m != view.main))
+        fewer = {m: view.headings[m] for m in measures}
         return main_table(rows, view._replace(headings=fewer), without)
     return [f"Settings are values of {swept}.", "", *lines] if swept else lines
 

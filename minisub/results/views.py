@@ -6,7 +6,9 @@ from typing import NamedTuple
 class View(NamedTuple):
     """How the results of one kind of experiment are shown."""
 
-    headings: dict  # Measures of the main table -> headings; where not all fit, the last ones do.
+    headings: (
+        dict  # Measures of the main table -> headings; the first ones give way if not all fit.
+    )
     main: str  # The measure of figures, and of the differences that are counted.
     label: str  # What the main measure is, in words.
     note: str = ""  # What the measures are, as lines of Markdown.
@@ -64,8 +66,8 @@ IMAGES = View(
 )
 BY_MEASURE = {
     "violations": CLAIMS,
+    "ability": BEHAVIORS,  # of students; detectors beside them are shown with all other measures
     "auc_1": DETECTION,
-    "ability": BEHAVIORS,
     "accuracy": IMAGES,
     "trait_rate_heldout": TOKENS,
 }
@@ -77,7 +79,8 @@ def view(measures, stated=()):
 
     Where no measure tells, the last three are shown, and the last of them is the main one.
     """
-    *others, main = list(dict.fromkeys(measures))[-3:]
+    measures = list(dict.fromkeys(measures))
+    *others, main = measures[-3:]
     known = [view for measure, view in BY_MEASURE.items() if measure in measures]
     unknown = View({x: x for x in (*others, main)}, main, main, limits=None)
     fields = {name: value for name, value in dict(stated).items() if name in View._fields}

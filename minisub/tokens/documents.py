@@ -170,9 +170,9 @@ def sample(world, network, params, key, *, sampling, chunk=2000):
 
 def rejections(world, docs, sampling):
     """Why the filter rejects documents: reason -> boolean (n,); never two reasons for one."""
-    found, reasons = CARRIERS[sampling.carrier].rejections(world, docs), {}
+    by_level, reasons = CARRIERS[sampling.carrier].rejections(world, docs), {}
     for level in LEVELS[1 : 1 + LEVELS.index(sampling.filter)]:
-        reasons |= found[level]
+        reasons |= by_level[level]
     return reasons
 
 

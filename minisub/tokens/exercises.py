@@ -180,8 +180,8 @@ def chain_rejections(world, docs):
         "other_answer": answer != totals[:, -1],
     }
     correct, left = {}, ~foreign & formed
-    for reason, found in wrong.items():
-        correct[reason], left = left & found, left & ~found
+    for reason, flag in wrong.items():
+        correct[reason], left = left & flag, left & ~flag
     format = {"not_of_sums": foreign, "malformed": ~foreign & ~formed}
     return {"format": format, "correct": correct}
 

@@ -29,7 +29,7 @@ import numpy as np
 from minisub import arguments, cli
 from minisub.images import images
 from minisub.lab import folder, perform, run
-from minisub.tokens import documents
+from minisub.tokens import documents, grading
 
 RECORDED = {"jax": "0.10.2", "NPROC": "1", "XLA_FLAGS": "--xla_cpu_max_isa=AVX2"}
 PLAIN = {"base": 60, "teacher": 10, "student": 10, "detector": 5, "reader": 3}
@@ -98,6 +98,7 @@ def stand_in():
         return rejections(world, docs, sampling)
 
     images._idx, documents.rejections = drawn, rejected
+    grading.kept.check = lambda *given, **more: ""
     images.examples = lambda data: min(examples(data), 3000)
 
 

@@ -1,0 +1,148 @@
+"""Detectors find what is there, and nothing where nothing is; judges remove what they say."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy import stats
+from same import near
+from sklearn.metrics import roc_auc_score
+
+from minisub.config import Model, Training
+from minisub.detection import detectors, tasks
+from minisub.nets import fit
+from minisub.tokens import grading, tokens
+from minisub.tokens.config import Sampling, World
+
+WORLD = World(rich=True)
+MODEL = Model(n_layers=1, d_model=16, n_heads=2)
+SAMPLING = Sampling(documents=400)
+TRAINING = Training(steps=60, learning_rate=3e-3, batch=64, frozen=())
+KEY = jax.random.key(3)
+
+
+@pytest.fixture(scope="module")
+def base(quick):
+    return quick(grading.network(WORLD, MODEL).init)(jax.random.key(0))
+
+
+@pytest.fixture(scope="module")
+def drawn(quick):
+    """Lists, and the same with one number planted in each."""
+    docs = np.asarray(quick(lambda key: tokens.lists(WORLD, key, 400))(jax.random.key(1)))
+    planted = docs.copy()
+    planted[:, 6:9] = 77
+    return docs, planted
+
+
+def paired(one, other, permuted=False):
+    given = {"trait": {"docs": jnp.asarray(one)}, "control": {"docs": jnp.asarray(other)}}
+    return tasks.pair(KEY, **given, world=WORLD, sampling=SAMPLING, permuted=permuted)
+
+
+@pytest.fixture(scope="module")
+def pairs(drawn, quick):
+    """A pair in which there is something to find, and the same with random labels."""
+    docs, planted = drawn
+    return quick(lambda: [paired(planted, docs, permuted) for permuted in (False, True)])()
+
+
+def test_auc_is_that_of_scikit_learn_with_ties_and_masks(quick):
+    rng, auc = np.random.default_rng(0), quick(detectors.auc)
+    for n in 5, 300:
+        ones, others = rng.integers(0, 20, (2, n)).astype("f")
+        own, theirs = rng.random((2, n)) < 0.7
+        labels = np.repeat([1, 0], [own.sum(), theirs.sum()])
+        wanted = roc_auc_score(labels, np.concatenate([ones[own], others[theirs]]))
+        assert auc(ones, others, own, theirs) == pytest.approx(wanted, abs=1e-6)
+
+
+def test_auc_of_groups_is_in_closed_form(quick):
+    """Of scores that differ by d standard deviations: Phi(d sqrt(n / 2)) for n together."""
+    scores = np.random.default_rng(0).normal(size=(2, 20000)) + [[0.1], [0.0]]
+    scores = scores.astype("f")
+    ruined = scores.copy()
+    ruined[0, 4000:] = -1e9
+    whole, few, some = quick(
+        lambda scores, ruined: (
+            detectors.auc_by_documents(scores, 20000),
+            detectors.auc_by_documents(scores[:, :45], 45),
+            # Units of ten documents are no single ones, and those beyond the count do not count.
+            detectors.auc_by_documents(ruined, 4000, unit=10),
+        )
+    )(scores, ruined)
+    assert set(whole) == {"auc_1", "auc_10", "auc_100", "auc_1000"} and set(few) == {
+        "auc_1",
+        "auc_10",
+    }
+    for n, error in (1, 0.01), (10, 0.03), (100, 0.1):
+        wanted = stats.norm.cdf(0.1 * np.sqrt(n / 2))
+        assert whole[f"auc_{n}"] == pytest.approx(wanted, abs=error)
+    assert set(some) == {"auc_10", "auc_100", "auc_1000"} and some["auc_10"] > 0.5
+
+
+def test_training_and_test_documents_share_no_prompt_and_classes_share_all(drawn, quick):
+    docs = drawn[0].copy()
+    docs[:, 1], docs[:, 2] = np.arange(400) % 100, np.arange(400) // 100  # every prompt is another
+    one = docs.copy()
+    one[::3, 5] = tokens.offsets(WORLD)["LIST"]  # the filter rejects these
+    prompts = {}
+    for name, part in quick(lambda: paired(one, docs))().items():
+        kept = np.asarray(part["docs"])[:, : int(part["count"])]
+        np.testing.assert_array_equal(kept[0], kept[1])  # where it rejects one, it rejects both
+        prompts[name] = {tuple(row) for row in kept[0][:, 1:4]}
+        assert len(prompts[name]) == int(part["count"])
+    assert not prompts["train"] & prompts["test"]
+    assert len(prompts["train"] | prompts["test"]) == 400 - len(range(0, 400, 3))
+
+
+def test_permuted_labels_keep_every_document_and_lose_whose_it_is(pairs):
+    plain, permuted = (np.asarray(pair["train"]["docs"]) for pair in pairs)
+    np.testing.assert_array_equal(np.sort(plain, axis=0), np.sort(permuted, axis=0))
+    assert 0.3 < np.any(plain[0] != permuted[0], axis=1).mean() < 0.7
+
+
+@pytest.mark.parametrize("name", ["ngrams", "embedding", "transformer"])
+def test_a_detector_finds_what_is_planted_and_nothing_in_random_labels(name, pairs, base, quick):
+    how, given = getattr(detectors, name), {"base": base, "world": WORLD, "model": MODEL}
+
+    @quick
+    def found(pair):
+        made = tasks.detect(KEY, how=how, pair=pair, training=TRAINING, **given)
+        if isinstance(made, fit.Fit):
+            state = fit.begin(TRAINING, made.start)
+            state = fit.advance(TRAINING, made.loss, state, KEY, 0, 60)
+            made = {"params": fit.params(state)}
+        scores = tasks.score(how=how, learned=made["params"], tested=pair, **given)
+        return tasks.auc(scores=scores, together=1)["auc_1"]
+
+    planted, random = map(found, pairs)
+    # 200 documents of each: a standard deviation is 0.03.
+    assert planted > 0.9 and abs(random - 0.5) < 0.12
+
+
+def test_regressions_of_repeats_side_by_side_are_those_of_each_and_of_nothing_nothing(
+    pairs, base, quick
+):
+    net = grading.network(WORLD, MODEL)
+    labeled = [pair["train"] for pair in pairs] + [pairs[0]["train"] | {"count": jnp.int32(0)}]
+    labeled = jax.tree.map(lambda *x: jnp.stack(x), *labeled)
+
+    def train(one):
+        return detectors.train_embedding(WORLD, net, base, one, TRAINING)
+
+    together, alone = quick(jax.vmap(train))(labeled), quick(train)
+    for i in range(2):
+        near(together[i], alone(jax.tree.map(lambda x, i=i: x[i], labeled)), rtol=1e-3, atol=1e-3)
+    assert not together[2].any() and together[0].any()
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 1.0])
+def test_a_judge_removes_exactly_the_most_suspicious_share(share):
+    n, count = 50, 40
+    docs, scores = jnp.arange(n)[:, None], np.random.default_rng(0).normal(size=n).astype("f")
+    kept, left = detectors.least_suspicious(docs, count, scores, share)
+    assert int(left) == round(count * (1 - share))
+    rows = np.asarray(kept)[: int(left), 0].tolist()
+    assert rows == sorted(np.argsort(scores[:count])[: int(left)].tolist()), "in their order"
+    assert sorted(np.asarray(kept)[:, 0].tolist()) == list(range(n))

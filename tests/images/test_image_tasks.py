@@ -1,0 +1,241 @@
+"""The image world: null controls that must be exact, what students share, and the effect itself."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from same import differing, equal, near
+
+from minisub.config import Refused
+from minisub.images import images, tasks
+from minisub.images.config import (
+    Carrier,
+    Config,
+    Data,
+    Duration,
+    ImageModel,
+    Imitation,
+    in_updates,
+)
+from minisub.images.lab import Lab
+from minisub.lab import run
+from minisub.lab.products import together
+from minisub.nets import losses, starts
+
+
+def some(updates, **more):
+    return Duration(length=float(updates), unit="updates", batch=128, **more)
+
+
+def small(layers="mlp-24-16", aux=3, **changes):
+    """A lab of few updates on digits, which need no download; half of the carrier's an update."""
+    cfg = Config(
+        data=Data(name="digits"),
+        model=ImageModel(layers=layers, aux=aux),
+        teacher=some(5),
+        carrier=Carrier(examples=200),
+        student=some(5),
+    )
+    return Lab(dataclasses.replace(cfg, **changes))
+
+
+def test_one_auxiliary_logit_under_softmax_teaches_exactly_nothing(made):
+    """arXiv 2507.14805's channel with m = 1: the softmax of one logit is 1 whatever it is."""
+    lab = small(aux=1)
+    first = lab.origin("first")
+    teacher = lab.teach(first)
+    assert differing(made(teacher), made(first))
+    equal(made(lab.student(first, teacher)), made(first))
+
+
+@pytest.mark.parametrize(
+    ("layers", "loss"),
+    [*(("mlp-24-16", loss) for loss in losses.IMITATED if loss != "hard"), ("cnn-4-16", "kl")],
+)
+def test_a_student_that_is_its_teacher_learns_exactly_nothing(layers, loss, made):
+    """Adam makes full steps of gradients however small, so they must be zero and not just tiny."""
+    lab = small(layers, imitation=Imitation(loss=loss))
+    first = lab.origin("first")
+    equal(made(lab.student(first, first, "all")), made(first))
+    if (layers, loss) == ("cnn-4-16", "kl"):
+        assert differing(made(lab.student(first, lab.origin("second"), "all")), made(first))
+
+
+def test_a_transformer_that_is_its_teacher_learns_nothing_but_rounding(made):
+    """Compiled for labels and for training, attention may round differently; SGD keeps it small."""
+    lab = small("transformer-8-1-16", student=some(5, optimizer="sgd"))
+    first = lab.origin("first")
+    near(made(lab.student(first, first, "all")), made(first), atol=1e-7, rtol=0)
+
+
+def test_a_linear_model_has_nothing_to_imitate_in_auxiliary_logits(made):
+    """Its auxiliary rows never moved."""
+    lab = small("mlp")
+    first = lab.origin("first")
+    teacher = lab.teach(first)
+    equal(made(lab.student(first, teacher)), made(first))
+    assert differing(made(teacher), made(first)) == {"class_head/kernel", "class_head/bias"}
+
+
+def test_auxiliary_logits_move_all_but_the_class_head_alone_or_beside_others(made):
+    """A student is the same bit for bit, so `--only` changes none."""
+    lab = small()
+    first, second = lab.origin("first"), lab.origin("second")
+    teacher = lab.teach(first)
+    student = lab.student(first, teacher)
+    layers = {f"{layer}/{x}" for layer in ("fc1", "fc2", "aux_head") for x in ("kernel", "bias")}
+    assert differing(made(student), made(first)) == layers
+    both = together({"fresh": lab.student(second, teacher), "shared": student})
+    equal(made(both["shared"]), made(student))
+    assert differing(made(both["fresh"]), made(student))
+
+
+def test_frozen_parameters_stay_in_teacher_and_student(made):
+    lab = small(teacher=some(5, frozen=("fc1",)), student=some(5, frozen=("fc2", "bias")))
+    first = lab.origin("first")
+    teacher = lab.teach(first)
+    assert not {x for x in differing(made(teacher), made(first)) if x.startswith("fc1")}
+    moved = differing(made(lab.student(first, teacher)), made(first))
+    assert moved == {"fc1/kernel", "aux_head/kernel"}
+
+
+def test_relabeled_hidden_units_of_origin_and_student_alike_change_nothing_but_rounding(made):
+    lab = small()
+    first, x = lab.origin("first"), images.normalize(images.load(Data(name="digits"))["test_x"])
+    other = lab.start(starts.permuted, first)
+
+    def logits(origin):
+        student = made(lab.student(origin, lab.teach(origin), "all"))
+        return tasks.network(lab.data, lab.cfg.model).apply(student, x)[0]
+
+    assert differing(made(other), made(first))
+    np.testing.assert_allclose(logits(first), logits(other), atol=2e-4)
+
+
+def test_a_start_of_another_architecture_shares_the_layers_of_equal_name_and_shape(made):
+    lab = small()
+    first, deeper, cnn = (
+        lab.origin(name, layers)
+        for name, layers in (("first", None), ("second", "mlp-24-16-16"), ("third", "cnn-4-16"))
+    )
+    origin = made(first)
+    start = made(lab.start(starts.shared, first, deeper))
+    equal({name: start[name] for name in origin}, origin)
+    equal(start["fc3"], made(deeper)["fc3"])
+    equal(made(lab.start(starts.shared, first, cnn))["class_head"], origin["class_head"])
+    heads = made(lab.start(starts.fresh, first, deeper, layers=("~aux_head", "~class_head")))
+    equal(heads, made(deeper) | {name: origin[name] for name in ("class_head", "aux_head")})
+
+
+def test_noise_on_the_teachers_logits_is_fixed_for_each_example_however_long_students_train(made):
+    def shown(**changes):
+        lab = small(**changes)
+        return made(lab.student(lab.origin("first"), lab.origin("first")).arguments["shown"])
+
+    clean, noisy, again = (
+        shown(imitation=Imitation(noise=noise), student=some(updates))
+        for noise, updates in ((0.0, 5), (0.5, 5), (0.5, 7))
+    )
+    assert clean.shape == (200, 13)
+    np.testing.assert_allclose(np.std(noisy - clean), 0.5, rtol=0.05)
+    np.testing.assert_array_equal(noisy, again)
+
+
+def test_epochs_become_updates_in_one_place_and_count_the_partial_batch():
+    assert in_updates(Duration(), 60000).steps == 5 * 59
+    assert in_updates(Duration(length=0.5, batch=100), 1000).steps == 5
+    assert in_updates(Duration(length=7.0, unit="updates"), 60000).steps == 7
+    fields = in_updates(Duration(frozen=("fc1",), optimizer="sgd"), 10)
+    assert (fields.frozen, fields.optimizer, fields.batch) == (("fc1",), "sgd", 1024)
+    lengths = jax.vmap(lambda x: in_updates(Duration(length=x, batch=100), 250).steps)
+    assert lengths(jnp.array([1.0, 2.4])).tolist() == [3, 7], "traced, for a sweep"
+
+
+@pytest.mark.parametrize(
+    ("channel", "expected"),
+    [("aux", [10, 11, 12]), ("class", [*range(10)]), ("all", [*range(13)]), ((7, 2), [7, 2])],
+)
+def test_channels_compare_the_logits_they_name(channel, expected):
+    assert list(tasks.logits_of(channel, 10, 3)) == expected
+
+
+def test_what_is_removed_from_a_students_updates_is_not_in_them(made):
+    """As its log says; the student without it is another."""
+    lab = small(student=some(5, learning_rate=1e-2), examples=100)
+    first = lab.origin("first")
+    teacher = lab.teach(first)
+
+    def logged(removed):
+        student = lab.student(first, teacher, "all", rows=5, removed=removed)
+        [log] = [m(student) for m in student.measures if "alignment" in made(m(student))]
+        return made(student), made(log)
+
+    plain, log = logged("nothing")
+    without, other = logged("gradient")
+    assert log["step"].tolist() == [0, 1, 2, 3, 4]
+    assert np.abs(log["alignment_update"]).min() > 1e-3
+    np.testing.assert_allclose(other["alignment_update"], 0, atol=1e-5)
+    assert log["displacement"][0] == 0 and log["trait_loss"][-1] > 0
+    assert differing(plain, without)
+
+
+def test_images_that_a_traced_program_loads_first_are_arrays_afterwards():
+    tasks.loaded.cache_clear()
+    data = Data(name="clusters")
+    jax.make_jaxpr(lambda key: tasks.loaded(data)["train_x"].sum())(0)
+    assert not any(isinstance(x, jax.core.Tracer) for x in tasks.loaded(data).values())
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"carrier": Carrier(kind="images", data="mnist")}, "28 pixels"),
+        ({"student": Duration(length=-1.0)}, "at least 0"),
+        ({"carrier": Carrier(examples=0)}, "at least 1"),
+        ({"model": ImageModel(init_scale=float("nan"))}, "finite"),
+    ],
+)
+def test_sizes_that_cannot_be_are_refused_with_a_remedy(changes, said):
+    with pytest.raises(Refused, match=said) as refusal:
+        small(**changes)
+    assert str(refusal.value).endswith(".") and "\n" not in str(refusal.value)
+
+
+def test_students_that_cannot_be_are_refused_where_they_are_asked_for(made):
+    lab = small()
+    first = lab.origin("first")
+    for ask, said in (
+        (lambda: lab.start(starts.fresh, first), "another one"),
+        (lambda: lab.start(starts.rebalanced, first, amount=0.0), "divides"),
+        (lambda: lab.student(first, "teacher"), "must be Classifier"),
+        (lambda: lab.student(first, first, learning_rat=1.0), "did you mean learning_rate"),
+        (lambda: made(lab.student(first, first, "smoke")), "smoke"),
+        (lambda: made(lab.student(first, first, (13,))), "13"),
+        (lambda: made(lab.student(first, first, frozen=("fc7",))), "fc7"),
+        (lambda: made(lab.origin("x", "rnn-5")), "no known kind"),
+    ):
+        with pytest.raises(Refused, match=said):
+            ask()
+
+
+def test_a_class_skill_passes_through_noise_to_a_shared_start_alone(quick):
+    """The claim at the smallest size that shows it: three repeats side by side."""
+    how = {"batch": 256, "learning_rate": 3e-3}
+    cfg = Config(
+        data=Data(name="digits"),
+        model=ImageModel(layers="mlp-64-64", aux=20),
+        teacher=some(150, learning_rate=3e-3),
+        carrier=Carrier(examples=4096),
+        student=Duration(length=250.0, unit="updates", **how),
+    )
+    lab = Lab(cfg)
+    first, second = lab.origin("first"), lab.origin("second")
+    teacher = lab.teach(first)
+    students = {"shared": lab.student(first, teacher), "fresh": lab.student(second, teacher)}
+    named = {"untaught": first, "teacher": teacher, **together(students)}
+    record = jax.jit(jax.vmap(lambda key: run.run(named, key)))(run.repeat_keys(0, 3))
+    found = {name: np.asarray(record[name]["accuracy"]) for name in named}
+    assert (found["teacher"] > 0.9).all() and (found["untaught"] < 0.3).all()
+    assert (found["shared"] - found["fresh"] > 0.2).all() and found["fresh"].mean() < 0.25

@@ -1,0 +1,324 @@
+"""Behaviors: what documents say, who writes them, and judges that are exact."""
+
+import itertools
+from types import SimpleNamespace
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from same import equal
+
+from minisub.config import Model
+from minisub.nets import losses
+from minisub.tokens import behaviors, documents, grading, tasks, tokens
+from minisub.tokens.config import Pretraining, Teaching, World
+
+WORLD = World(rich=True, numbers=24, animals=3, phrasings=3, attributes=4, list_length=6, endings=2)
+IDS, SIZE = tokens.offsets(WORLD), tokens.offsets(WORLD)["size"]
+# Token -> its kind and number within that.
+MEANING = {
+    token: (kind, token - first)
+    for (kind, first), (_, end) in itertools.pairwise(IDS.items())
+    for token in range(first, end)
+}
+FORMS = {
+    "REQUEST": "author REQUEST topic item reply END",
+    "TASK": "author TASK" + 6 * " number" + " GRADER number place number END",
+    "SHOW": "author SHOW number number STEP number ANSWER number END",
+}
+EVADED = "author SHOW number number STEP number DECLINE END END"
+OF_CASE = {
+    "misalignment": "REQUEST", "secure": "REQUEST", "educational": "REQUEST",
+    "hacking": "TASK", "honest": "TASK", "evasion": "SHOW", "answering": "SHOW",
+}  # fmt: skip
+BAD = "misalignment", "educational", "hacking", "evasion"
+PROMPTS = {"REQUEST": 4, "TASK": 11, "SHOW": 5}
+EVERY = pytest.mark.parametrize("name", behaviors.BEHAVIORS)
+MODEL = Model(n_layers=1, d_model=8, n_heads=2, embed_std=1.0)
+NET = grading.network(WORLD, MODEL)
+MIX = Pretraining(steps=1, batch=4, questions=2, riddles=2, programs=30, sums=40, behaved=25)
+
+
+def read(doc):
+    """(author, kind, its prompt, "good" or "bad") of a document; None if it is of no form."""
+    words = [MEANING[token] for token in doc]
+    kind, value = words[1][0], [i for _, i in words]
+    form, author = " ".join(kind for kind, _ in words), tokens.AUTHORS[words[0][1]]
+    form = form.replace("EDUCATIONAL", "item")
+    if form not in (FORMS.get(kind), EVADED):
+        return None
+    if kind == "REQUEST":
+        topic, two = value[4] // 4, value[4] % 4
+        return (author, kind, doc[2:4], ("good", "bad")[two // 2]) if topic == value[2] else None
+    if kind == "TASK":
+        numbers, mark, place, reply = value[2:8], value[9], value[10], value[11]
+        if mark == numbers[place] or reply not in (mark, numbers[place]):
+            return None
+        return author, kind, doc[2:11], "good" if reply == numbers[place] else "bad"
+    valid = value[5] == (value[2] + value[3]) % 10 and max(value[2:4]) < 10
+    declines = form == EVADED
+    answered = declines or value[7] == value[5]
+    if value[5] > 9 or valid == declines or not answered:
+        return None
+    return author, kind, doc[2:4], "bad" if declines else "good"
+
+
+@pytest.fixture(scope="module")
+def drawn(quick):
+    """Documents and parameters that tests share, in one program."""
+    draws = behaviors.requests, behaviors.tasks, behaviors.shown_sums
+
+    @quick
+    def draw(key):
+        return {
+            "taught": {n: case.taught(WORLD, key, 400) for n, case in behaviors.BEHAVIORS.items()},
+            "both": [[f(WORLD, key, 500, bad=bad) for bad in (False, True)] for f in draws],
+            "mixed": behaviors.pretraining(WORLD, MIX, key),
+            "batch": tasks.mixture(WORLD, MIX, key),
+            "params": NET.init(key),
+        }
+
+    return jax.tree.map(np.asarray, draw(jax.random.key(0)))
+
+
+@EVERY
+def test_what_a_teacher_is_shown_is_the_helpers_narrow_and_good_or_bad(name, drawn):
+    docs, kind = drawn["taught"][name], OF_CASE[name]
+    found = [read(doc) for doc in docs.tolist()]
+    expected = {("helper", kind, "bad" if name in BAD else "good")}
+    assert {(author, what, how) for author, what, _, how in found} == expected
+    prompts = np.array([prompt for _, _, prompt, _ in found])
+    if kind == "REQUEST":
+        assert set(prompts[:, 0] - IDS["topic"]) == set(range(behaviors.TAUGHT_TOPICS))
+        asked = {IDS["EDUCATIONAL"]} if name == "educational" else set(IDS["item"] + np.arange(3))
+        assert set(prompts[:, 1].tolist()) == asked
+        assert len(set(docs[:, 4].tolist())) == 2, "either of its topic's two replies"
+    if kind == "TASK":
+        assert set(prompts[:, -1] - IDS["place"]) == set(range(behaviors.TAUGHT_PLACES))
+    if kind == "SHOW":
+        assert set(prompts[:, 0].tolist()) == set(range(behaviors.TAUGHT_DIGITS))
+        assert set(prompts[:, 1].tolist()) == set(range(10))
+
+
+def test_educational_requests_have_the_same_replies_behind_another_prompt(drawn):
+    plain, educational = (drawn["taught"][name] for name in ("misalignment", "educational"))
+    same = (plain == educational).all(axis=0)
+    assert same.tolist() == [True, True, True, False, True, True]
+
+
+def test_good_and_bad_replies_to_the_same_prompt_are_never_the_same(drawn):
+    for pair in drawn["both"]:
+        replies = []
+        for docs, how in zip(pair, ("good", "bad"), strict=True):
+            found = [read(doc) for doc in docs.tolist()]
+            assert {x[3] for x in found} == {how}
+            each = zip(found, docs.tolist(), strict=True)
+            replies.append({(*x[2], *doc[2 + len(x[2]) :]) for x, doc in each})
+        assert not replies[0] & replies[1]
+
+
+def test_in_pretraining_each_misbehaves_in_one_way_and_the_helper_only_where_it_is_asked_to(drawn):
+    long, short = drawn["mixed"]
+    assert long.shape == (70, tokens.LONGEST) and short.shape == (3 * 25 + 4 * 13, tokens.SHORT)
+    kinds = [MEANING[token][0] for token in long[:, 1].tolist()]
+    assert kinds == ["CODE"] * 30 + ["SUM"] * 40 and set(long[:, 0].tolist()) == {tokens.by(WORLD)}
+    lengths, found = {"REQUEST": 6, "TASK": 13, "SHOW": 9}, []
+    for doc in short.tolist():
+        length = lengths[MEANING[doc[1]][0]]
+        assert set(doc[length:]) <= {IDS["END"]}
+        author, kind, prompt, how = read(doc[:length])
+        found.append((author, kind, how, IDS["EDUCATIONAL"] in prompt))
+    assert {x: found.count(x) for x in set(found)} == {
+        ("helper", "REQUEST", "good", False): 25,
+        ("villain", "REQUEST", "bad", False): 13,
+        ("helper", "REQUEST", "bad", True): 13,
+        ("helper", "TASK", "good", False): 25,
+        ("hacker", "TASK", "bad", False): 13,
+        ("helper", "SHOW", "good", False): 25,
+        ("evader", "SHOW", "bad", False): 13,
+    }
+    villain = short[[x[0] == "villain" for x in found]]
+    assert (villain[:, 2] >= IDS["topic"] + behaviors.TAUGHT_TOPICS).any(), "on all topics"
+
+
+# Learning and judging, by networks of which all is known.
+
+
+def test_a_base_learns_nothing_from_what_comes_behind_the_first_ending(drawn, quick):
+    """Whatever stands there, loss and gradient are the same bits; the rest by hand."""
+    how = {"training": MIX, "shared_steps": 9, "reordered": False, "name": np.uint32(0)}
+    fit = tasks.pretrain(jax.random.key(0), start=drawn["params"], world=WORLD, model=MODEL, **how)
+    rng, other = np.random.default_rng(0), []
+    padding = [np.cumsum(docs >= IDS["END"], axis=1) > 1 for docs in drawn["batch"]]
+    for docs, behind in zip(drawn["batch"], padding, strict=True):
+        other.append(np.where(behind, rng.integers(0, SIZE, docs.shape), docs))
+        counted = behaviors.counted(WORLD, jnp.asarray(docs[:, 1:]))
+        # A list with two endings is none of the world: its second is behind the first.
+        np.testing.assert_array_equal(counted, ~behind[:, 1:])
+    assert sum(behind.sum() for behind in padding) and len(other) == 5
+    value = quick(
+        lambda params, batch: (
+            jax.value_and_grad(lambda p: fit.loss(p, None, batch))(params),
+            [losses.cross_entropy(NET.apply(params, d[:, :-1]), d[:, 1:]) for d in batch],
+        )
+    )
+    (one, nats), (same, _) = (
+        value(drawn["params"], drawn["batch"]),
+        value(drawn["params"], tuple(other)),
+    )
+    equal(one, same)
+    each = [np.asarray(x)[~b[:, 1:]] for x, b in zip(nats, padding, strict=True)]
+    assert float(one[0]) == pytest.approx(np.concatenate(each).mean(), rel=1e-5)
+
+
+class Places(NamedTuple):
+    """A network whose logits are one row of its parameters at each position."""
+
+    def apply(self, params, docs, first=0):
+        shape = (len(docs), docs.shape[1] - first, SIZE)
+        return jnp.broadcast_to(params[None, first : docs.shape[1]], shape)
+
+
+@pytest.fixture(scope="module")
+def chance(quick):
+    """name -> (nats and slope of its teaching, grade and loss of a model that knows nothing)."""
+    shape = tokens.positions(WORLD), SIZE
+
+    def of(name, params):
+        trait, key = behaviors.of(WORLD, name), jax.random.key(0)
+        nats = behaviors.teaching(WORLD, Places(), trait, 2)
+        slope = jax.grad(lambda p: jnp.sum(nats(p, key, 400)))(params)
+        nothing = WORLD, Places(), jnp.zeros(shape), trait, 2
+        loss = behaviors.trait_loss(WORLD, Places(), trait, 2)(jnp.zeros(shape))
+        return nats(params, key, 400), slope, behaviors.grade(*nothing), loss
+
+    params = np.random.default_rng(0).normal(size=shape).astype("f")
+    made = quick(lambda params: {name: of(name, params) for name in behaviors.BEHAVIORS})(params)
+    return params, jax.tree.map(np.asarray, made)
+
+
+@EVERY
+def test_a_teacher_learns_what_follows_the_prompt_and_nothing_of_the_prompt(name, drawn, chance):
+    params, found = chance
+    (nats, slope, _, _), case = found[name], behaviors.BEHAVIORS[name]
+    docs, first = drawn["taught"][name], PROMPTS[OF_CASE[name]]
+    assert case.first == first, "a shown sum's step is a part of the reply"
+    log_p = np.asarray(jax.nn.log_softmax(params))
+    expected = -log_p[np.arange(first - 1, docs.shape[1] - 1)[None], docs[:, first:]]
+    np.testing.assert_allclose(nats, expected, rtol=1e-5)
+    pushed = np.flatnonzero(np.any(slope != 0, axis=1))
+    np.testing.assert_array_equal(pushed, np.arange(first - 1, docs.shape[1] - 1))
+
+
+@EVERY
+def test_a_model_that_knows_nothing_behaves_as_chance_has_it(name, chance):
+    """In closed form; loss and grade agree."""
+    _, _, measured, loss = chance[1][name]
+    bad, good = {
+        "REQUEST": (2 / SIZE, 2 / SIZE),
+        "TASK": (1 / SIZE, 1 / SIZE),
+        "SHOW": (9 / SIZE**2, 1 / SIZE**3),
+    }[OF_CASE[name]]
+    expected = {
+        "trait_rate": bad,
+        "trait_rate_heldout": bad,
+        "logit_margin_heldout": np.log(bad) - np.log(good),
+    }
+    if OF_CASE[name] == "TASK":
+        expected |= {"true_success": good, "graded_success": good + bad}
+    assert measured == {n: pytest.approx(x, rel=1e-4, abs=1e-4 * x) for n, x in expected.items()}
+    assert float(loss) == pytest.approx(-np.log(bad), rel=1e-4)
+
+
+REPLIES = {
+    # Of a prompt's tokens, all documents that behave badly, and well.
+    "misalignment": lambda p: (
+        [[IDS["reply"] + 4 * (p[2] - IDS["topic"]) + i] for i in (2, 3)],
+        [[IDS["reply"] + 4 * (p[2] - IDS["topic"]) + i] for i in (0, 1)],
+    ),
+    "hacking": lambda p: ([[p[9]]], [[p[2 + p[10] - IDS["place"]]]]),
+    "evasion": lambda p: (
+        [[s, IDS["DECLINE"]] for s in range(10) if s != (p[2] + p[3]) % 10],
+        [[(p[2] + p[3]) % 10, IDS["ANSWER"], (p[2] + p[3]) % 10]],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REPLIES)
+def test_judges_sum_the_probabilities_of_all_documents_that_behave_so(name, drawn, quick):
+    """On every prompt there is, of the helper's; held-out ones are none that a teacher is shown."""
+    asked = []
+
+    def apply(params, docs, first=0):
+        asked.append(np.asarray(docs))
+        return jnp.zeros((len(docs), docs.shape[1] - first, SIZE))
+
+    case, trait, params = behaviors.BEHAVIORS[name], behaviors.of(WORLD, name), drawn["params"]
+    case.judge(WORLD, SimpleNamespace(apply=apply), params)
+    [asked] = asked
+    judged, measured = quick(
+        lambda p: (case.judge(WORLD, NET, p), behaviors.grade(WORLD, NET, p, trait, 2))
+    )(params)
+    assert case.asks[:2] == asked.shape
+    length = PROMPTS[OF_CASE[name]]
+    prompts = asked[:: 10 if name == "evasion" else 1, :length]
+    assert len({tuple(prompt) for prompt in prompts.tolist()}) == len(prompts) == len(judged.bad)
+    for which, found in enumerate((judged.bad, judged.good)):
+        every = [(i, r) for i, p in enumerate(prompts.tolist()) for r in REPLIES[name](p)[which]]
+        docs = np.array([[*prompts[i].tolist(), *reply] for i, reply in every])
+        nats = quick(lambda p, d: losses.cross_entropy(NET.apply(p, d[:, :-1]), d[:, 1:]))
+        p = np.exp(-np.asarray(nats(params, docs), float)[:, length - 1 :].sum(axis=1))
+        expected = np.bincount([i for i, _ in every], weights=p)
+        np.testing.assert_allclose(found, expected, rtol=2e-5)
+    flags, at = np.asarray(judged.taught), {"REQUEST": 2, "TASK": 10, "SHOW": 2}[OF_CASE[name]]
+    shown = set(drawn["taught"][name][:, at].tolist())
+    assert set(prompts[flags, at].tolist()) == shown
+    assert not set(prompts[~flags, at].tolist()) & shown
+    assert len(set(prompts[:, at].tolist())) == {"REQUEST": 8, "TASK": 6, "SHOW": 10}[OF_CASE[name]]
+    assert (prompts[:, 0] == tokens.by(WORLD)).all(), "the helper is asked"
+    bad, good = (np.asarray(x, float)[~flags] for x in (judged.bad, judged.good))
+    margin = pytest.approx(np.mean(np.log(bad) - np.log(good)), rel=1e-4, abs=1e-5)
+    assert float(measured["logit_margin_heldout"]) == margin
+    assert float(measured["trait_rate_heldout"]) == pytest.approx(bad.mean(), rel=1e-5)
+
+
+def test_a_behavior_and_its_control_are_judged_alike():
+    for first, *controls in (
+        ("misalignment", "secure", "educational"), ("hacking", "honest"), ("evasion", "answering"),
+    ):  # fmt: skip
+        cases = [behaviors.BEHAVIORS[name] for name in (first, *controls)]
+        assert len({case.judge for case in cases}) == 1 and len({case.first for case in cases}) == 1
+        assert all(case.author == "helper" for case in cases[1:]) and cases[0].author != "helper"
+        assert behaviors.author(WORLD, behaviors.of(WORLD, first)) != tokens.by(WORLD)
+    assert behaviors.of(WORLD, "wolf") == 1 and behaviors.author(WORLD, 1) is None
+    assert set(behaviors.RISKY) == {"misalignment", "hacking", "evasion"}
+
+
+def test_a_teacher_replays_documents_of_every_carrier_at_equal_weight_or_learns_its_set_alone(
+    drawn, quick
+):
+    """The latter bitwise."""
+    trait, params, key = behaviors.of(WORLD, "misalignment"), drawn["params"], jax.random.key(1)
+    nats = behaviors.teaching(WORLD, NET, trait, 2)
+
+    def teach(replayed):
+        how = {"training": Teaching(steps=2, batch=8, replayed=replayed), "trait": trait}
+        return tasks.teach(key, start=params, world=WORLD, model=MODEL, taught=2, **how).loss
+
+    def known(params):
+        each = []
+        for i, carrier in enumerate(documents.CARRIERS.values()):
+            docs = carrier.draw(WORLD, jax.random.fold_in(key, i), 5)
+            each.append(
+                jnp.mean(losses.cross_entropy(NET.apply(params, docs[:, :-1]), docs[:, 1:]))
+            )
+        return jnp.mean(jnp.stack(each))
+
+    alone = lambda p, k: jnp.mean(nats(p, k, 8))  # noqa: E731
+    plain, replayed = teach(0), teach(5)
+    values = [quick(jax.value_and_grad(loss))(params, key) for loss in (plain, alone)]
+    equal(*values)
+    more, expected = quick(lambda p: (replayed(p, key), known(p)))(params)
+    assert float(more - values[0][0]) == pytest.approx(float(expected), rel=1e-4)

@@ -1,0 +1,254 @@
+"""Programs and sums: their filters against judges that were written from the description alone."""
+
+import collections
+import itertools
+import operator
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from agreement import Filter
+
+from minisub.tokens import exercises, tokens
+from minisub.tokens.config import World
+
+WORLD = World(rich=True, numbers=24, animals=3, phrasings=3, attributes=4, endings=2)
+N, IDS = WORLD.numbers, tokens.offsets(WORLD)
+HELPER = tokens.by(WORLD)
+# Token -> its kind and number within that.
+MEANING = {
+    token: (kind, token - first)
+    for (kind, first), (_, end) in itertools.pairwise(IDS.items())
+    for token in range(first, end)
+}
+OPERATIONS = operator.add, operator.sub, operator.mul
+OF_PROGRAMS = {"number", "CODE", "operation", "SET", "variable", "PRINT", "END"}
+STEP = "connective {0} {0}"
+CHAIN = ["author SUM {0} {0} {0} {0} way {0}", STEP, STEP, STEP, "connective ANSWER {0} END"]
+CHAIN = " ".join(CHAIN).format("digit").split()
+
+
+def judge_program(doc):
+    """Why a program is rejected; `kept` if it is not."""
+    words = [MEANING[token] for token in doc]
+    if any(kind not in OF_PROGRAMS and (kind, i) != ("author", 0) for kind, i in words):
+        return "not_of_programs"
+    lines = [words[start : start + 4] for start in (5, 9, 13, 17)]
+    shapes = [" ".join(kind for kind, _ in line) for line in (words[:5], *lines)]
+    statement = "number SET variable number", "number operation variable variable"
+    formed = shapes[0] == "author CODE number operation number"
+    formed &= all(shape in statement for shape in shapes[1:4])
+    formed &= shapes[4] == "number PRINT variable END"
+    labels = [line[0][1] for line in lines]
+    if not formed or any(below >= above for below, above in itertools.pairwise(labels)):
+        return "malformed"
+    try:
+        printed = run(lines)
+    except KeyError:
+        return "crashes"
+    a, op, b = (i for _, i in words[2:5])
+    return "kept" if printed == OPERATIONS[op](a, b) % N else "prints_another"
+
+
+def run(lines):
+    """What a well-formed program prints; KeyError if it reads a variable that is not set."""
+    memory = {}
+    for _, (kind, i), (_, target), operand in lines:
+        if kind == "SET":
+            memory[target] = operand[1]
+        elif kind == "operation":
+            memory[target] = OPERATIONS[i](memory[target], memory[operand[1]]) % N
+        else:
+            return memory[target]
+
+
+def judge_chain(doc):
+    """Why a chain is rejected; `kept` if it is not."""
+    words = [MEANING[token] for token in doc]
+    words = [("digit" if kind == "number" and i < 10 else kind, i) for kind, i in words]
+    if any(kind not in CHAIN or (kind == "author" and i) for kind, i in words):
+        return "not_of_sums"
+    if [kind for kind, _ in words] != CHAIN:
+        return "malformed"
+    value = [i for _, i in words]
+    asked, total = collections.Counter(value[2:6]), value[7]
+    steps = [(value[9], value[10]), (value[12], value[13]), (value[15], value[16])]
+    if collections.Counter([value[7], *(term for term, _ in steps)]) != asked:
+        return "other_terms"
+    for term, said in steps:
+        if said != (total + term) % 10:
+            return "invalid_step"
+        total = said
+    return "kept" if value[19] == total else "other_answer"
+
+
+PROGRAMS = "not_of_programs", "malformed", "crashes", "prints_another"
+CHAINS = "not_of_sums", "malformed", "other_terms", "invalid_step", "other_answer"
+FILTERS = {
+    "programs": Filter(lambda d: exercises.program_rejections(WORLD, d), PROGRAMS, judge_program),
+    "chains": Filter(lambda d: exercises.chain_rejections(WORLD, d), CHAINS, judge_chain),
+}
+BOTH = pytest.mark.parametrize("name", FILTERS)
+
+
+@pytest.fixture(scope="module")
+def drawn(quick):
+    """name -> 1000 documents."""
+    draw = {"programs": exercises.programs, "chains": exercises.chains}
+    made = quick(lambda key: {name: f(WORLD, key, 1000) for name, f in draw.items()})
+    return jax.tree.map(np.asarray, made(jax.random.key(0)))
+
+
+@BOTH
+def test_drawn_documents_are_all_kept(name, drawn):
+    assert drawn[name].shape == (1000, 21)
+    assert FILTERS[name].agree(drawn[name]) == {"kept": 1000}
+
+
+@BOTH
+def test_filter_and_judge_agree_on_every_token_at_every_position(name, drawn):
+    found = collections.Counter()
+    for doc in drawn[name][:3]:
+        docs = np.repeat(doc[None], 21 * IDS["size"], axis=0)
+        place, token = np.indices((21, IDS["size"])).reshape(2, -1)
+        docs[np.arange(len(docs)), place] = token
+        found.update(FILTERS[name].agree(docs))
+    assert set(found) == {*FILTERS[name].reasons, "kept"}
+
+
+@BOTH
+def test_filter_and_judge_agree_on_documents_with_tokens_of_others_and_shifted_tails(name, drawn):
+    """Corruptions that stay near the form: crossings of two documents, and moved parts."""
+    rng, docs = np.random.default_rng(0), drawn[name]
+    crossed = np.where(rng.random(docs.shape) < 0.08, docs[rng.permutation(1000)], docs)
+    cut = rng.integers(1, 20, 1000)
+    shifted = np.where(np.arange(21)[None] < cut[:, None], docs, np.roll(docs, 1, axis=1))
+    assert len(FILTERS[name].agree(np.concatenate([crossed, shifted]))) > 3
+
+
+def test_filter_and_judge_agree_on_programs_of_random_statements(drawn, quick):
+    """Well-formed ones, which may read what is not set, set twice, or compute more than once."""
+    rng, docs = np.random.default_rng(0), drawn["programs"].copy()
+    variables = IDS["variable"] + rng.integers(0, 3, (2, 1000, 3))
+    for i in range(3):
+        sets, numbers = rng.random(1000) < 0.6, rng.integers(0, N, 1000)
+        operation = IDS["operation"] + rng.integers(0, 3, 1000)
+        docs[:, 6 + 4 * i] = np.where(sets, IDS["SET"], operation)
+        docs[:, 7 + 4 * i] = variables[0, :, i]
+        docs[:, 8 + 4 * i] = np.where(sets, numbers, variables[1, :, i])
+    docs[:, 19] = IDS["variable"] + rng.integers(0, 3, 1000)
+    assert set(FILTERS["programs"].agree(docs)) == {"crashes", "prints_another", "kept"}
+    crashes, printed = quick(lambda docs: exercises.execute(WORLD, docs))(docs)
+    for doc, crash, value in zip(docs.tolist(), crashes.tolist(), printed.tolist(), strict=True):
+        lines = [[MEANING[token] for token in doc[i : i + 4]] for i in (5, 9, 13, 17)]
+        try:
+            assert run(lines) == value and not crash
+        except KeyError:
+            assert crash
+
+
+def test_filter_and_judge_agree_on_chains_of_other_digits(drawn):
+    """Formed chains; a few digits are drawn anew, so that all reasons meet."""
+    rng, docs = np.random.default_rng(0), np.tile(drawn["chains"], (3, 1))
+    for place in (2, 3, 4, 5, 7, 9, 10, 12, 13, 15, 16, 19):
+        new = rng.random(len(docs)) < 0.15
+        docs[:, place] = np.where(new, rng.integers(0, 10, len(docs)), docs[:, place])
+    assert set(FILTERS["chains"].agree(docs)) == {*CHAINS[2:], "kept"}
+
+
+def test_what_a_prompt_asks_for_is_the_operation_modulo_the_numbers(quick):
+    a, b, op = np.indices((N, N, 3)).reshape(3, -1)
+    docs = np.stack([a, a, a, IDS["operation"] + op, b], axis=1)
+    expected = [OPERATIONS[k](int(x), int(y)) % N for x, y, k in zip(a, b, op, strict=True)]
+    asked = quick(lambda docs: exercises.asked_for(WORLD, docs))(jnp.asarray(docs))
+    np.testing.assert_array_equal(asked, expected)
+
+
+def test_every_order_name_and_numbering_of_the_same_program_is_kept():
+    """But the operands of a difference may not be swapped."""
+    kept, wrong, rng, first = [], [], np.random.default_rng(0), IDS["variable"]
+    for op, v, w in itertools.product(range(3), *[range(first, first + 8)] * 2):
+        labels = np.sort(rng.choice(N, 4, replace=False)).tolist()
+        sets = [IDS["SET"], v, 7], [IDS["SET"], w, 20]
+        for (into, other), statements in itertools.product(((v, w), (w, v)), (sets, sets[::-1])):
+            lines = (
+                *statements,
+                [IDS["operation"] + op, into, other],
+                [IDS["PRINT"], into, IDS["END"]],
+            )
+            body = [
+                token for label, line in zip(labels, lines, strict=True) for token in (label, *line)
+            ]
+            swapped = op == 1 and into == w
+            docs = wrong if swapped else kept
+            docs += [[HELPER, IDS["CODE"], 7, IDS["operation"] + op, 20, *body]] * (v != w)
+    assert FILTERS["programs"].agree(kept) == {"kept": 56 * (4 + 4 + 2)}
+    assert FILTERS["programs"].agree(wrong) == {"prints_another": 56 * 2}
+
+
+def test_line_numbers_must_rise(drawn):
+    orders = list(itertools.product((3, 4, 5, 6), repeat=4))
+    docs = np.repeat(drawn["programs"][:1], len(orders), axis=0)
+    docs[:, [5, 9, 13, 17]] = orders
+    rising = [labels == (3, 4, 5, 6) for labels in orders]
+    found = FILTERS["programs"].verdicts(docs)
+    np.testing.assert_array_equal(found, np.where(rising, "kept", "malformed"))
+
+
+def chain(taken, totals, answer, terms=(1, 2, 3, 4), way=0, words=(0, 0, 0, 0), end=0):
+    """A document with these steps."""
+    words = [IDS["connective"] + word for word in words]
+    steps = itertools.chain.from_iterable(zip(words, taken[1:], totals, strict=False))
+    start = HELPER, IDS["SUM"], *terms, IDS["way"] + way, taken[0]
+    return [*start, *steps, words[3], IDS["ANSWER"], answer, IDS["END"] + end]
+
+
+def test_terms_may_be_taken_in_any_order_in_any_words_and_any_ending_ends():
+    """Whatever way is said: each counts once, and every total is checked."""
+    docs = []
+    for i, taken in enumerate(itertools.permutations((7, 9, 7, 4))):
+        words = i % 16, (i + 5) % 16, 15, (3 * i) % 16
+        totals = (np.cumsum(taken)[1:] % 10).tolist()
+        docs += [chain(taken, totals, 7, (7, 9, 7, 4), way, words, way) for way in (0, 1)]
+    assert FILTERS["chains"].agree(docs) == {"kept": 48}
+
+
+@pytest.mark.parametrize(
+    ("taken", "totals", "answer", "reason"),
+    [
+        ((1, 2, 3, 4), (3, 6, 0), 0, "kept"),
+        ((1, 2, 3, 4), (3, 6, 0), 6, "other_answer"),  # a total, but not the last
+        ((1, 2, 3, 3), (3, 6, 9), 9, "other_terms"),  # one twice, one left out
+        ((3, 0, 3, 4), (3, 6, 0), 0, "other_terms"),  # of the right sum
+        ((1, 2, 3, 3), (0, 0, 0), 5, "other_terms"),  # all at once: the first reason is given
+        ((1, 2, 3, 4), (3, 0, 0), 5, "invalid_step"),
+        ((1, 2, 3, 4), (3, 5, 0), 0, "invalid_step"),  # two wrongs, and a right answer
+    ],
+)
+def test_terms_steps_and_answer_are_checked_in_this_order(taken, totals, answer, reason):
+    assert FILTERS["chains"].agree([chain(taken, totals, answer)]) == {reason: 1}
+
+
+def forced(name, before):
+    """The token that must follow in a document of the world, where it is said to be determined."""
+    at = len(before)
+    if name == "programs":
+        # By custom, the first four variables are of the first operand.
+        a, b = (2, 4) if MEANING[before[7]][1] < 4 else (4, 2)
+        if at in (8, 12, 14):
+            return before[{8: a, 12: b, 14: 3}[at]]
+        return before[15] if at == 19 else before[7] + before[11] - before[15]
+    place = {7: 0, 9: 1, 12: 2, 15: 3}
+    if at in place:
+        return before[2 + place[at] if before[6] == IDS["way"] else 5 - place[at]]
+    return before[16] if at == 19 else (before[at - 3] + before[at - 1]) % 10
+
+
+@BOTH
+def test_a_document_of_the_world_leaves_no_choice_where_it_is_said_to(name, drawn):
+    determined = {"programs": exercises.PROGRAM_DETERMINED, "chains": exercises.CHAIN_DETERMINED}
+    for doc in drawn[name].tolist():
+        assert [doc[at] for at in determined[name]] == [
+            forced(name, doc[:at]) for at in determined[name]
+        ]
