@@ -259,9 +259,9 @@ def audit(words):
     with files.refusing(f"{out} cannot be written", "choose another --out"):
         out.mkdir(parents=True, exist_ok=True)
         files.write_atomically(out / "audit.json", json.dumps(answers, indent=1) + "\n")
-        from minisub.results import audits as figures
+        from minisub.results import figures, prediction
 
-        figures.audited(out / "audit.png", answers)
+        figures.draw("audit", out / "audit.png", prediction.audit_figure, answers)
     print(*audits.lines(answers), "", f"{out} holds audit.json, audit.png", sep="\n")
 
 
@@ -275,17 +275,15 @@ def export(words):
 
 def report(words):
     """`report RUNFOLDER ...`: one page of many runs."""
-    from minisub.results import joining
+    from minisub import results
 
     command = arguments.parse_into(Report, "report", words)
     out = Path(command.out)
-    text, left_out = joining.page([Path(run) for run in command.runs if Path(run) != out], out)
+    text = results.joined([run for run in command.runs if Path(run) != out], out)
     with files.refusing(f"{out} cannot be written", "choose another --out"):
         out.parent.mkdir(parents=True, exist_ok=True)
         files.write_atomically(out, text)
-    for run in left_out:
-        print(f"{run} holds no finished run and is left out")
-    print(f"{out} joins {len(command.runs) - len(left_out)} runs")
+    print(f"{out} joins {len(command.runs)} runs")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

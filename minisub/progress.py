@@ -52,7 +52,8 @@ def usage_lines(usage, programs, compile_seconds, rate, memory, taken):
             lines.append(
                 form.format(name, f"{seconds:.1f}", f"{speed / 1e9:,.0f}", f"{speed / rate:.0%}")
             )
-    lines.append(form.format("others", f"{quiet:.1f}", "", ""))
+    if quiet >= 0.05:
+        lines.append(form.format("others", f"{quiet:.1f}", "", ""))
     lines.append(form.format("compilation", f"{compile_seconds:.1f}", "", ""))
     matmul = f"A float32 matrix product reaches {rate / 1e9:,.0f} GFLOP/s here."
     compiled = f"{programs} programs were compiled; memory was {memory / 2**30:.2f} GiB at most."

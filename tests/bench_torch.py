@@ -44,22 +44,24 @@ def measure(threads, alternations, updates):
     import jax
     import torch
 
-    from minisub import Config, ImageConfig, tasks, timing
+    from minisub.images.config import Config as ImageConfig
+    from minisub.lab import costs, speed
+    from minisub.tokens.config import Config
 
     torch.set_num_threads(threads)
     print(f"\n{threads} thread{'s'[: threads > 1]}; jax {jax.__version__}, torch", end=" ")
     print(f"{torch.__version__}; medians of {alternations} alternations", flush=True)
     print(LINE.format("ms of an update, or epoch (images)", "here", "PyTorch", "ratio", "", "CPU"))
-    rate = timing.matmul_rate()
+    rate = speed.matmul_rate()
     kinds = (lists, Config(), updates, 1), (noise, ImageConfig(), 0, 5)
     for prepare, cfg, trial, students in kinds:
         work, ours, programs = prepare(cfg, trial)
-        steps = trial or tasks.epoch(work.phase)
+        steps = trial or work.fit.batches.steps
         per = students * (trial or 1)
         times = alternate([ours, *programs.values()], alternations, 1000 / per)
         for i, name in enumerate(programs, 1):
             print(row(name, times[0], times[i]), flush=True)
-        bound = tasks.cost(work.phase)[1][0] * steps / rate * 1000 / per
+        bound = costs.update(work.fit, work.key) * steps / rate * 1000 / per
         print(f"  its matrix products at {rate / 1e9:.0f} GFLOP/s: {bound:.1f}", flush=True)
 
 
@@ -90,13 +92,12 @@ def engine(work, steps):
     import jax
     import numpy as np
 
-    from minisub import programs
+    from minisub.lab import run
 
-    held = [programs.begin(*work.task, work.keys)]
+    held = [run.begin(*work.task)]
 
     def train():
-        first, last = np.int32(0), np.int32(steps)
-        state = programs.advance()(*work.task, held.pop(), work.keys, first, last)
+        state = run.advance()(*work.task, held.pop(), np.int32(0), np.int32(steps))
         held.append(jax.block_until_ready(state))
 
     return train
@@ -128,11 +129,8 @@ def noise(cfg, _):
     import torch
     import torch_programs as eager
 
-    from minisub import image_tasks, tasks
-
     work = eager.image_work(cfg)
-    starts = image_tasks.TASKS["imitate"](*work.alone).start
-    models, shown = eager.image_students(cfg, work, starts)
+    models, shown = eager.image_students(cfg, work)
     n, batch, rate = len(shown.x), cfg.student.batch, cfg.student.learning_rate
     optimizers = [eager.adam(model, rate) for model in models]
     ensembles = [eager.ensemble_of(models) for _ in range(3)]
@@ -151,7 +149,7 @@ def noise(cfg, _):
 
     named = {"noise, one model after another": one_by_one, "noise, models stacked": together}
     named["noise, own batches, teachers too"] = in_own_orders
-    return work, engine(work, tasks.epoch(work.phase)), named
+    return work, engine(work, work.fit.batches.steps), named
 
 
 if __name__ == "__main__":

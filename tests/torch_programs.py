@@ -13,7 +13,12 @@ import torch
 import torch.nn.functional as F  # noqa: N812, as its users call it
 from torch import nn
 
-from minisub import distillation, documents, experiment, images, imitation, tokens
+from minisub import arguments
+from minisub.images import images, tasks
+from minisub.lab import run
+from minisub.lab.products import Product, side_by_side, split
+from minisub.tokens import documents, grading, tokens
+from minisub.tokens import lab as token_lab
 
 
 class Attention(nn.Module):
@@ -196,76 +201,92 @@ def ensemble_step(ensemble, optimizer, logits, labels, masks):
 
 
 class Work(NamedTuple):
-    """A phase that trains students here, on random models and what they emit."""
+    """Students here, of random models and what these emit in place of trained ones."""
 
-    task: tuple
-    """kind, option, settings, given, inputs, as `programs` takes them, for one repeat."""
-    keys: jax.Array
-    """Of the one repeat."""
-    phase: tuple
-    """The `phases.Phase` itself."""
+    product: Product
+    """Of the call that trains them."""
+    inputs: dict
+    """What the products stand for that the call reads, by their `describe()`."""
+    key: jax.Array
+
+    def value(self, product):
+        """What a product stands for."""
+        return self.inputs[product.describe()]
 
     @property
-    def alone(self):
-        """The task as `token_tasks` and `image_tasks` take it."""
-        _, option, settings, given, inputs = self.task
-        return option, settings, given | jax.tree.map(lambda x: x[0], inputs), self.keys[0]
+    def values(self):
+        """Of the call's inputs, in order."""
+        return [self.value(p) for p in self.product.inputs]
 
+    @property
+    def fit(self):
+        """The `Fit` that the call returns."""
+        _, numbers, static = split(self.product)
+        return run.called(self.product.task, static, numbers, self.values, self.key)
 
-def work(cfg, name, made, given):
-    """The phase `name` of `cfg` on products `made` in place of those of earlier phases."""
-    [phase] = [p for p in experiment.phases(cfg) if p.name == name]
-    inputs = {name: made[source] for name, source in phase.inputs.items()}
-    inputs = jax.tree.map(lambda x: jnp.asarray(x)[None], inputs)
-    task = phase.kind, phase.option, phase.settings, given, inputs
-    return Work(task, experiment.repeat_keys(0, 1), phase)
+    @property
+    def task(self):
+        """Arguments of the programs that perform it, for one repeat."""
+        each = zip(self.product.inputs, self.values, strict=True)
+        given = [x if p.place == "once" else jax.tree.map(lambda x: x[None], x) for p, x in each]
+        return run.program_arguments(self.product, given, self.key[None])
 
 
 def list_work(cfg):
-    """The student "shared" of a default `Config`, on lists of the world."""
-    [phase] = [p for p in experiment.phases(cfg) if p.name == "student/shared"]
-    start = distillation.network(phase.settings).init(jax.random.key(1))
-    n = cfg.sampling.documents
+    """A student of a token `Config`, on lists of the world."""
+    lab = token_lab.Lab(cfg)
+    first = lab.base("first")
+    emitted = lab.emit(first)
+    net, n = grading.network(cfg.world, cfg.model), cfg.sampling.documents
     docs = tokens.lists(cfg.world, jax.random.key(2), n).astype(jnp.int16)
-    numbers = {"docs": docs, "count": jnp.int32(n)}
-    made = {"start/shared": start, "teacher": start, "numbers/teacher": numbers}
-    return work(cfg, "student/shared", made, {})
+    values = {
+        first.describe(): net.init(jax.random.key(1)),
+        emitted.describe(): {"docs": docs, "count": jnp.int32(n)},
+    }
+    student = lab.student(first, emitted).replace(path=())
+    return Work(student, values, jax.random.key(0))
 
 
 def list_student(cfg, work):
     """(PyTorch model that starts as that of `list_work`, documents, tokens given)."""
-    _, settings, inputs, _ = work.alone
     size = tokens.offsets(cfg.world)["size"]
     model = Transformer(cfg.model, size, tokens.positions(cfg.world))
-    model.load_state_dict(state_dict(inputs["start"]))
-    docs = torch.tensor(np.asarray(inputs["numbers"]["docs"], np.int64))
-    return frozen(model, cfg.student.frozen), docs, documents.given(settings["sampling"])
+    model.load_state_dict(state_dict(work.fit.start))
+    docs = work.value(work.product.arguments["documents"])["docs"]
+    given = documents.given(cfg.sampling)
+    return frozen(model, cfg.student.frozen), torch.tensor(np.asarray(docs, np.int64)), given
 
 
 def image_work(cfg):
-    """All students of an `ImageConfig` with the default arms, on uniform noise."""
-    [phase] = [p for p in experiment.phases(cfg) if p.name == "students"]
-    net, pixels = imitation.network(phase.settings), images.shape(cfg.data)[0] ** 2
-    first, second, *teachers = (net.init(key) for key in jax.random.split(jax.random.key(1), 4))
+    """The students of `mnist`, of an image `Config`, on uniform noise."""
+    named = arguments.load("mnist").experiment(cfg)
+    students = next(p for p in named.values() if p.task is side_by_side).replace(path=())
+    net, pixels = tasks.network(cfg.data, cfg.model), images.shape(cfg.data)[0] ** 2
     x = jax.random.uniform(jax.random.key(2), (cfg.carrier.examples, pixels), minval=-1)
-    made = {"base/first": first, f"base/second/{cfg.model.layers}": second}
-    for name, params in zip(("teacher", "foreign"), teachers, strict=True):
-        made[f"labels/{name}"] = {"logits": net.apply(params, x)[0]}
-    return work(cfg, "students", made, {"carrier": x})
+    keys, values = iter(jax.random.split(jax.random.key(1), 4)), {}
+    for p in students.inputs:
+        if p.task is tasks.draw:
+            values[p.describe()] = x
+        else:
+            params = jax.jit(net.init)(next(keys))
+            values[p.describe()] = params if p.task is tasks.initialize else net.apply(params, x)[0]
+    return Work(students, values, jax.random.key(0))
 
 
-def image_students(cfg, work, starts):
-    """([PyTorch model that starts as each of `starts`], their `Shown`)."""
-    inputs, models = work.alone[2], []
-    for state in map(state_dict, starts):
-        sizes = [w.shape[1] for name, w in state.items() if name.endswith("weight")]
+def image_students(cfg, work):
+    """([PyTorch model that starts as each student of `image_work`], their `Shown`)."""
+    models, labels, masks = [], [], []
+    for name, call in work.product.arguments["calls"].items():
+        state, own = state_dict(work.fit.start[name]), call["arguments"]
+        sizes = [w.shape[1] for layer, w in state.items() if layer.endswith("weight")]
         models.append(Classifier([*sizes, len(state["head.bias"])]))
         models[-1].load_state_dict(state)
-    classes = images.shape(cfg.data)[1]
-    masks = [imitation.channel_mask(arm.channel, classes, cfg.model.aux) for arm in cfg.arms]
-    labels = [torch.tensor(np.asarray(inputs[arm.source]["logits"])) for arm in cfg.arms]
-    x = torch.tensor(np.asarray(inputs["carrier"]))
-    return models, Shown(x, labels, [torch.tensor(mask) for mask in masks])
+        labels.append(torch.tensor(np.asarray(work.value(own["shown"]))))
+        mask = torch.zeros(labels[-1].shape[1], dtype=torch.bool)
+        mask[tasks.logits_of(own["channel"], images.shape(cfg.data)[1], cfg.model.aux)] = True
+        masks.append(mask)
+        carrier = own["carrier"]
+    return models, Shown(torch.tensor(np.asarray(work.value(carrier))), labels, masks)
 
 
 def ensemble_of(models):

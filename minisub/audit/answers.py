@@ -97,7 +97,7 @@ def examine(docs, base, references, sampling, training, *, suspects=(), taught, 
     weights = statistics.first(kept // group, len(data.scores))
     null_weights = statistics.first(ours_kept // group, len(null.scores))
     authors = {
-        f"samples of base {base.name}": (null, null_weights),
+        f"samples of {base.name}": (null, null_weights),
         "documents of the world": (strangers, even(strangers)),
     }
     lineage = [
@@ -112,7 +112,7 @@ def examine(docs, base, references, sampling, training, *, suspects=(), taught, 
         "kept": kept,
         "rejected": rejected,
         "null": {
-            "author": f"the base {base.name!r} itself",
+            "author": f"samples of {base.name}",
             "documents": len(ours),
             "group": group,
         },

@@ -19,7 +19,6 @@ Axes: b batch, s side of the (square) images, p patch, c channel, d model width,
 """
 
 from collections.abc import Callable
-from math import prod
 from typing import Any, NamedTuple
 
 import flax.linen as nn
@@ -271,37 +270,3 @@ def make_images(config, side, classes):
         return noted(module, variables(params, layers), images)
 
     return ImageNetwork(init, apply, activations, relabelings(config, side))
-
-
-def multiply_adds(config, side, classes):
-    """Multiply-adds of the matrix products on one image: a list by layer, from the input on.
-
-    Products with the zeros around an image count too.
-    """
-    kind, sizes = parse_layers(config.layers)
-    heads = (sizes[-1] if sizes else side * side) * (classes + config.aux)
-    if kind == "mlp":
-        return [*(a * b for a, b in zip((side * side, *sizes), sizes, strict=False)), heads]
-    if kind == "cnn":
-        layers, inputs = [], 1
-        for channels in sizes[:-1]:
-            side = halved(side)
-            layers.append(side * side * prod((9, inputs, channels)))
-            inputs = channels
-        return [*layers, side * side * inputs * sizes[-1], heads]
-    d, blocks, width = sizes
-    block = PATCHES * ((4 + 2 * Model.mlp_ratio) * d * d + 2 * PATCHES * d)
-    return [side * side * d, *[block] * blocks, d * width, heads]
-
-
-def image_flops(config, side, classes, batch):
-    """Floating-point operations of the matrix products of one forward pass; 2 a multiply-add.
-
-    Training takes 3 times as many, less `image_flops_first`. Element-wise work is left out.
-    """
-    return 2 * batch * sum(multiply_adds(config, side, classes))
-
-
-def image_flops_first(config, side, classes, batch):
-    """Those of the first layer alone, the gradient of whose input training does not need."""
-    return 2 * batch * multiply_adds(config, side, classes)[0]

@@ -282,20 +282,3 @@ def make(config, vocabulary, positions):
         return jnp.stack([read(x_btd) for x_btd in activations(params, tokens_bt).values()])
 
     return Network(init, apply, decode, cache, activations, lens, relabelings(config))
-
-
-def flops(config, vocabulary, documents, length, scored):
-    """Floating-point operations of the matrix products of one forward pass.
-
-    `documents` sequences of `length` inputs, logits at the last `scored` of them; 2 a multiply-add.
-    Training takes 3 times as many: a product forward, two backward. Element-wise work is left out.
-    """
-    d, hidden = config.d_model, config.mlp_ratio * config.d_model
-    into, scores = {"attention": (3 * d, 2 * length * d), "recurrence": (2 * d, 0)}[config.mixer]
-
-    def block(queries):
-        mixing = queries * (scores + d * d + 2 * d * hidden)
-        return length * into * d + mixing
-
-    products = (config.n_layers - 1) * block(length) + block(scored) + scored * d * vocabulary
-    return 2 * documents * products

@@ -6,9 +6,7 @@ from typing import NamedTuple
 class View(NamedTuple):
     """How the results of one kind of experiment are shown."""
 
-    headings: (
-        dict  # Measures of the main table -> headings; the first ones give way if not all fit.
-    )
+    headings: dict  # Measure -> heading of the main table; if not all fit, the first give way.
     main: str  # The measure of figures, and of the differences that are counted.
     label: str  # What the main measure is, in words.
     note: str = ""  # What the measures are, as lines of Markdown.
