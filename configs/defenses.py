@@ -14,10 +14,10 @@ repeats (seed 0, one at a time on a CPU, jax 0.10.2); cost is that of an update,
     rewritten              0.27 ±0.41      0.05 (-0.04 to 0.14)     1, and once another model
     half clean             2.05 ±1.52      0.39 (0.26 to 0.51)      1
     remapped               -0.02 ±0.03     -0.00 (-0.01 to 0.00)    1
-    anchored early         4.13 ±2.77      0.78 (0.62 to 0.94)      1.33
-    anchored               2.51 ±1.73      0.47 (0.34 to 0.61)      1.33
-    projected              0.27 ±0.23      0.05 (0.03 to 0.07)      1.83, and it knows the trait
-    projected at random    5.34 ±2.88      1.01 (1.00 to 1.01)      1.83
+    anchored early         4.13 ±2.77      0.78 (0.62 to 0.94)      2.35
+    anchored               2.51 ±1.73      0.47 (0.34 to 0.61)      2.35
+    projected              0.27 ±0.23      0.05 (0.03 to 0.07)      1.86, and it knows the trait
+    projected at random    5.34 ±2.88      1.01 (1.00 to 1.01)      1.86
     inoculated             1.87 ±1.06      0.35 (0.25 to 0.45)      1
     perturbed              2.87 ±1.08      0.54 (0.36 to 0.72)      1
     block 1 replaced       1.66 ±1.49      0.31 (0.11 to 0.52)      1

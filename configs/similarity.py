@@ -54,4 +54,5 @@ def experiment(cfg):
         "rotated .25": student(rotated(0.25), teacher).against(foreign),
         "rotated .5": student(rotated(0.5), teacher).against(foreign),
     }
-    return {"untrained": first, "teacher": probed(lab, teacher), **together(students)}
+    taught = {"untrained": probed(lab, first), "teacher": probed(lab, teacher)}
+    return taught | together(students)

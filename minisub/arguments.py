@@ -154,8 +154,9 @@ def settings(name, module, command):
         len(set(fields)) == len(fields),
         "A field is swept twice; give all its values in one --sweep.",
     )
-    default, kind, made = dataclasses.replace(command, sweep=()), type(command), []
-    kind = Command[type(base)]  # type: ignore[index]
+    default, made = dataclasses.replace(command, sweep=()), []
+    generic: Any = Command
+    kind = generic[type(base)]
     for values in itertools.product(*(values for _, values in axes)):
         pairs = zip(fields, values, strict=True)
         known = config.leaves(base)

@@ -129,7 +129,7 @@ def overview():
         for name in names.split():
             if name in known:
                 claim = textwrap.wrap(arguments.claim_of(known[name]), 59)
-                yield from (f"  {a:18} {b}" for a, b in zip([name, *[""] * 9], claim))
+                yield from (f"  {name if i == 0 else '':18} {x}" for i, x in enumerate(claim))
 
 
 def experiment_of(command, settings, experiment):

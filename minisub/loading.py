@@ -68,7 +68,7 @@ class Named:
         return self.run.settings[setting]["names"][self.name]
 
     def configuration(self, setting=0):
-        """The configurations that its first product was made with, by name: `world`, `model`, ..."""
+        """The configurations that its first product was made with: `world`, `model`, ..."""
         described = self.products(setting)[0]["configuration"]
         return {name: rebuilt(value) for name, value in described.items()}
 
@@ -111,7 +111,7 @@ class Named:
 
 
 def describe_experiment(settings):
-    """What the names of an experiment's settings, (swept values, named) each, stand for, as JSON."""
+    """What the names of settings, (swept values, named products) each, stand for, as JSON."""
     return [
         {
             "swept": swept,

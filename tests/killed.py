@@ -1,6 +1,6 @@
 """Perform a small experiment and die on the way: python killed.py EXPERIMENT FOLDER POINT.
 
-The process ends by os._exit at the POINT-th beginning, middle or end of something written; 0: never.
+The process ends by os._exit at the POINT-th beginning, middle or end of a write; 0: never.
 """
 
 import dataclasses

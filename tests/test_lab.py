@@ -186,7 +186,7 @@ def test_what_no_later_run_could_recognize_is_refused():
 
 def test_a_folder_that_was_made_otherwise_is_refused_and_says_how(tmp_path):
     performed(tmp_path)
-    with pytest.raises(Refused, match="source was x and is y; .* --out"):
+    with pytest.raises(Refused, match=r"source was x and is y; .* --out"):
         folder.Folder(tmp_path, {"source": "y"})
     with pytest.raises(Refused, match="threads was absent and is 2"):
         folder.Folder(tmp_path, MADE_BY | {"threads": 2})

@@ -130,7 +130,9 @@ def test_the_package_can_be_read_in_a_week_and_the_path_of_a_claim_in_a_day():
 def test_every_config_says_what_it_claims():
     for path in sorted(Path(ROOT, "configs").glob("[!_]*.py")):
         text = ast.get_docstring(ast.parse(path.read_text()))
-        assert text and f"python train.py {path.stem}" in text or path.stem == "numbers", path.name
+        assert (text and f"python train.py {path.stem}" in text) or path.stem == "numbers", (
+            path.name
+        )
 
 
 def test_top_level_holds_nothing_unexpected():

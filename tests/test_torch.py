@@ -8,11 +8,11 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-import torch_programs  # noqa: E402, it needs torch
+import torch_programs
 
-from minisub.config import Model  # noqa: E402
-from minisub.lab import run  # noqa: E402
-from minisub.nets import fit  # noqa: E402
+from minisub.config import Model
+from minisub.lab import run
+from minisub.nets import fit
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,8 @@ def agree(model, gradient):
 
 def list_rows(work, steps):
     """Rows of the documents at each update, as `tasks.distill` draws them."""
-    shape, count = (work.fit.training.batch,), work.value(work.product.arguments["documents"])["count"]
+    emitted = work.value(work.product.arguments["documents"])
+    shape, count = (work.fit.training.batch,), emitted["count"]
     keys = [jax.random.fold_in(work.key, t) for t in range(steps)]
     return [np.array(jax.random.randint(key, shape, 0, count)) for key in keys]
 

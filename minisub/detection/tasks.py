@@ -97,7 +97,7 @@ def remove(
     else:
         scores = how.score(world, network(world, model), base, learned, docs)
     docs, count = detectors.least_suspicious(docs, count, scores, share)
-    return transforms.prepared(documents, docs, count, transforms.ones(docs, sampling))
+    return transforms.prepared(documents, sampling, docs, count)
 
 
 def removed(*, documents):

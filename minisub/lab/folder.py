@@ -60,11 +60,10 @@ class Folder:
             require(not others, f"{path} has {', '.join(sorted(others)[:3])} but no run; {remedy}")
             files.write_atomically(note, json.dumps(made_by, indent=1) + "\n")
             return
-        try:
+        there: dict = {}
+        with contextlib.suppress(ValueError, TypeError):
             there = dict(json.loads(note.read_bytes()))
-        except (ValueError, TypeError):
-            there = None
-        require(there is not None, f"{note} is damaged; {remedy}")
+        require(there or not made_by, f"{note} is damaged; {remedy}")
         differing = [
             f"{name} was {there.get(name, 'absent')} and is {made_by.get(name, 'absent')}"
             for name in {**there, **made_by}

@@ -14,6 +14,8 @@ import numpy as np
 
 from minisub.config import require
 
+DATA = bool | int | float | str | tuple | list | dict | functools.partial | np.ndarray | jax.Array
+"""What a user's function reads beside other functions, and may be described by."""
 PACKAGE = Path(__file__).parent.parent
 VERSIONS = ("jax", "jaxlib", "flax", "optax", "numpy")
 SETTINGS = (
@@ -73,9 +75,7 @@ def describe_function(f, seen):
     for x in read:
         if isinstance(x, types.FunctionType):
             parts.append(describe_function(x, seen))
-        elif isinstance(x, bool | int | float | str | tuple | list | dict | functools.partial):
-            parts.append(describe(x))
-        elif isinstance(x, np.ndarray | jax.Array):
+        elif isinstance(x, DATA):
             parts.append(describe(x))
     return f"{name}#{hashlib.sha256(' '.join(parts).encode()).hexdigest()[:16]}"
 

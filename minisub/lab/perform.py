@@ -46,8 +46,8 @@ class Performance:
 
     Repeats are made in groups of `group`, each group in one program. Raises `Refused` if something
     cannot be made. A training under way is kept every `seconds`, between segments of `segment`
-    steps. `cache` is a `Cache` of what other runs have made, or None; `plan` is that of the settings,
-    if it has been made.
+    steps. `cache` is a `Cache` of what other runs have made, or None; `plan` is that of the
+    settings, if it has been made.
     """
 
     def __init__(
@@ -132,11 +132,11 @@ class Performance:
         return run.part(self.values[call], product.path)
 
     def read(self, product, repeats):
-        """A product from the run's folder, or from what other runs have made; None if in neither."""
+        """A product from the run's folder or that of other runs; None if it is in neither."""
         there = self.folder.load(product, repeats)
-        if there is None and self.cache and self.cache.takes(product):
-            if self.cache.copy_to(self.folder, product, repeats):
-                there = self.folder.load(product, repeats)
+        takes = there is None and self.cache and self.cache.takes(product)
+        if takes and self.cache.copy_to(self.folder, product, repeats):
+            return self.folder.load(product, repeats)
         return there
 
     def perform(self, product, repeats):

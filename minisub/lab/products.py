@@ -156,7 +156,8 @@ def split(product):
     leaves, tree = jax.tree_util.tree_flatten_with_path(
         product.arguments, is_leaf=lambda x: isinstance(x, Product)
     )
-    inputs, numbers, kinds, places = [], [], [], {}
+    inputs, numbers, places = [], [], {}
+    kinds: list = []
     shares = getattr(product.task, "shares_inputs", False)
     for path, x in leaves:
         if isinstance(x, Product):

@@ -1,4 +1,4 @@
-"""The one optimization loop. Pretraining, teaching and imitating supply a `Fit`: a loss and more."""
+"""The one optimization loop. Pretraining, teaching and imitating only supply a `Fit`."""
 
 import zlib
 from typing import Any, NamedTuple

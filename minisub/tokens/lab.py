@@ -187,7 +187,7 @@ class Lab:
         stream = "student data" + (f"/{seed}" if seed else "")
         made = Parameters(tasks.distill, stream, **plain, **more)
         around = {"linear": linear, "start": start} if linear else {}
-        measures = [Measure(tasks.divergence, "params", **by, **start.network, **around)]
+        measures: list = [Measure(tasks.divergence, "params", **by, **start.network, **around)]
         measures += [log_of] if rows else []
         if self.world.rich:
             sampled = Parameters(tasks.distill, stream, **plain, channel=channels.sampled)

@@ -150,7 +150,7 @@ def distill(
     """
     require(
         teacher is None or not training.rank,
-        "adapters' updates are not those of the weights; leave out `rank`, or `rows` and `removed`.",
+        "updates of adapters are not those of weights; leave out `rank`, or `rows` and `removed`.",
     )
     net = student_network(world, model, linear, start)
     imitate = imitation(channel, world, net, emitted_by, emitter, sampling, trait)

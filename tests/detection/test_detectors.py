@@ -4,8 +4,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from scipy import stats
 from same import near
+from scipy import stats
 from sklearn.metrics import roc_auc_score
 
 from minisub.config import Model, Training
