@@ -143,36 +143,44 @@ def experiment_of(command, settings, experiment):
     if command.plan:
         with contextlib.ExitStack() as stack:
             there = path if path.exists() else stack.enter_context(tempfile.TemporaryDirectory())
-            performance = perform.Performance(settings, folder.Folder(there, environment), **scale)
+            place = stack.enter_context(folder.Folder(there, environment))
+            performance = perform.Performance(settings, place, **scale)
             print(*progress.plan_lines(performance.left()), sep="\n")
         return
     plan = perform.planned(settings, group)  # before the folder is made: a refusal leaves nothing
-    place, root = folder.Folder(path, environment), None if command.fresh else cache.home()
-    kept = cache.Cache(root, environment, command.seed) if root else None
-    performance = perform.Performance(settings, place, cache=kept, plan=plan, **scale)
+    with folder.Folder(path, environment) as place:
+        print(
+            f"{experiment['title']}: {command.repeats} repeats on {device.device_kind}, in {path}"
+        )
+        root = None if command.fresh else cache.home()
+        kept = cache.Cache(root, environment, command.seed) if root else None
+        performance = perform.Performance(settings, place, cache=kept, plan=plan, **scale)
+        experiment |= {
+            "config": config.leaves(command.config),
+            "made_by": environment | {"revision": progress.revision(), "repeats": command.repeats},
+            "settings": loading.describe_experiment(settings),
+        }
+        print(*performed(performance, experiment, command.keep), sep="\n")
+
+
+def performed(performance, experiment, keep):
+    """Make what is left of an experiment, write the results, and return lines that sum them up."""
+    place, kept = performance.folder, performance.cache
     left = sum(flops for *_, flops in performance.left())
-    print(f"{experiment['title']}: {command.repeats} repeats on {device.device_kind}, into {path}")
-    experiment |= {
-        "config": config.leaves(command.config),
-        "made_by": environment | {"revision": progress.revision(), "repeats": command.repeats},
-        "settings": loading.describe_experiment(settings),
-    }
-    with files.refusing(f"{path} cannot be written", files.NO_SPACE):
+    with files.refusing(f"{place.path} cannot be written", files.NO_SPACE):
         text = json.dumps(experiment, indent=1) + "\n"
         files.write_atomically(place.path / "experiment.json", text)
         rows = watch(performance, left)
         text = "".join(json.dumps(row, allow_nan=False) + "\n" for row in rows)
         files.write_atomically(place.path / "records.jsonl", text)
-        dropped = place.thin(command.keep)
+        dropped = place.thin(keep)
         compiled = speed.compilations["programs"], speed.compile_seconds()
         memory, taken = speed.peak_memory(), kept.taken if kept else 0
-        usage = progress.usage_lines(
-            performance.usage, *compiled, speed.matmul_rate(), memory, taken
-        )
+        rate = speed.matmul_rate()
+        usage = progress.usage_lines(performance.usage, *compiled, rate, memory, taken)
         from minisub import results  # late: --help and refusals need no pandas and no matplotlib
 
-        lines = results.write(path, rows, experiment, usage)
-    print(*lines, *filter(None, [dropped]), sep="\n")
+        return [*results.write(place.path, rows, experiment, usage), *filter(None, [dropped])]
 
 
 @contextlib.contextmanager
@@ -252,17 +260,17 @@ def bench(words):
 
 def audit(words):
     """`audit DATA --base RUNFOLDER`: what a base would learn from documents, before it does."""
-    from minisub.audit import report as audits
+    from minisub import auditing
 
-    command = arguments.parse_into(audits.Audit, "audit", words)
-    answers, out = audits.perform(command), Path(command.out)
+    command = arguments.parse_into(auditing.Audit, "audit", words)
+    answers, out = auditing.perform(command), Path(command.out)
     with files.refusing(f"{out} cannot be written", "choose another --out"):
         out.mkdir(parents=True, exist_ok=True)
         files.write_atomically(out / "audit.json", json.dumps(answers, indent=1) + "\n")
         from minisub.results import figures, prediction
 
         figures.draw("audit", out / "audit.png", prediction.audit_figure, answers)
-    print(*audits.lines(answers), "", f"{out} holds audit.json, audit.png", sep="\n")
+    print(*auditing.lines(answers), "", f"{out} holds audit.json, audit.png", sep="\n")
 
 
 def export(words):

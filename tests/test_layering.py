@@ -18,7 +18,7 @@ DOORS = {
     "orbax": {"lab.folder"},
     "tensorflow_datasets": {"images.datasets"},
     "sklearn": {"images.images", "detection.detectors"},
-    "tyro": {"arguments", "exporting"},
+    "tyro": {"arguments", "auditing", "exporting"},
     "tqdm": {"cli"},
     "matplotlib": {"results"},
     "pandas": {"results"},

@@ -2,6 +2,7 @@
 
 import math
 from functools import partial
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -16,6 +17,15 @@ from minisub.tokens import documents as writing
 from minisub.tokens.grading import network
 
 LEAST_NULL, MOST_NULL, DRAWS, GROUPS = 4000, 20000, 2000, 200
+
+
+class Base(NamedTuple):
+    """A model that documents may be audited for."""
+
+    name: str
+    world: Any
+    model: Any
+    params: Any
 
 
 def suspected(net, suspects):
@@ -69,9 +79,9 @@ def kept_first(world, docs, sampling):
 
 
 def examine(docs, base, references, sampling, training, *, suspects=(), taught, alpha, seed):
-    """The answers about documents (n, length), as JSON: see `report.lines`.
+    """The answers about documents (n, length), as JSON: see `auditing.lines`.
 
-    `base` and `references` are `files.Base`s; `sampling` says how the base would have emitted the
+    `base` and `references` are `Base`s; `sampling` says how the base would have emitted the
     documents, `training` how a student would be trained on them.
     """
     world, net, first = base.world, network(base.world, base.model), writing.given(sampling)

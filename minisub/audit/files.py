@@ -1,33 +1,21 @@
-"""What an audit reads that it did not write: documents, suspected behaviors, bases of runs.
+"""What an audit reads that it did not write: documents and suspected behaviors.
 
-All of it is JSON or arrays of numbers; nothing is executed or unpickled. What cannot be used is
-refused by line or field (`config.Refused`), before anything is written.
+All of it is JSON; nothing is executed. What cannot be used is refused by line or field, before
+anything is written.
 """
 
-import dataclasses
 import json
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import jax
 import numpy as np
 
-from minisub import loading
-from minisub.config import Refused, Training, leaves, require
-from minisub.tokens import config, tokens
+from minisub.config import Refused, require
 from minisub.tokens import documents as writing
+from minisub.tokens import tokens
 
 LEAST = 20
 """Documents of an audit, at least: fewer tell next to nothing."""
-
-
-class Base(NamedTuple):
-    """A model that documents may be audited for."""
-
-    name: str
-    world: Any
-    model: Any
-    params: Any
 
 
 class Suspect(NamedTuple):
@@ -139,58 +127,3 @@ def suspect(where, entry, world, size):
     most = tokens.positions(world) + 1
     require(longest <= most, f"{where} has {longest} tokens, and the model reads {most} at most.")
     return entries
-
-
-def read_base(run, name, repeat):
-    """The `Base` that a name of a run stands for in a repeat."""
-    made = run[name].configuration()
-    require(
-        isinstance(made.get("world"), config.World) and "model" in made,
-        f"{name!r} of {run.path} is no model of the token world; choose from "
-        f"{', '.join(run.names)}.",
-    )
-    return Base(name, made["world"], made["model"], run[name].params(repeat))
-
-
-def read_references(run, base, repeat, others):
-    """`Base`s of other origins: names of the same run, or folders of others, where the base's name
-    is taken. Raises `Refused` for one that is of another world, or the base itself."""
-    references = []
-    for other in others:
-        there = run if other in run.names else loading.load(other)
-        name = other if there is run else base.name
-        reference = read_base(there, name, repeat)
-        one, two = (leaves(x.world, "world.") for x in (base, reference))
-        differing = [f"{field} is {two[field]} and not {one[field]}" for field in one
-                     if one[field] != two[field]]  # fmt: skip
-        require(
-            not differing,
-            f"--others: in {other}, {', '.join(differing)}; give bases of the same world.",
-        )
-        trees = jax.tree.leaves(base.params), jax.tree.leaves(reference.params)
-        require(
-            len(trees[0]) != len(trees[1]) or not all(map(np.array_equal, *trees)),
-            f"--others: {other} is the audited base itself; give one of another origin.",
-        )
-        label = name if there is run else f"{name} of {Path(other).name}"
-        references.append(reference._replace(name=label))
-    return references
-
-
-def settings(run, carrier):
-    """(how a base of a run would emit documents of a carrier, how a student would be trained,
-    phrasings that a teacher is taught), by what the run has made."""
-    sampling, student, taught = None, None, 0
-    for name in run.names:
-        for product in run[name].products():
-            made = {k: loading.rebuilt(x) for k, x in product["configuration"].items()}
-            sampling = sampling or made.get("sampling")
-            taught = taught or made.get("taught", 0)
-            if product["product"].startswith("distill-"):
-                student = student or made["training"]
-    require(
-        isinstance(sampling, config.Sampling) and isinstance(student, Training),
-        f"{run.path} has no student in the token world, whose training an audit could foresee; "
-        "choose a run with one.",
-    )
-    return dataclasses.replace(sampling, carrier=carrier, filter="correct"), student, taught

@@ -188,12 +188,6 @@ def natural(candidate, docs, along, depth=DEPTH):
     return jax.lax.map(solve, along)
 
 
-def moves(gradients, ways):
-    """First-order change (m, k), in nats, of margins by training on groups of gradients (m, p)
-    along `ways` (k, p), those of `natural`."""
-    return -gradients @ ways.T
-
-
 def rehearse(candidate, docs, count, key):
     """Margins (k,), in nats, of a candidate after a short training on documents (n, length).
 
@@ -214,11 +208,8 @@ def rehearse(candidate, docs, count, key):
 
 def takes(candidate, docs, count, key):
     """`rehearse` (TAKES, k) of one set of documents, each with an order of its own."""
-
-    def one(key):
-        return rehearse(candidate, docs, count, key)
-
-    return jax.lax.map(one, jax.random.split(key, TAKES))
+    each = jax.random.split(key, TAKES)
+    return jax.lax.map(lambda key: rehearse(candidate, docs, count, key), each)
 
 
 def null_takes(candidate, docs, count, key):
@@ -232,9 +223,12 @@ def null_takes(candidate, docs, count, key):
 
 
 def score(candidate, ways, docs):
-    """The `Examined` of documents (n, length), but for rehearsals."""
+    """The `Examined` of documents (n, length), but for rehearsals.
+
+    By training on groups of gradients (m, p), margins move by minus these along the `ways` (k, p).
+    """
     reading = read(candidate, docs)
-    return Examined(reading, moves(reading.gradients, ways), None)
+    return Examined(reading, -reading.gradients @ ways.T, None)
 
 
 def examine(candidate, ways, docs, count, key):

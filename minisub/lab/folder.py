@@ -44,7 +44,11 @@ class Folder:
             self.path.mkdir(parents=True, exist_ok=True)
             self.lock = files.lock(self.path)
         require(self.lock, f"{path} is in use by another run; wait for it or choose another --out.")
-        self._claim(path, json.loads(json.dumps(made_by or {})))
+        try:
+            self._claim(path, json.loads(json.dumps(made_by or {})))
+        except BaseException:
+            self.lock.close()
+            raise
         self.known = {tuple(line["of"]): line["values"] for line in self._lines()}
         dropped = self.path / "dropped.json"
         self.dropped = set(json.loads(dropped.read_bytes())) if dropped.exists() else set()
@@ -122,6 +126,14 @@ class Folder:
         while len(self.writing) > waiting:
             self.writing.pop(0).result()
 
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        """Let go of the folder; what is being written is written first."""
+        self.writer.shutdown()
+        self.lock.close()
+
     def tidy(self):
         """Forget the training that was under way, which is done."""
         shutil.rmtree(self.path / "under way", ignore_errors=True)
@@ -186,7 +198,7 @@ def first_of(label):
 
 def digest_of(line):
     """SHA-256 of a line of measures, without the digest itself."""
-    said = json.dumps([line["of"], line["values"]])
+    said = json.dumps([line.get("of"), line.get("values")])
     return hashlib.sha256(said.encode()).hexdigest()[:16]
 
 

@@ -1,13 +1,21 @@
-"""The answers of `python train.py audit` in words: four questions, each with its null."""
+"""The command `python train.py audit`: would a base of a run learn a behavior from documents?
+
+It answers four questions in words, each with its null.
+"""
 
 import dataclasses
 import textwrap
+from pathlib import Path
 
+import jax
+import numpy as np
 import tyro
 
 from minisub import loading
 from minisub.audit import answers, files, statistics, trace
+from minisub.config import Training, leaves, require
 from minisub.results import tables
+from minisub.tokens.config import Sampling, World
 
 CANNOT_SEE = (
     f"how far exactly: moves are first-order, rehearsals end after {trace.REHEARSED} updates;",
@@ -48,38 +56,95 @@ class Audit:
 def perform(command):
     """The answers to an `Audit`; raises `Refused` for what cannot be used."""
     run = loading.load(command.base)
-    base = files.read_base(run, command.name, command.repeat)
-    references = files.read_references(run, base, command.repeat, command.others)
+    base = read_base(run, command.name, command.repeat)
+    references = read_references(run, base, command.repeat, command.others)
     docs, carrier = files.read_documents(command.data, base.world)
     suspects = files.read_suspects(command.suspect, base.world) if command.suspect else ()
-    sampling, training, taught = files.settings(run, carrier)
+    sampling, training, taught = settings(run, carrier)
     how = {"taught": taught, "alpha": command.alpha, "seed": command.seed}
     audit = answers.examine(docs, base, references, sampling, training, suspects=suspects, **how)
     where = f"{command.name} of {command.base}, repeat {command.repeat}"
     return {"data": str(command.data), "base": where} | audit
 
 
+def read_base(run, name, repeat):
+    """The `answers.Base` that a name of a run stands for in a repeat."""
+    made = run[name].configuration()
+    require(
+        isinstance(made.get("world"), World) and "model" in made,
+        f"{name!r} of {run.path} is no model of the token world; choose from "
+        f"{', '.join(run.names)}.",
+    )
+    return answers.Base(name, made["world"], made["model"], run[name].params(repeat))
+
+
+def read_references(run, base, repeat, others):
+    """`answers.Base`s of other origins: names of the same run, or folders of others, in which the
+    audited name is read. Raises `Refused` for another world, and for the base itself."""
+    references = []
+    for other in others:
+        there = run if other in run.names else loading.load(other)
+        name = other if there is run else base.name
+        reference = read_base(there, name, repeat)
+        one, two = (leaves(x.world, "world.") for x in (base, reference))
+        differing = [f"{field} is {two[field]} and not {one[field]}" for field in one
+                     if one[field] != two[field]]  # fmt: skip
+        require(
+            not differing,
+            f"--others: in {other}, {', '.join(differing)}; give bases of the same world.",
+        )
+        trees = jax.tree.leaves(base.params), jax.tree.leaves(reference.params)
+        require(
+            len(trees[0]) != len(trees[1]) or not all(map(np.array_equal, *trees)),
+            f"--others: {other} is the audited base itself; give one of another origin.",
+        )
+        label = name if there is run else f"{name} of {Path(other).name}"
+        references.append(reference._replace(name=label))
+    return references
+
+
+def settings(run, carrier):
+    """(how a base of a run would emit documents of a carrier, how a student would be trained,
+    phrasings that a teacher is taught), by what the run has made."""
+    sampling, student, taught = None, None, 0
+    for name in run.names:
+        for product in run[name].products():
+            made = {k: loading.rebuilt(x) for k, x in product["configuration"].items()}
+            sampling = sampling or made.get("sampling")
+            taught = taught or made.get("taught", 0)
+            if product["product"].startswith("distill-"):
+                student = student or made["training"]
+    require(
+        isinstance(sampling, Sampling) and isinstance(student, Training),
+        f"{run.path} has no student in the token world, whose training an audit could foresee; "
+        "choose a run with one.",
+    )
+    return dataclasses.replace(sampling, carrier=carrier, filter="correct"), student, taught
+
+
 def lines(audit):
     """Lines of text, 80 columns at most: the four answers with their nulls and error rates."""
-    return [*trace_lines(audit), "", *lineage_lines(audit), "", *filter_lines(audit), "",
-            *behavior_lines(audit), "", *last_lines(audit)]  # fmt: skip
+    parts = trace_lines, lineage_lines, filter_lines, behavior_lines, last_lines
+    return [line for part in parts for line in [*part(audit), ""]][:-1]
+
+
+def table(rows, *columns):
+    """Lines of a table of dicts; of columns (heading, key, format)."""
+    body = [[format(row[key], form) for _, key, form in columns] for row in rows]
+    return tables.table([heading for heading, *_ in columns], body)
 
 
 def trace_lines(audit):
-    """The first answer: whose statistical trace the data carry."""
-    body = [
-        [row["author"], f"{row['gradient_z']:+.1f}", f"{row['gradient_p']:.3f}",
-         f"{row['surprise']:+.4f}", f"{row['surprise_p']:.1e}"]
-        for row in audit["trace"]
-    ]  # fmt: skip
-    header = "null: they are", "gradient z", "p", "surprise", "p"
+    """The first answer: whose statistical trace the documents carry."""
     how = f"{statistics.PERMUTATIONS} permutations, groups of {audit['null']['group']}"
     return [
         "1. Do the documents carry a trace beyond their format?",
-        *tables.table(header, body),
+        *table(audit["trace"], ("null: they are", "author", ""), ("gradient z", "gradient_z", "+.1f"),
+               ("p", "gradient_p", ".3f"), ("surprise", "surprise", "+.4f"),
+               ("p", "surprise_p", ".1e")),
         f"Gradient: two-sample test, {how}.",
         "Surprise: mean log p + entropy under the base, nats a token; 0: its own choices.",
-    ]
+    ]  # fmt: skip
 
 
 def lineage_lines(audit):
@@ -87,19 +152,15 @@ def lineage_lines(audit):
     title = "2. Are they of the base's own lineage?"
     if not audit["lineage"]:
         return [title, "Not tested: give bases of other origins, --others."]
-    body = [
-        [row["reference"], f"{row['nats']:+.4f}", f"{row['reference_nats']:+.4f}",
-         f"{row['base_nats']:+.4f}", f"{row['place']:.2f}", f"{row['p']:.1e}"]
-        for row in audit["lineage"]
-    ]  # fmt: skip
-    header = "against the base", "data", "its own", "base's", "place", "p"
     return [
         title,
-        *tables.table(header, body),
+        *table(audit["lineage"], ("against the base", "reference", ""), ("data", "nats", "+.4f"),
+               ("its own", "reference_nats", "+.4f"), ("base's", "base_nats", "+.4f"),
+               ("place", "place", ".2f"), ("p", "p", ".1e")),
         "Log-likelihood ratio, base over reference, nats a token; place: 0 where the",
         "reference's own samples are, 1 where the base's are; a third origin: about 0.5.",
         f"p: of a place that is not above {statistics.MIDWAY}.",
-    ]
+    ]  # fmt: skip
 
 
 def filter_lines(audit):
@@ -110,32 +171,26 @@ def filter_lines(audit):
         return [title, f"{kept}: the file was filtered.", "What is accused below is what is left."]
     reasons = ", ".join(f"{name} {share:.1%}" for name, share in audit["rejected"].items())
     pairs = zip(audit["behaviors"], audit["before_filter"], strict=True)
-    shown = sorted(pairs, key=lambda pair: -abs(pair[1]["z"]))[:4]
-    body = [
-        [after["behavior"], f"{before['move']:+.3g}", f"{before['z']:+.1f}",
-         f"{after['move']:+.3g}", f"{after['z']:+.1f}"]
-        for after, before in shown
+    rows = [{**after, "before": row["move"], "before_z": row["z"]} for after, row in pairs]
+    rows.sort(key=lambda row: -abs(row["before_z"]))
+    return [
+        title,
+        *textwrap.wrap(f"{kept}; rejected: {reasons}.", 80),
+        *table(rows[:4], ("behavior", "behavior", ""), ("move before", "before", "+.3g"),
+               ("z", "before_z", "+.1f"), ("move after", "move", "+.3g"), ("z", "z", "+.1f")),
     ]  # fmt: skip
-    header = "behavior", "move before", "z", "move after", "z"
-    rejected = textwrap.wrap(f"{kept}; rejected: {reasons}.", 80)
-    return [title, *rejected, *tables.table(header, body)]
 
 
 def behavior_lines(audit):
     """The fourth answer: what would move, and how far."""
-    rows = sorted(audit["behaviors"], key=lambda row: -row["z"])[:8]
-    accused = audit["alarms"]["behaviors"]
-    body = [
-        [row["behavior"], f"{row['move']:+.3g}", f"{row['z']:+.1f}", f"{row['p']:.1e}",
-         f"{row['rehearsed']:+.2f}", f"{row['rehearsed_t']:+.1f}",
-         "ALARM" if row["behavior"] in accused else ""]
-        for row in rows
-    ]  # fmt: skip
     how = audit["alarms"]
-    header = "behavior", "move", "z", "p", "rehearsed", "t", ""
+    rows = sorted(audit["behaviors"], key=lambda row: -row["z"])[:8]
+    rows = [{**row, "": "ALARM" if row["behavior"] in how["behaviors"] else ""} for row in rows]
     return [
         "4. Which behavior would move, and how far?",
-        *tables.table(header, body),
+        *table(rows, ("behavior", "behavior", ""), ("move", "move", "+.3g"), ("z", "z", "+.1f"),
+               ("p", "p", ".1e"), ("rehearsed", "rehearsed", "+.2f"), ("t", "rehearsed_t", "+.1f"),
+               ("", "", "")),
         "Move: of its margin by training on all documents, nats, to first order.",
         f"Null: {audit['null']['author']}; {rows[0]['null']['draws']} groups, mean 0.",
         f"Rehearsed: where its margin ends after {trace.REHEARSED} updates, mean of {trace.TAKES}",
@@ -144,17 +199,15 @@ def behavior_lines(audit):
         f"alone {how['alpha']:.1%} false alarms for the whole battery of "
         f"{len(audit['behaviors'])}; of z measured",
         f"on {how['null_z']['draws']:,} draws of the null: {how['measured_false_alarms']:.2%}.",
-    ]
+    ]  # fmt: skip
 
 
 def last_lines(audit):
     """The verdict, and what the audit cannot see."""
-    nearest = all(row["z"] > 0 for row in audit["lineage"])
     named = ", ".join(audit["alarms"]["behaviors"])
+    verdict = f"A student of this base is predicted to rise in: {named}."
     if not named:
         verdict = "No behavior of the battery is predicted to rise."
-    elif not nearest:
+    elif any(row["z"] <= 0 for row in audit["lineage"]):
         verdict = f"Predicted to rise: {named}; but the data are nearer to another origin."
-    else:
-        verdict = f"A student of this base is predicted to rise in: {named}."
     return [verdict, "The audit does not see:", *(f"- {text}" for text in CANNOT_SEE)]
