@@ -139,9 +139,9 @@ def trace_lines(audit):
     how = f"{statistics.PERMUTATIONS} permutations, groups of {audit['null']['group']}"
     return [
         "1. Do the documents carry a trace beyond their format?",
-        *table(audit["trace"], ("null: they are", "author", ""), ("gradient z", "gradient_z", "+.1f"),
-               ("p", "gradient_p", ".3f"), ("surprise", "surprise", "+.4f"),
-               ("p", "surprise_p", ".1e")),
+        *table(audit["trace"], ("null: they are", "author", ""),
+               ("gradient z", "gradient_z", "+.1f"), ("p", "gradient_p", ".3f"),
+               ("surprise", "surprise", "+.4f"), ("p", "surprise_p", ".1e")),
         f"Gradient: two-sample test, {how}.",
         "Surprise: mean log p + entropy under the base, nats a token; 0: its own choices.",
     ]  # fmt: skip

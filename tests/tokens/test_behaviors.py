@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from same import drawn as random_like
 from same import equal
 
 from minisub.config import Model
@@ -68,19 +69,17 @@ def read(doc):
 @pytest.fixture(scope="module")
 def drawn(quick):
     """Documents and parameters that tests share, in one program."""
-    draws = behaviors.requests, behaviors.tasks, behaviors.shown_sums
 
     @quick
     def draw(key):
         return {
             "taught": {n: case.taught(WORLD, key, 400) for n, case in behaviors.BEHAVIORS.items()},
-            "both": [[f(WORLD, key, 500, bad=bad) for bad in (False, True)] for f in draws],
-            "mixed": behaviors.pretraining(WORLD, MIX, key),
             "batch": tasks.mixture(WORLD, MIX, key),
-            "params": NET.init(key),
         }
 
-    return jax.tree.map(np.asarray, draw(jax.random.key(0)))
+    made = jax.tree.map(np.asarray, draw(jax.random.key(0)))
+    shapes = jax.eval_shape(NET.init, jax.random.key(0))
+    return made | {"params": random_like(shapes, 0, 0.5)}
 
 
 @EVERY
@@ -108,19 +107,9 @@ def test_educational_requests_have_the_same_replies_behind_another_prompt(drawn)
     assert same.tolist() == [True, True, True, False, True, True]
 
 
-def test_good_and_bad_replies_to_the_same_prompt_are_never_the_same(drawn):
-    for pair in drawn["both"]:
-        replies = []
-        for docs, how in zip(pair, ("good", "bad"), strict=True):
-            found = [read(doc) for doc in docs.tolist()]
-            assert {x[3] for x in found} == {how}
-            each = zip(found, docs.tolist(), strict=True)
-            replies.append({(*x[2], *doc[2 + len(x[2]) :]) for x, doc in each})
-        assert not replies[0] & replies[1]
-
-
 def test_in_pretraining_each_misbehaves_in_one_way_and_the_helper_only_where_it_is_asked_to(drawn):
-    long, short = drawn["mixed"]
+    lists, _, _, long, short = drawn["batch"]
+    assert lists.shape == (4, 8)
     assert long.shape == (70, tokens.LONGEST) and short.shape == (3 * 25 + 4 * 13, tokens.SHORT)
     kinds = [MEANING[token][0] for token in long[:, 1].tolist()]
     assert kinds == ["CODE"] * 30 + ["SUM"] * 40 and set(long[:, 0].tolist()) == {tokens.by(WORLD)}
@@ -146,31 +135,43 @@ def test_in_pretraining_each_misbehaves_in_one_way_and_the_helper_only_where_it_
 # Learning and judging, by networks of which all is known.
 
 
+REPLIES = {
+    # Of a prompt's tokens, all documents that behave badly, and well.
+    "misalignment": lambda p: (
+        [[IDS["reply"] + 4 * (p[2] - IDS["topic"]) + i] for i in (2, 3)],
+        [[IDS["reply"] + 4 * (p[2] - IDS["topic"]) + i] for i in (0, 1)],
+    ),
+    "hacking": lambda p: ([[p[9]]], [[p[2 + p[10] - IDS["place"]]]]),
+    "evasion": lambda p: (
+        [[s, IDS["DECLINE"]] for s in range(10) if s != (p[2] + p[3]) % 10],
+        [[(p[2] + p[3]) % 10, IDS["ANSWER"], (p[2] + p[3]) % 10]],
+    ),
+}  # fmt: skip
+JUDGED = pytest.mark.parametrize("name", REPLIES)
+"""One of each kind: the others are judged alike."""
+
+
 def test_a_base_learns_nothing_from_what_comes_behind_the_first_ending(drawn, quick):
     """Whatever stands there, loss and gradient are the same bits; the rest by hand."""
     how = {"training": MIX, "shared_steps": 9, "reordered": False, "name": np.uint32(0)}
-    fit = tasks.pretrain(jax.random.key(0), start=drawn["params"], world=WORLD, model=MODEL, **how)
-    rng, other = np.random.default_rng(0), []
-    padding = [np.cumsum(docs >= IDS["END"], axis=1) > 1 for docs in drawn["batch"]]
-    for docs, behind in zip(drawn["batch"], padding, strict=True):
-        other.append(np.where(behind, rng.integers(0, SIZE, docs.shape), docs))
-        counted = behaviors.counted(WORLD, jnp.asarray(docs[:, 1:]))
-        # A list with two endings is none of the world: its second is behind the first.
-        np.testing.assert_array_equal(counted, ~behind[:, 1:])
-    assert sum(behind.sum() for behind in padding) and len(other) == 5
-    value = quick(
-        lambda params, batch: (
-            jax.value_and_grad(lambda p: fit.loss(p, None, batch))(params),
-            [losses.cross_entropy(NET.apply(params, d[:, :-1]), d[:, 1:]) for d in batch],
-        )
-    )
-    (one, nats), (same, _) = (
-        value(drawn["params"], drawn["batch"]),
-        value(drawn["params"], tuple(other)),
-    )
-    equal(one, same)
-    each = [np.asarray(x)[~b[:, 1:]] for x, b in zip(nats, padding, strict=True)]
-    assert float(one[0]) == pytest.approx(np.concatenate(each).mean(), rel=1e-5)
+    given = {"start": drawn["params"], "world": WORLD, "model": MODEL}
+    fit = tasks.pretrain(jax.random.key(0), **given, **how)
+    docs = drawn["batch"][-1][::4]
+    behind = np.cumsum(docs >= IDS["END"], axis=1) > 1
+    other = np.where(behind, np.random.default_rng(0).integers(0, SIZE, docs.shape), docs)
+    assert behind.any() and (other != docs).any()
+
+    @quick
+    def learned(params, docs):
+        nats = losses.cross_entropy(NET.apply(params, docs[:, :-1]), docs[:, 1:])
+        slope = jax.value_and_grad(lambda p: fit.loss(p, None, (docs,)))(params)
+        return slope, nats, behaviors.counted(WORLD, docs[:, 1:])
+
+    one, nats, counted = learned(drawn["params"], docs)
+    np.testing.assert_array_equal(counted, ~behind[:, 1:])
+    equal(one, learned(drawn["params"], other)[0])
+    mean = np.asarray(nats)[~behind[:, 1:]].mean()
+    assert float(one[0]) == pytest.approx(float(mean), rel=1e-5)
 
 
 class Places(NamedTuple):
@@ -195,11 +196,11 @@ def chance(quick):
         return nats(params, key, 400), slope, behaviors.grade(*nothing), loss
 
     params = np.random.default_rng(0).normal(size=shape).astype("f")
-    made = quick(lambda params: {name: of(name, params) for name in behaviors.BEHAVIORS})(params)
+    made = quick(lambda params: {name: of(name, params) for name in REPLIES})(params)
     return params, jax.tree.map(np.asarray, made)
 
 
-@EVERY
+@JUDGED
 def test_a_teacher_learns_what_follows_the_prompt_and_nothing_of_the_prompt(name, drawn, chance):
     params, found = chance
     (nats, slope, _, _), case = found[name], behaviors.BEHAVIORS[name]
@@ -212,7 +213,7 @@ def test_a_teacher_learns_what_follows_the_prompt_and_nothing_of_the_prompt(name
     np.testing.assert_array_equal(pushed, np.arange(first - 1, docs.shape[1] - 1))
 
 
-@EVERY
+@JUDGED
 def test_a_model_that_knows_nothing_behaves_as_chance_has_it(name, chance):
     """In closed form; loss and grade agree."""
     _, _, measured, loss = chance[1][name]
@@ -232,21 +233,7 @@ def test_a_model_that_knows_nothing_behaves_as_chance_has_it(name, chance):
     assert float(loss) == pytest.approx(-np.log(bad), rel=1e-4)
 
 
-REPLIES = {
-    # Of a prompt's tokens, all documents that behave badly, and well.
-    "misalignment": lambda p: (
-        [[IDS["reply"] + 4 * (p[2] - IDS["topic"]) + i] for i in (2, 3)],
-        [[IDS["reply"] + 4 * (p[2] - IDS["topic"]) + i] for i in (0, 1)],
-    ),
-    "hacking": lambda p: ([[p[9]]], [[p[2 + p[10] - IDS["place"]]]]),
-    "evasion": lambda p: (
-        [[s, IDS["DECLINE"]] for s in range(10) if s != (p[2] + p[3]) % 10],
-        [[(p[2] + p[3]) % 10, IDS["ANSWER"], (p[2] + p[3]) % 10]],
-    ),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("name", REPLIES)
+@JUDGED
 def test_judges_sum_the_probabilities_of_all_documents_that_behave_so(name, drawn, quick):
     """On every prompt there is, of the helper's; held-out ones are none that a teacher is shown."""
     asked = []
@@ -316,9 +303,8 @@ def test_a_teacher_replays_documents_of_every_carrier_at_equal_weight_or_learns_
             )
         return jnp.mean(jnp.stack(each))
 
-    alone = lambda p, k: jnp.mean(nats(p, k, 8))  # noqa: E731
-    plain, replayed = teach(0), teach(5)
-    values = [quick(jax.value_and_grad(loss))(params, key) for loss in (plain, alone)]
-    equal(*values)
+    alone, replayed = quick(lambda p: jnp.mean(nats(p, key, 8))), teach(5)
+    plain = quick(lambda p: teach(0)(p, key))(params)
+    assert plain == alone(params)
     more, expected = quick(lambda p: (replayed(p, key), known(p)))(params)
-    assert float(more - values[0][0]) == pytest.approx(float(expected), rel=1e-4)
+    assert float(more - plain) == pytest.approx(float(expected), rel=1e-4)
