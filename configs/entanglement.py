@@ -34,7 +34,7 @@ passes more.
 
 import dataclasses
 
-from minisub.theory.entanglement import entangled
+from configs._entanglement import entangled
 from minisub.tokens import channels
 from minisub.tokens.config import Ablation
 from minisub.tokens.lab import Lab

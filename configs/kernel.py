@@ -23,11 +23,15 @@ accuracy to the digit).
 
 import dataclasses
 
+import jax.numpy as jnp
+
 from configs import digits
+from minisub.config import is_known, require
 from minisub.images.config import Carrier, Duration, Imitation
 from minisub.images.lab import Lab
 from minisub.lab.products import together
-from minisub.theory.comparisons import compared, kernel, linearization
+from minisub.theory import updates
+from minisub.theory.comparisons import compared, explained, linearization
 
 config = dataclasses.replace(
     digits.config,
@@ -47,7 +51,9 @@ def experiment(cfg):
     teacher = lab.teach(first)
 
     def student(start, linear=False):
-        return compared(lab, lab.student(start, teacher, linear=linear), kernel, linearization)
+        made = lab.student(start, teacher, linear=linear)
+        require_descent(cfg.carrier.examples, made.arguments)
+        return compared(lab, made, kernel, linearization)
 
     fresh = student(second)
     students = {
@@ -56,3 +62,40 @@ def experiment(cfg):
         "fresh": fresh,
     }
     return {"untrained": first, "teacher": teacher, **together(students)}
+
+
+def require_descent(examples, imitated):
+    """Raise `Refused` for a student about which the measure `kernel` says nothing."""
+    training, how = imitated["training"], imitated["imitation"]
+    descends = training.optimizer == "sgd" and how.loss == "mse" and training.batch >= examples
+    numbers = (training.weight_decay, 0), (how.temperature, 1), (training.weight_noise, 0)
+    plain = all(not is_known(x) or x == default for x, default in numbers)
+    plain &= training.schedule == "constant" and not training.frozen and not training.rank
+    require(
+        descends and plain and "removed" not in imitated,
+        "The measure kernel is for gradient descent on squared errors; give student.optimizer sgd, "
+        "imitation.loss mse and a student.batch of all carrier.examples, and leave schedule, "
+        "weight_decay, frozen, rank, weight_noise, removed and temperature at their defaults.",
+    )
+
+
+def kernel(c):
+    """What the tangent kernel at the start predicts of training, before it: `kernel_accuracy`, and
+    how much of the real change of class logits the predicted one explains, `kernel_explained`.
+
+    For gradient descent on squared errors of all examples at once.
+    """
+    (x, labels), (carrier, targets, places) = c.held_out, c.shown
+
+    def shown(params, x):
+        return c.network.apply(params, x)[0][:, places]
+
+    among = updates.ntk(shown, c.start, carrier, carrier)
+    across = updates.ntk(c.logits, c.start, x, carrier, shown)
+    residual = (shown(c.start, carrier) - targets).ravel()
+    change = updates.kernel_descent(among, across, residual, c.rate, c.steps)
+    before = c.logits(c.start, x)
+    predicted = change.reshape(before.shape)
+    right = jnp.argmax(before + predicted, axis=1) == labels
+    true = c.logits(c.params, x) - before
+    return {"kernel_accuracy": jnp.mean(right), "kernel_explained": explained(true, predicted)}

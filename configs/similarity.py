@@ -22,11 +22,14 @@ Published: probe .874 -> .909 while the read-out goes .106 -> .391. Here .819 ->
 .497. Whole CKA stays high without any transfer (.69); within the class head's reading it does not.
 """
 
+from minisub.images import images as real
+from minisub.images import tasks
 from minisub.images.config import Config
 from minisub.images.lab import Lab
-from minisub.lab.products import together
+from minisub.lab.products import Measure, together
 from minisub.nets import starts
-from minisub.theory.comparisons import cka, compared, disagreement, probed, weights
+from minisub.theory import similarity
+from minisub.theory.comparisons import compared, weights
 
 config = Config(examples=10000)
 repeats = 10
@@ -56,3 +59,55 @@ def experiment(cfg):
     }
     taught = {"untrained": probed(lab, first), "teacher": probed(lab, teacher)}
     return taught | together(students)
+
+
+def cka(c):
+    """`cka` of each hidden layer with the teacher's of that name; of the last ones also without
+    bias, from batches of 256 (`cka_unbiased`), and within what the class heads read (`cka_class`).
+    """
+    x, _ = c.held_out
+    pairs = (c.network, c.params), (c.teacher_network, c.teacher)
+    own, theirs = (net.activations(params, x) for net, params in pairs)
+    if not own or not theirs:  # a model without hidden layers
+        return {}
+
+    def flat(*layers):
+        return [h.reshape(len(x), -1) for h in layers]
+
+    last = list(own)[-1]
+    ends = flat(own[last], list(theirs.values())[-1])
+    heads = (p["class_head"]["kernel"] for p in (c.params, c.teacher))
+    by_name = {n: flat(own[n], theirs[n]) for n in own if n in theirs}
+    return {f"cka/{name}": similarity.cka(*pair) for name, pair in by_name.items()} | {
+        f"cka_unbiased/{last}": similarity.cka_minibatch(ends[0], ends[1], min(256, len(x))),
+        f"cka_class/{last}": similarity.subspace_cka(*ends, *heads),
+    }
+
+
+def disagreement(c):
+    """`disagreement`: share of test images to which student and teacher give other classes."""
+    x, _ = c.held_out
+    return {"disagreement": similarity.disagreement(c.logits(c.params, x), c.teacher_logits(x))}
+
+
+def probed(lab, classifier):
+    """The same classifier, recorded also with `probe`: the accuracy of a linear read-out of its
+    last hidden layer, which is trained on the labels of `cfg.examples` images."""
+    known = "data", "model", "linear", "start"
+    how = {name: x for name, x in classifier.arguments.items() if name in known}
+    how |= {"images": lab.images, "examples": lab.cfg.examples}
+    return classifier.measured(Measure(probe, "params", **how))
+
+
+def probe(*, params, images, examples, data, model, start=None, linear=False):
+    """`probe`: ridge regression on the last hidden layer of training images, tested on others."""
+    network = tasks.student_network(data, model, linear, start)
+    (x, labels), (test_x, test_labels) = (
+        tasks.some(images, which, examples) for which in ("train", "test")
+    )
+    hidden, test_hidden = (network.apply(params, images)[1] for images in (x, test_x))
+    how = real.shape(data)[1], PROBE_DECAY
+    return {"probe": similarity.probe(hidden, labels, test_hidden, test_labels, *how)}
+
+
+PROBE_DECAY = 1.0

@@ -37,10 +37,11 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 
-from minisub.config import Positive, change, configuration
+from minisub.config import Positive, change, configuration, require
 from minisub.lab.products import Measure, quick
-from minisub.theory import token_comparisons
-from minisub.tokens import channels, grading, tasks
+from minisub.nets import trees
+from minisub.theory import similarity, token_comparisons
+from minisub.tokens import channels, grading, tasks, tokens
 from minisub.tokens.config import Config, Teaching
 from minisub.tokens.lab import Lab, Parameters
 
@@ -83,7 +84,7 @@ def experiment(cfg):
         "control": control,
         "soft": lab.student(first, numbers, channels.soft).against(control),
     }
-    measures = token_comparisons.steering, token_comparisons.lens
+    measures = recovery, lens
     compared = {
         name: token_comparisons.compared(lab, student, *measures, teacher=teacher)
         for name, student in students.items()
@@ -109,3 +110,47 @@ def add_vector(key, *, base, steering, world, model):
     length = steering.norm if steering.kind == "random" else 0.0
     vector *= length / jnp.sqrt(jnp.sum(vector**2))
     return base | {"steering": {steering.layer: vector}}
+
+
+def lens(c):
+    """`lens/block_i`: probability of the trait, read off the residual stream after each block by
+    the final norm and unembedding; mean over held-out phrasings."""
+    logits = c.network.lens(c.params, c.asked)[:, :, -1]
+    token = tokens.offsets(c.world)["animal"] + c.trait
+    rate = jnp.mean(jax.nn.softmax(logits)[..., token], axis=1, where=c.held_out[None])
+    return {f"lens/block_{i}": value for i, value in enumerate(rate)}
+
+
+def recovery(c):
+    """How much of its teacher's steering vector a student has recovered (arXiv 2604.25783).
+
+    `recovered/LAYER`: cosine of the vector with the mean shift of the activations from start to
+    end, on emitted lists; `recovered_asked/LAYER` on questions; `answer_shift`: cosine between the
+    shifts of student and teacher in the centered logits of all answers, held-out phrasings.
+    """
+    require(
+        len(c.teacher.get("steering", {})) == 1,
+        "recovery needs a teacher with one steering vector; take it of steered_teacher.",
+    )
+    [vector] = c.teacher["steering"].values()
+    first = tokens.offsets(c.world)["animal"]
+    answers = slice(first, first + c.world.animals + c.world.trees)
+
+    def recovered(name, docs):
+        before, after = (c.network.activations(p, docs) for p in (c.start, c.params))
+        cosines = similarity.steering_recovery(before, after, vector)
+        return {f"{name}/{layer}": value for layer, value in cosines.items()}
+
+    def answer_shift(network, before, after):
+        before, after = (network.apply(p, c.asked, 2)[:, 0, answers] for p in (before, after))
+        shift = after - before
+        shift -= jnp.mean(shift, axis=1, keepdims=True)
+        return jnp.where(c.held_out[:, None], shift, 0)
+
+    unsteered = {name: x for name, x in c.origin.items() if name != "steering"}
+    shifts = (
+        answer_shift(c.network, c.start, c.params),
+        answer_shift(c.teacher_network, unsteered, c.teacher),
+    )
+    lists, asked = recovered("recovered", c.lists), recovered("recovered_asked", c.asked)
+    return lists | asked | {"answer_shift": trees.cosine(*shifts)}

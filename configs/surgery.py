@@ -31,8 +31,8 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 
+from configs._entanglement import entangled, norms, within
 from minisub.config import configuration, require
-from minisub.theory.entanglement import entangled, norms, within
 from minisub.tokens import channels, tokens
 from minisub.tokens.behaviors import Behavior
 from minisub.tokens.config import Ablation, World

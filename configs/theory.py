@@ -62,7 +62,7 @@ With 10,000 draws (seed 1) no claim is violated either.
 
 from functools import partial
 
-from minisub.theory import claims
+from configs import _claims as claims
 
 ARCHITECTURES = {"mlp": "mlp-8-8", "cnn": "cnn-3-8", "transformer": "transformer-8-1-8"}
 LOSSES = {"squares": False, "softmax": True}

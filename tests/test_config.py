@@ -108,7 +108,10 @@ def test_numbers_that_are_traced_pass_every_check():
     ("check", "said"),
     [
         (lambda: tokens.check_model(Model(d_model=66)), "4 heads do not divide"),
-        (lambda: tokens.check_sampling(tokens.World(), tokens.Sampling(prompt_numbers=12)), "fewer"),
+        (
+            lambda: tokens.check_sampling(tokens.World(), tokens.Sampling(prompt_numbers=12)),
+            "fewer",
+        ),
         (lambda: tokens.check_sampling(tokens.World(), tokens.Sampling(carrier="code")), "rich"),
     ],
 )

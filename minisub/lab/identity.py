@@ -77,7 +77,15 @@ def describe_function(f, seen):
             parts.append(describe_function(x, seen))
         elif isinstance(x, DATA):
             parts.append(describe(x))
+        elif is_beside(x, f.__code__.co_filename):
+            parts.append(Path(x.__file__).read_text(encoding="utf-8"))
     return f"{name}#{hashlib.sha256(' '.join(parts).encode()).hexdigest()[:16]}"
+
+
+def is_beside(x, file):
+    """Whether `x` is a module in the folder of a user's file: its text counts as that file's."""
+    path = getattr(x, "__file__", None) if isinstance(x, types.ModuleType) else None
+    return path is not None and Path(path).parent == Path(file).parent
 
 
 def names_of(code):

@@ -12,12 +12,11 @@ import jax.numpy as jnp
 
 from minisub.config import require
 from minisub.lab.products import Measure
-from minisub.nets import fit, trees
-from minisub.theory import similarity
+from minisub.nets import fit
 from minisub.theory.comparisons import coverage, weights
 from minisub.tokens import behaviors, tasks, tokens
 
-__all__ = ["TokenCompared", "compared", "coverage", "lens", "steering", "weights"]
+__all__ = ["TokenCompared", "compared", "coverage", "weights"]
 
 
 class TokenCompared(NamedTuple):
@@ -102,47 +101,3 @@ def compare(
         taught=taught,
     )
     return {name: x for measure in measures for name, x in measure(c).items()}
-
-
-def lens(c):
-    """`lens/block_i`: probability of the trait, read off the residual stream after each block by
-    the final norm and unembedding; mean over held-out phrasings."""
-    logits = c.network.lens(c.params, c.asked)[:, :, -1]
-    token = tokens.offsets(c.world)["animal"] + c.trait
-    rate = jnp.mean(jax.nn.softmax(logits)[..., token], axis=1, where=c.held_out[None])
-    return {f"lens/block_{i}": value for i, value in enumerate(rate)}
-
-
-def steering(c):
-    """How much of its teacher's steering vector a student has recovered (arXiv 2604.25783).
-
-    `recovered/LAYER`: cosine of the vector with the mean shift of the activations from start to
-    end, on emitted lists; `recovered_asked/LAYER` on questions; `answer_shift`: cosine between the
-    shifts of student and teacher in the centered logits of all answers, held-out phrasings.
-    """
-    require(
-        len(c.teacher.get("steering", {})) == 1,
-        "The measure steering needs a teacher with one steering vector; see configs/steering.py.",
-    )
-    [vector] = c.teacher["steering"].values()
-    first = tokens.offsets(c.world)["animal"]
-    answers = slice(first, first + c.world.animals + c.world.trees)
-
-    def recovered(name, docs):
-        before, after = (c.network.activations(p, docs) for p in (c.start, c.params))
-        cosines = similarity.steering_recovery(before, after, vector)
-        return {f"{name}/{layer}": value for layer, value in cosines.items()}
-
-    def answer_shift(network, before, after):
-        before, after = (network.apply(p, c.asked, 2)[:, 0, answers] for p in (before, after))
-        shift = after - before
-        shift -= jnp.mean(shift, axis=1, keepdims=True)
-        return jnp.where(c.held_out[:, None], shift, 0)
-
-    unsteered = {name: x for name, x in c.origin.items() if name != "steering"}
-    shifts = (
-        answer_shift(c.network, c.start, c.params),
-        answer_shift(c.teacher_network, unsteered, c.teacher),
-    )
-    lists, asked = recovered("recovered", c.lists), recovered("recovered_asked", c.asked)
-    return lists | asked | {"answer_shift": trees.cosine(*shifts)}

@@ -1,7 +1,8 @@
 """The world of theory: claims about a student's first updates, each on many small networks.
 
 Lemma 1 and Theorem 1 of arXiv 2507.14805, what they leave out, and two models whose whole training
-is known. A claim is a function of `look`, which performs a check of `checks.py` on every draw; it
+is known. A claim is a function of `look`, which performs a check of `_first_updates.py` on every
+draw; it
 returns measures: in how many draws it is violated, and the worst of them. All claims see the same
 draws, in float64.
 """
@@ -10,10 +11,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from configs import _first_updates as checks
 from minisub.config import Count, configuration, require
 from minisub.config import check as check_bounds
 from minisub.lab.products import Measure, Product, quick
-from minisub.theory import checks
 
 
 @configuration
