@@ -11,6 +11,7 @@ import io
 import itertools
 import os
 import sys
+import textwrap
 import traceback
 import types
 from pathlib import Path
@@ -25,6 +26,19 @@ HERE = Path(__file__).resolve().parent
 DEFAULT = "numbers"
 PROGRAM = "minisub" if Path(sys.argv[0]).stem == "minisub" else "python train.py"
 AnyConfig = TypeVar("AnyConfig")
+SUBJECTS = {
+    "Start here": "numbers digits mnist",
+    "What must be shared": "inheritance branching starts_tokens shared_layers interpolation "
+    "perturbation relabeling weight_noise matrix traits architectures",
+    "Through what it passes": "channel policy content divergence context dose mixing carriers "
+    "aux_logits data_sets losses",
+    "How it is trained": "adapters layers optimizers optimizers_tokens learning_rate updates "
+    "teacher_length decay loss_scale sizes generations",
+    "Misbehavior": "misalignment hacking evasion filters detection defenses audit_calibration",
+    "Mechanism and theory": "alignment alignment_tokens coverage coverage_tokens kernel lazy "
+    "similarity entanglement steering surgery theory",
+}
+"""Configs by subject, for --help."""
 Words = tyro.conf.Positional[tuple[str, ...]]
 Sweep = Annotated[
     tuple[str, ...], tyro.conf.UseAppendAction, tyro.conf.arg(metavar="FIELD=V1,V2,...")
@@ -210,3 +224,18 @@ def named(module, cfg, only=()):
     for name in only:
         config.require_known("--only", name, products)
     return {name: p for name, p in products.items() if not only or name in only}
+
+
+def overview():
+    """What can be run, by subject, each config with its claim."""
+    yield f"\n{PROGRAM} CONFIG --help lists every field of a config. Configs:"
+    known = config_files()
+    listed = [name for names in SUBJECTS.values() for name in names.split()]
+    others = " ".join(name for name in known if name not in listed)
+    for subject, names in {**SUBJECTS, "Others": others}.items():
+        if names:
+            yield f"\n{subject}"
+        for name in names.split():
+            if name in known:
+                claim = textwrap.wrap(claim_of(known[name]), 59)
+                yield from (f"  {name if i == 0 else '':18} {x}" for i, x in enumerate(claim))

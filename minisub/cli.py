@@ -16,7 +16,6 @@ import shlex
 import signal
 import sys
 import tempfile
-import textwrap
 from pathlib import Path
 
 import jax
@@ -28,19 +27,6 @@ from minisub.lab import cache, files, folder, identity, perform, speed
 
 BAD_INPUT, STOPPED, INTERRUPTED, UNREAD = 2, 1, 130, 141
 BAR = "{percentage:3.0f}% |{bar:20}| {elapsed} gone, {remaining} left, {desc}"
-SUBJECTS = {
-    "Start here": "numbers digits mnist",
-    "What must be shared": "inheritance branching starts_tokens shared_layers interpolation "
-    "perturbation relabeling weight_noise matrix traits architectures",
-    "Through what it passes": "channel policy content divergence context dose mixing carriers "
-    "aux_logits data_sets losses",
-    "How it is trained": "adapters layers optimizers optimizers_tokens learning_rate updates "
-    "teacher_length decay loss_scale sizes generations",
-    "Misbehavior": "misalignment hacking evasion filters detection defenses audit_calibration",
-    "Mechanism and theory": "alignment alignment_tokens coverage coverage_tokens kernel lazy "
-    "similarity entanglement steering surgery theory",
-}
-"""Configs by subject, for --help."""
 
 
 def main(argv=None):
@@ -80,7 +66,7 @@ def run_command(words):
     if words and words[0] in commands:
         return commands[words[0]](words[1:])
     if words and words[0] in ("--help", "-h"):
-        return print(*overview(), sep="\n")
+        return print(*__doc__.splitlines()[2:], *arguments.overview(), sep="\n")
     name, rest = named(words, arguments.DEFAULT)
     module = arguments.load(name)
     command = arguments.parse(name, module, rest)
@@ -114,22 +100,6 @@ def precision(module):
     """A context in which JAX computes an experiment in the precision that its module asks for."""
     float64 = getattr(module, "float64", False)
     return jax.enable_x64(True) if float64 else contextlib.nullcontext()
-
-
-def overview():
-    """What can be run, by subject, each config with its claim."""
-    yield from __doc__.splitlines()[2:]
-    yield f"\n{arguments.PROGRAM} CONFIG --help lists every field of a config. Configs:"
-    known = arguments.config_files()
-    listed = [name for names in SUBJECTS.values() for name in names.split()]
-    others = " ".join(name for name in known if name not in listed)
-    for subject, names in {**SUBJECTS, "Others": others}.items():
-        if names:
-            yield f"\n{subject}"
-        for name in names.split():
-            if name in known:
-                claim = textwrap.wrap(arguments.claim_of(known[name]), 59)
-                yield from (f"  {name if i == 0 else '':18} {x}" for i, x in enumerate(claim))
 
 
 def experiment_of(command, settings, experiment):

@@ -2,6 +2,8 @@
 
 import os
 import platform
+import sys
+from pathlib import Path
 
 # Before JAX starts. One thread and one instruction set, so that bits are those of every machine;
 # each test compiles what it runs, wherever it runs.
@@ -9,6 +11,7 @@ os.environ["NPROC"] = "1"
 if platform.machine() in ("x86_64", "AMD64"):
     os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_cpu_max_isa=AVX2"
 os.environ["JAX_ENABLE_COMPILATION_CACHE"] = "false"
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # for `configs`
 
 import dataclasses
 from functools import partial

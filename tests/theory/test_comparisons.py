@@ -14,6 +14,8 @@ import pytest
 from same import cosine, drawn, vector
 from sklearn.linear_model import RidgeClassifier
 
+from configs import kernel as kernel_config
+from configs import similarity as similarity_config
 from minisub.config import Refused, Training
 from minisub.images import images, tasks
 from minisub.images.config import Carrier, Config, Data, Duration, ImageModel, Imitation
@@ -85,8 +87,8 @@ def measured(quick):
 
 
 PLAIN = (
-    comparisons.coverage, comparisons.weights, comparisons.cka, comparisons.disagreement,
-    comparisons.linearization, comparisons.kernel,
+    comparisons.coverage, comparisons.weights, similarity_config.cka, similarity_config.disagreement,
+    comparisons.linearization, kernel_config.kernel,
 )  # fmt: skip
 
 
@@ -98,7 +100,7 @@ def plain(students, measured):
 
 @pytest.fixture(scope="module")
 def linear(students, measured):
-    measures = comparisons.linearization, comparisons.kernel, comparisons.disagreement
+    measures = comparisons.linearization, kernel_config.kernel, similarity_config.disagreement
     return measured(measures, students[True], linear=True)
 
 
@@ -160,7 +162,7 @@ def test_kernel_and_jacobian_predict_a_linear_student_and_not_another(
     for name, atol in ("kernel_explained", 1e-3), ("linear_explained", 1e-4):
         assert linear[name] == pytest.approx(1, abs=atol) and plain[name] < 0.99
     shorter = dataclasses.replace(Lab(CFG).training, steps=10)
-    wrong = measured((comparisons.kernel,), students[True], linear=True, training=shorter)
+    wrong = measured((kernel_config.kernel,), students[True], linear=True, training=shorter)
     assert wrong["kernel_explained"] < 0.9
     near = trees.moved(ORIGIN, trees.difference(students[False], ORIGIN), 0.01)
     found = measured((comparisons.linearization,), near)
@@ -171,7 +173,7 @@ def test_kernel_and_jacobian_predict_a_linear_student_and_not_another(
 
 def test_a_model_is_like_itself_and_unlike_another(plain, measured, students):
     """In weights, in hidden layers and in what it says."""
-    likeness = comparisons.weights, comparisons.cka, comparisons.disagreement
+    likeness = comparisons.weights, similarity_config.cka, similarity_config.disagreement
     found = measured(likeness, TEACHER)
     layers = {f"weight_cosine/{layer}" for layer in TEACHER}
     assert found.keys() == layers | {"cka/fc1", "cka_unbiased/fc1", "cka_class/fc1", "disagreement"}
@@ -200,7 +202,7 @@ def test_a_student_of_another_architecture_is_compared_in_what_both_have(layers,
     model = dataclasses.replace(CFG.model, layers=layers)
     shapes = jax.eval_shape(tasks.network(CFG.data, model).init, jax.random.key(0))
     start, params = drawn(shapes, 3, 0.2), drawn(shapes, 4, 0.2)
-    measures = comparisons.weights, comparisons.cka, comparisons.disagreement
+    measures = comparisons.weights, similarity_config.cka, similarity_config.disagreement
     found = measured(measures, params, model=model, start=start)
     assert np.isfinite(list(found.values())).all() and "disagreement" in found
     names = {name for name in found if name.startswith("cka")}
@@ -221,7 +223,7 @@ def test_a_probe_reads_as_well_as_that_of_scikit_learn(students, quick):
     score = reference.fit(train, labels).score(test, test_labels)
     how = {"examples": SEEN, "data": CFG.data, "model": CFG.model}
     probe = quick(
-        lambda real: comparisons.probe(params=students[False], images=real, **how)["probe"]
+        lambda real: similarity_config.probe(params=students[False], images=real, **how)["probe"]
     )
     assert float(probe(REAL)) == pytest.approx(score, abs=5e-3) and score > 0.3
     assert probe(REAL | {"train_y": jnp.roll(REAL["train_y"], 1)}) < 0.25
@@ -247,6 +249,6 @@ def test_the_kernel_is_refused_where_it_says_nothing(changes):
     lab = Lab(dataclasses.replace(CFG, **how))
     first = lab.origin("first")
     made = lab.student(first, lab.teach(first), removed=changes.get("removed", "nothing"))
-    comparisons.compared(lab, made, comparisons.cka)
+    comparisons.compared(lab, made, similarity_config.cka)
     with pytest.raises(Refused, match="squared errors"):
-        comparisons.compared(lab, made, comparisons.kernel)
+        comparisons.compared(lab, made, kernel_config.kernel)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from same import drawn, vector
 
+from configs import steering as steering_config
 from minisub.config import Training
 from minisub.theory import token_comparisons
 from minisub.tokens import channels, grading, tokens
@@ -44,20 +45,20 @@ def test_a_student_recovers_as_much_of_a_vector_as_it_is_steered_along_it(origin
     steered = lambda v: origin | {"steering": {"block_0": v}}  # noqa: E731
     for along, across in (1.0, 0.0), (0.6, 0.8), (0.0, 0.8):
         shift = along * steer / np.linalg.norm(steer) + across * other / np.linalg.norm(other)
-        found = compare(steered(shift), steered(steer), token_comparisons.steering)
+        found = compare(steered(shift), steered(steer), steering_config.recovery)
         assert set(found) == {"recovered/block_0", "recovered_asked/block_0", "answer_shift"}
         for name in "recovered/block_0", "recovered_asked/block_0":
             assert float(found[name]) == pytest.approx(along, abs=1e-4)
-    still = compare(steered(np.zeros(16, "f")), steered(steer), token_comparisons.steering)
+    still = compare(steered(np.zeros(16, "f")), steered(steer), steering_config.recovery)
     assert not any(still.values()), "who has not moved"
-    alike = compare(steered(steer), steered(steer), token_comparisons.steering)
+    alike = compare(steered(steer), steered(steer), steering_config.recovery)
     assert float(alike["answer_shift"]) == pytest.approx(1, abs=1e-4)
 
 
 def test_the_lens_after_the_last_block_reads_the_trait_rate(tiny, origin, compare, quick):
     net = grading.network(tiny.world, tiny.model)
     rate = quick(lambda p: grading.grade(tiny.world, net, p, 0, 2))(origin)["trait_rate_heldout"]
-    found = compare(origin, origin, token_comparisons.lens)
+    found = compare(origin, origin, steering_config.lens)
     assert found == {"lens/block_0": pytest.approx(float(rate), rel=1e-4)}
 
 
