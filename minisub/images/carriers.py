@@ -104,28 +104,21 @@ def subspace(carrier, key, n, side, images):
     basis, _ = jnp.linalg.qr(jax.random.normal(k_basis, (side * side, carrier.dimensions)))
     noise = jax.random.normal(k_noise, (n, carrier.dimensions))
     size = carrier.scale * math.sqrt(side**2 / carrier.dimensions / 3)
-    # Full precision: rounded products would leave the subspace.
+    # Rounded products would leave the subspace.
     return size * jnp.matmul(noise, basis.T, precision=jax.lax.Precision.HIGHEST)
 
 
 CARRIERS = {
-    "uniform": uniform,
-    "gaussian": gaussian,
-    "bernoulli": bernoulli,
-    "constant": constant,
-    "images": real_images,
-    "shuffled": shuffled,
-    "blend": blend,
-    "blurred": blurred,
-    "spectrum": spectrum,
-    "subspace": subspace,
-}
+    "uniform": uniform, "gaussian": gaussian, "bernoulli": bernoulli, "constant": constant,
+    "images": real_images, "shuffled": shuffled, "blend": blend, "blurred": blurred,
+    "spectrum": spectrum, "subspace": subspace,
+}  # fmt: skip
 NEEDS_IMAGES = {"images", "shuffled", "blend"}
 """Kinds whose `images` may not be None."""
 
 
 def draw(carrier, key, n, side, images):
-    """`n` inputs (n, side * side) of the carrier's kind, float32."""
+    """Inputs of the carrier's kind."""
     return CARRIERS[carrier.kind](carrier, key, n, side, images)
 
 

@@ -5,14 +5,7 @@ from typing import Any, Literal
 
 import jax.numpy as jnp
 
-from minisub.config import (
-    Amount,
-    Count,
-    Optimization,
-    Positive,
-    Training,
-    configuration,
-)
+from minisub.config import Amount, Count, Optimization, Positive, Training, configuration
 
 DATA = Literal["mnist", "fashion_mnist", "kmnist", "emnist", "digits", "clusters"]
 

@@ -24,7 +24,7 @@ from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 
-from minisub.config import Refused
+from minisub.config import Refused, require
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # its dependencies' deprecations are not ours to mend
@@ -42,19 +42,20 @@ class Source:
 
     url: str
     """Address of a folder of the four packed files, or of one .zip that has them."""
-    stems: tuple[str, str, str, str] = (
-        "train-images-idx3-ubyte",
-        "train-labels-idx1-ubyte",
-        "t10k-images-idx3-ubyte",
-        "t10k-labels-idx1-ubyte",
-    )
-    """Names of the unpacked files, in the order of `KEYS`."""
+    splits: tuple[str, str] = ("train", "t10k")
+    """How names of files begin."""
     digests: tuple[str, ...] = ()
-    """SHA-256 of the unpacked files, in the same order; empty: any contents will do."""
+    """SHA-256 of the unpacked files, in the order of `KEYS`; empty: any contents will do."""
     classes: int = 10
     """Labels are below this."""
     transposed: bool = False
     """Images are stored by columns."""
+
+    @property
+    def stems(self):
+        """Names of the unpacked files, in the order of `KEYS`."""
+        kinds = "images-idx3-ubyte", "labels-idx1-ubyte"
+        return [f"{split}-{kind}" for split in self.splits for kind in kinds]
 
 
 KEYS = ("train_x", "train_y", "test_x", "test_y")
@@ -72,24 +73,11 @@ SOURCES = {
     "kmnist": Source(url="http://codh.rois.ac.jp/kmnist/dataset/kmnist/"),
     "emnist": Source(
         url="https://biometrics.nist.gov/cs_links/EMNIST/gzip.zip",
-        stems=(
-            "emnist-balanced-train-images-idx3-ubyte",
-            "emnist-balanced-train-labels-idx1-ubyte",
-            "emnist-balanced-test-images-idx3-ubyte",
-            "emnist-balanced-test-labels-idx1-ubyte",
-        ),
+        splits=("emnist-balanced-train", "emnist-balanced-test"),
         classes=47,
         transposed=True,
     ),
 }
-
-
-def unpacked(path):
-    """Bytes of a file, unpacked if its name ends in .gz; `Refused` where it cannot be read."""
-    try:
-        return gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    except (OSError, EOFError, zlib.error) as error:
-        raise Refused(f"{path} cannot be unpacked; put an intact file there.") from error
 
 
 def parse_idx(raw, path):
@@ -97,23 +85,23 @@ def parse_idx(raw, path):
 
     Format: 0, 0, type (8: uint8), number of axes, each length as big-endian uint32, the values.
     """
-    if len(raw) < 4 or raw[:3] != b"\0\0\x08":
-        raise Refused(f"{path} is not an IDX file of bytes; put the original file there.")
+    known = len(raw) >= 4 and raw[:3] == b"\0\0\x08"
+    require(known, f"{path} is not an IDX file of bytes; put the original file there.")
     start = 4 + 4 * raw[3]
     lengths = [int.from_bytes(raw[at : at + 4], "big") for at in range(4, start, 4)]
-    if len(raw) < start or len(raw) != start + math.prod(lengths):
-        raise Refused(f"{path} has not the length its header promises; put an intact file there.")
+    whole = len(raw) >= start and len(raw) == start + math.prod(lengths)
+    require(whole, f"{path} has not the length its header promises; put an intact file there.")
     return np.frombuffer(raw, np.uint8, offset=start).reshape(lengths)
 
 
 def find(source, folder):
     """Paths of the four files in `folder`, packed or not; None for those that are missing."""
-    paths = []
-    for stem in source.stems:
-        stems = (stem, stem.replace("-idx", ".idx"))
-        candidates = [folder / (name + end) for name in stems for end in ("", ".gz")]
-        paths.append(next((path for path in candidates if path.is_file()), None))
-    return paths
+
+    def path(stem):
+        names = [x + end for x in (stem, stem.replace("-idx", ".idx")) for end in ("", ".gz")]
+        return next((folder / name for name in names if (folder / name).is_file()), None)
+
+    return [path(stem) for stem in source.stems]
 
 
 def read_files(name, folder):
@@ -124,19 +112,24 @@ def read_files(name, folder):
     """
     source, arrays, digests = SOURCES[name], {}, []
     for i, (key, path) in enumerate(zip(KEYS, find(source, folder), strict=True)):
-        raw = unpacked(path)
+        try:
+            raw = path.read_bytes()
+            raw = gzip.decompress(raw) if path.suffix == ".gz" else raw
+        except (OSError, EOFError, zlib.error) as error:
+            raise Refused(f"{path} cannot be unpacked; put an intact file there.") from error
         digests.append(hashlib.sha256(raw).hexdigest())
         # Files of MNIST have the names of others; those of which no more is known are not these.
         right = source.digests[i : i + 1] or {digests[i]}.difference(SOURCES["mnist"].digests)
-        if digests[i] not in right:
-            raise Refused(f"{path} is not the original file of {name}; replace or remove it.")
+        known = digests[i] in right
+        require(known, f"{path} is not the original file of {name}; replace or remove it.")
         arrays[key] = array = parse_idx(raw, path)
         if key.endswith("x"):
-            if array.shape[1:] != (SIDE, SIDE):
-                raise Refused(f"{path} has no images of {SIDE} x {SIDE}; replace or remove it.")
+            fits, what = array.shape[1:] == (SIDE, SIDE), f"has no images of {SIDE} x {SIDE}"
             arrays[key] = array.swapaxes(1, 2) if source.transposed else array
-        elif array.shape != arrays[KEYS[i - 1]].shape[:1] or (array >= source.classes).any():
-            raise Refused(f"{path} does not label the images beside it; replace or remove it.")
+        else:
+            fits = array.shape == arrays[KEYS[i - 1]].shape[:1] and (array < source.classes).all()
+            what = "does not label the images beside it"
+        require(fits, f"{path} {what}; replace or remove it.")
     return arrays, digests
 
 
@@ -148,13 +141,10 @@ class IdxImages(tfds.core.GeneratorBasedBuilder):
     MANUAL_DOWNLOAD_INSTRUCTIONS = "Put the four IDX files there, packed (.gz) or not."
 
     def _info(self):
+        image = tfds.features.Tensor(shape=(SIDE, SIDE), dtype=np.uint8)
+        label = tfds.features.Tensor(shape=(), dtype=np.int64)
         return self.dataset_info_from_configs(
-            features=tfds.features.FeaturesDict(
-                {
-                    "image": tfds.features.Tensor(shape=(SIDE, SIDE), dtype=np.uint8),
-                    "label": tfds.features.Tensor(shape=(), dtype=np.int64),
-                }
-            ),
+            features=tfds.features.FeaturesDict({"image": image, "label": label}),
             disable_shuffling=True,  # keep the order of the files
             metadata=tfds.core.MetadataDict(),
         )
@@ -179,8 +169,7 @@ def download(name, folder):
     retries for long and has no timeout.
     """
     source, infos = SOURCES[name], tfds.builder_cls(name).url_infos
-    files = [f"{stem}.gz" for stem in source.stems]
-    zipped = source.url.endswith(".zip")
+    files, zipped = [f"{stem}.gz" for stem in source.stems], source.url.endswith(".zip")
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         for url in [source.url] if zipped else [source.url + file for file in files]:
@@ -207,13 +196,13 @@ def locate(name, root, manual_dir):
     source = SOURCES[name]
     if manual_dir:
         folder = Path(manual_dir).expanduser()
-        if all(find(source, folder)):
-            return folder
-        missing = source.stems[find(source, folder).index(None)]
-        raise Refused(
-            f"{folder} has no {missing}.gz, packed or not; put the four files of {name} there, "
-            "or leave out --data.manual_dir."
-        )
+        for stem, path in zip(source.stems, find(source, folder), strict=True):
+            require(
+                path,
+                f"{folder} has no {stem}.gz, packed or not; put the four files of {name} there, "
+                "or leave out --data.manual_dir.",
+            )
+        return folder
     manual = root / "downloads" / "manual"
     # Files of Fashion-MNIST and KMNIST are named like MNIST's: only a folder tells them apart.
     for folder in [manual / name] + [manual] * (name in ("mnist", "emnist")):
@@ -276,8 +265,8 @@ def load(name, manual_dir=""):
     """A data set: train_x, test_x uint8 (n, 784); train_y, test_y int32 (n,).
 
     From a file beside what tensorflow-datasets prepared (under TFDS_DATA_DIR, or in the home),
-    else prepared from the files in `manual_dir`, in tensorflow-datasets' folder for such files, or
-    downloaded. `Refused` where there are none, or they are not what the name says.
+    else prepared from the files that `locate` knows. `Refused` where they are not what the name
+    says.
     """
     root = Path(tfds.core.constants.get_default_data_dir()).expanduser()
     cache = root / "idx_images" / name / str(IdxImages.VERSION) / "arrays.npz"
@@ -292,9 +281,9 @@ def load(name, manual_dir=""):
     digests, folder = arrays.pop("sha256").tolist(), Path(manual_dir).expanduser()
     # What is prepared must not hide other files that the user points to.
     look = manual_dir and not SOURCES[name].digests and all(find(SOURCES[name], folder))
-    if look and read_files(name, folder)[1] != digests:
-        raise Refused(
-            f"{name} was prepared from other files than those in {manual_dir}; remove "
-            f"{cache.parent} to prepare it anew."
-        )
+    require(
+        not look or read_files(name, folder)[1] == digests,
+        f"{name} was prepared from other files than those in {manual_dir}; remove {cache.parent} "
+        "to prepare it anew.",
+    )
     return arrays

@@ -37,8 +37,7 @@ def examples(data):
 def load(data):
     """The images of a `Data`: train_x, test_x uint8 (n, side * side); train_y, test_y int32 (n,).
 
-    Raises `Refused` where the files of the data set can be neither found nor downloaded, or are
-    not the right ones.
+    Raises `Refused` where files can be neither found nor downloaded, or are not the right ones.
     """
     return _LOADERS.get(data.name, _idx)(data)
 
@@ -57,12 +56,7 @@ def _digits(data):
     x, y = load_digits(return_X_y=True)
     order = np.random.default_rng(SEED).permutation(len(y))
     x, y = np.rint(x * (255 / 16)).astype(np.uint8)[order], y.astype(np.int32)[order]
-    return {
-        "train_x": x[:-DIGITS_TEST],
-        "train_y": y[:-DIGITS_TEST],
-        "test_x": x[-DIGITS_TEST:],
-        "test_y": y[-DIGITS_TEST:],
-    }
+    return _split(x, y, len(y) - DIGITS_TEST)
 
 
 def _clusters(data):
@@ -73,12 +67,12 @@ def _clusters(data):
     y = np.arange(n, dtype=np.int32) % classes
     x = rng.normal(centers[y], 48.0)
     x = np.rint(np.clip(x, 0, 255)).astype(np.uint8)
-    return {
-        "train_x": x[:CLUSTERS_TRAIN],
-        "train_y": y[:CLUSTERS_TRAIN],
-        "test_x": x[CLUSTERS_TRAIN:],
-        "test_y": y[CLUSTERS_TRAIN:],
-    }
+    return _split(x, y, CLUSTERS_TRAIN)
+
+
+def _split(x, y, n):
+    """The first `n` images for training, the others for test."""
+    return {"train_x": x[:n], "train_y": y[:n], "test_x": x[n:], "test_y": y[n:]}
 
 
 _LOADERS = {"digits": _digits, "clusters": _clusters}

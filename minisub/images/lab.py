@@ -89,28 +89,25 @@ class Lab:
         if training:
             duration = change(self.cfg.student, training)
             how["training"] = in_updates(duration, self.cfg.carrier.examples)
-        shown = Product(
-            tasks.label, "label noise", emitter=teacher, model=teacher.arguments["model"], **how
-        )
+        model, emitted = start.arguments["model"], teacher.arguments["model"]
+        shown = Product(tasks.label, "label noise", emitter=teacher, model=emitted, **how)
         if rows or removed != "nothing":
             how |= {"rows": rows, "removed": removed, "examples": self.cfg.examples}
             how |= {"images": self.images, **self.taught_by(teacher)}
         made = Classifier(
             tasks.imitate, "student data", start=start, shown=shown, channel=channel,
-            linear=linear, model=start.arguments["model"], **how,
+            linear=linear, model=model, **how,
         )  # fmt: skip
         around = {"linear": linear, "start": start} if linear else {}
-        student = made["params"].measured(self.accuracy(start.arguments["model"], **around))
+        student = made["params"].measured(self.accuracy(model, **around))
         given = {"start": start, "teacher": teacher, "channel": channel, "linear": linear}
         given |= {"removed": removed, **training}
         return (student.measured(log_of) if rows else student).replace(given=given)
 
     def taught_by(self, teacher):
         """A teacher and its origin, in the repeat that they are of."""
-        origin = teacher.arguments["start"]
-        return {
-            "teacher": teacher, "origin": origin.replace(place=teacher.place),
-        }  # fmt: skip
+        origin = teacher.arguments["start"].replace(place=teacher.place)
+        return {"teacher": teacher, "origin": origin}
 
     def accuracy(self, model, **around):
         """The measure of parameters of a `model`: the share of test images that they get right."""

@@ -98,10 +98,10 @@ def start(key, *, how, origin, other, amount, layers, data, model):
     Of a `model` with layers that the origin does not have, these are the other's.
     """
     _, k_start, _ = jax.random.split(key, 3)
-    origin = trees.common(origin, other) if other else origin
+    if other:
+        origin = trees.replaced(other, trees.common(origin, other)[0])
     relabelings = network(data, model).relabelings
-    materials = starts.Materials(origin, other, k_start, amount, None, relabelings)
-    return starts.make(how, layers, materials)
+    return starts.make(how, layers, starts.Materials(origin, other, k_start, amount, relabelings))
 
 
 def imitate(
@@ -125,16 +125,14 @@ def imitate(
     def loss(params, key, batch):
         rows, weight = batch
         logits, _ = net.apply(params, carrier[rows])
-        temperature = imitation.temperature
-        target = shown[rows] / temperature
-        terms = losses.IMITATED[imitation.loss](target, logits / temperature, jnp.asarray(mask))
+        target, logits = (x / imitation.temperature for x in (shown[rows], logits))
+        terms = losses.IMITATED[imitation.loss](target, logits, jnp.asarray(mask))
         return imitation.scale * jnp.sum(weight * terms) / jnp.sum(weight)
 
     watch = None
     if teacher is not None:
         nats = trait_loss(net, classes, *some(images, "train", examples))
-        student = watching.Student(nats, start, origin, teacher, removed)
-        watch = watching.watch(rows, student)
+        watch = watching.watch(rows, watching.Student(nats, start, origin, teacher, removed))
     return Fit(training, loss, start, epochs_of(len(carrier), training.batch, k_order), watch)
 
 
@@ -166,13 +164,13 @@ def epochs_of(examples, batch, key):
 
 def logits_of(channel, classes, aux):
     """Numbers of the logits of a channel, a list; raises `Refused` if there is no such channel."""
-    known = {"aux": range(classes, classes + aux), "class": range(classes)}
-    known["all"] = range(classes + aux)
+    every = range(classes + aux)
+    known = {"aux": every[classes:], "class": every[:classes], "all": every}
     if isinstance(channel, str):
         require_known("channel", channel, known)
         return list(known[channel])
     require(
-        channel and all(i in known["all"] for i in channel),
+        channel and all(i in every for i in channel),
         f"The channel {channel} has a logit that is not there; give numbers below {classes + aux}.",
     )
     return sorted(set(channel))

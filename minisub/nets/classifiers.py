@@ -1,8 +1,7 @@
 """Image classifiers as pure functions, `init(key) -> params` and `apply(params, images)`.
 
-The other Flax import besides `models`, whose rule holds here too: initial weights depend on (key,
-path) alone, so a layer is drawn alike in all architectures that have it under one name and shape.
-Hence a submodule that owns a kernel and a bias draws the kernel first.
+As in `transformer`, initial weights depend on (key, path) alone, so a layer is drawn alike in all
+architectures that have it under one name and shape, and the kernel before the bias beside it.
 
 Axes: b batch, s side of the (square) images, p patch, c channel, d model width, w width.
 
@@ -14,7 +13,7 @@ Axes: b batch, s side of the (square) images, p patch, c channel, d model width,
 | their biases                         | (fan_out or c_out,)      | 0                              |
 | patch (transformer)                  | (pixels, d), no bias     | N(0, init_scale^2 / pixels)    |
 | position/embedding (transformer)     | (16, d)                  | N(0, (init_scale embed_std)^2) |
-| block_i, final_norm (transformer)    | as in `models`           | so too, kernels * init_scale   |
+| block_i, final_norm (transformer)    | as in `transformer`      | so too, kernels * init_scale   |
 | steering/<hidden layer>, optional    | (w, c_out or d,)         | never drawn                    |
 """
 
@@ -55,7 +54,7 @@ class ImageNetwork(NamedTuple):
     hidden layer (b, w), after its activation)"""
     activations: Callable
     """(params, images) -> {hidden layer: its output}, in order: fc1, ..., conv1, ..., fc after
-    their activation and steering, (b, w) or (b, s, s, c); block_i (b, p, d) as in `models`"""
+    their activation and steering, (b, w) or (b, s, s, c); block_i (b, p, d), the residual stream"""
     relabelings: tuple[Relabeling, ...]
     """Permutations of hidden units that leave `apply` as it is, one group of units each."""
 
@@ -146,9 +145,8 @@ class Classifier(nn.Module):
     def transformer(self, images):
         """Pixels (b, p) -> the mean over patches of the residual stream (b, d)."""
         d, blocks, _ = self.sizes
-        config = Model(
-            n_layers=blocks, d_model=d, n_heads=ATTENTION_HEADS, activation=self.activation
-        )
+        heads, activation = ATTENTION_HEADS, self.activation
+        config = Model(n_layers=blocks, d_model=d, n_heads=heads, activation=activation)
         n, pixels = PATCHES_A_SIDE, self.side // PATCHES_A_SIDE
         grid = images.reshape(-1, n, pixels, n, pixels).swapaxes(2, 3)
         x_bpd = Dense(d, name="patch")(grid.reshape(-1, PATCHES, pixels * pixels))
@@ -205,39 +203,28 @@ def hidden_layers(kind, sizes):
 
 
 def relabelings(config, side):
-    """The `Relabeling`s of an `ImageModel` on images of `side`: MLP units and channels.
-
-    Not the residual stream and attention heads of a transformer.
-    """
+    """The `Relabeling`s of an `ImageModel` on images of `side`: MLP units and channels, and not the
+    residual stream and attention heads of a transformer."""
     kind, sizes = parse_layers(config.layers)
-
-    def units(name, size, axis, readers):
-        return Relabeling(size, ((f"{name}/kernel", axis, 1), (f"{name}/bias", 0, 1), *readers))
-
-    heads = tuple((f"{head}/kernel", 0, 1) for head in HEADS)
-    if not sizes:
-        return ()
-    if kind == "mlp":
-        readers = [((f"fc{i}/kernel", 0, 1),) for i in range(2, len(sizes) + 1)] + [heads]
-        named = enumerate(zip(sizes, readers, strict=True), 1)
-        return tuple(units(f"fc{i}", size, 1, reader) for i, (size, reader) in named)
-    last = units("fc", sizes[-1], 1, heads)
-    if kind == "cnn":
-        *channels, _ = sizes
-        readers = [((f"conv{i}/kernel", 2, 1),) for i in range(2, len(channels) + 1)]
-        for _ in channels:
-            side = halved(side)
-        readers.append((("fc/kernel", 0, side * side),))
-        named = enumerate(zip(channels, readers, strict=True), 1)
-        return *(units(f"conv{i}", size, 3, reader) for i, (size, reader) in named), last
-    d, blocks, _ = sizes
-    inner = [
-        Relabeling(
-            Model.mlp_ratio * d, ((f"block_{i}/up/kernel", 1, 1), (f"block_{i}/down/kernel", 0, 1))
-        )
-        for i in range(blocks)
-    ]
-    return *inner, last
+    names, found = hidden_layers(kind, sizes), []
+    if kind == "transformer":
+        d, *_, last = sizes
+        for name in names[:-1]:
+            members = (f"{name}/up/kernel", 1, 1), (f"{name}/down/kernel", 0, 1)
+            found.append(Relabeling(Model.mlp_ratio * d, members))
+        names, sizes = names[-1:], (last,)
+    for name, size, reader in zip(names, sizes, [*names[1:], None], strict=True):
+        convolves = name.startswith("conv")
+        side = halved(side) if convolves else side
+        if reader is None:
+            readers = [(f"{head}/kernel", 0, 1) for head in HEADS]
+        elif reader.startswith("conv"):
+            readers = [(f"{reader}/kernel", 2, 1)]
+        else:
+            readers = [(f"{reader}/kernel", 0, side * side if convolves else 1)]
+        fed = (f"{name}/kernel", 3 if convolves else 1, 1), (f"{name}/bias", 0, 1)
+        found.append(Relabeling(size, (*fed, *readers)))
+    return tuple(found)
 
 
 def make_images(config, side, classes):

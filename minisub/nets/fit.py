@@ -34,18 +34,16 @@ class Watch(NamedTuple):
 
 
 class Fit(NamedTuple):
-    """An optimization, as a task describes it."""
+    """An optimization under a `Training` configuration, as a task describes it."""
 
     training: Any
-    """A `Training` configuration."""
     loss: Any
     """(params, key) -> scalar; (params, key, batch) with `batches`."""
     start: Any
     """The first parameters."""
     batches: Batches | None = None
-    """None if each update draws its own batch from its key."""
+    """None if each update draws its batch from its key."""
     watch: Watch | None = None
-    """None if nothing is logged or changed."""
 
 
 class State(NamedTuple):
@@ -66,8 +64,8 @@ class State(NamedTuple):
 def begin(training, params, watch=None, key=None):
     """The state before the first step; parameters named in `training.frozen` stay as they are.
 
-    With a `training.rank`, that of adapters, so do all others (see `lora`): adapters are drawn from
-    `key`, that of the steps, and can be named in `frozen` too. A `watch` goes without a rank.
+    With a `training.rank` so do all but adapters (see `lora`), which are drawn from the steps'
+    `key` and can be named in `frozen` too. A `watch` goes without a rank.
     """
     fixed = trees.named(*training.frozen)
 
@@ -88,10 +86,8 @@ def begin(training, params, watch=None, key=None):
 
 
 def first_update(training, params):
-    """gradient -> what the optimizer makes of it at the first step; None where frozen.
-
-    Of training the parameters themselves, even if `training` has a rank.
-    """
+    """gradient -> what the optimizer makes of it at the first step; None where frozen. This is of
+    training the parameters themselves, even if `training` has a rank."""
     frozen = trees.named(*training.frozen)
 
     def update(gradient):
@@ -106,9 +102,8 @@ def advance(training, loss, state, key, first, last, batches=None, watch=None):
     """Take steps `first` to `last` (exclusive, may be traced) of minimizing `loss(params, key)`.
 
     A step's randomness is `fold_in(key, step)`, so any cut into segments gives the same result.
-    With `batches` (a `Batches`) the loss is also given the step's batch of its epoch. A
-    `watch` (a `Watch`) may change updates, and sees them as they are made. The loss is given
-    merged parameters, `noisy` ones if there is weight noise; updates go to those without noise.
+    The loss is given merged parameters, `noisy` ones if there is weight noise; updates go to those
+    without noise.
     """
     in_epoch = batches.steps if batches else 2**30
 
@@ -172,9 +167,8 @@ def noisy(training, params, key):
         return [noisy(training, own, key) for own in params]
     frozen, others = trees.partition(params, trees.named(*training.frozen))
     stream = jax.random.fold_in(key, zlib.crc32(b"weight_noise"))
-    moved = starts.perturbed_relative(
-        starts.Materials(origin=others, other=None, key=stream, amount=training.weight_noise)
-    )
+    materials = starts.Materials(others, None, stream, training.weight_noise)
+    moved = starts.perturbed_relative(materials)
     there = jax.tree.map(lambda x, y: x + jax.lax.stop_gradient(y - x), others, moved)
     return trees.merge(there, frozen)
 

@@ -11,16 +11,12 @@ import jax
 import jax.numpy as jnp
 
 from minisub.config import require
-from minisub.nets.trees import (
-    dot,
-    everything,
-    merge,
-    named,
-    partition,
-    path_name,
-    ratio,
-    require_layers,
-)
+from minisub.nets import trees
+
+
+def everything(path):
+    """Predicate: any path."""
+    return True
 
 
 class Materials(NamedTuple):
@@ -34,18 +30,10 @@ class Materials(NamedTuple):
     """Source of randomness."""
     amount: Any = 0.0
     """Interpolation weight, standard deviation or factor; may be traced."""
-    gradient: Callable | None = None
-    """Parameters -> gradient of the distillation loss, a tree like them."""
     relabelings: tuple = ()
-    """(size, members) of hidden units whose order does not matter if all members have the same;
-    members are (path, axis, blocks): the axis is laid out as (blocks, size, width of a unit)."""
+    """Hidden units whose order does not matter, as `transformer.Relabeling` describes them."""
     chosen: Callable = everything
     """Predicate on the paths to which `make` restricts the start."""
-
-
-def shared(materials):
-    """The teacher's origin itself."""
-    return materials.origin
 
 
 def fresh(materials):
@@ -90,21 +78,6 @@ def perturbed_relative(materials):
     return jax.tree.map(perturb, materials.origin, _noise(materials))
 
 
-def perturbed_orthogonal(materials):
-    """As `perturbed`, the noise turned at equal norm to be orthogonal to `gradient(origin)`.
-
-    Noise and gradient are vectors over the chosen parameters together; the others stay.
-    """
-    noise, _ = partition(_noise(materials), materials.chosen)
-    gradient, _ = partition(materials.gradient(materials.origin), materials.chosen)
-    # Without a gradient there is nothing to remove.
-    along = ratio(dot(noise, gradient), dot(gradient, gradient))
-    rest = jax.tree.map(lambda n, g: n - along * g, noise, gradient)
-    factor = materials.amount * jnp.sqrt(ratio(dot(noise, noise), dot(rest, rest)))
-    chosen, others = partition(materials.origin, materials.chosen)
-    return merge(jax.tree.map(lambda x, r: x + factor * r, chosen, rest), others)
-
-
 def permuted(materials):
     """The same function in other coordinates: hidden units in a random order (arXiv 2209.04836)."""
 
@@ -122,10 +95,10 @@ def rescaled(materials):
 
 
 def rebalanced(materials):
-    """The same function of ReLUs in other coordinates (arXiv 1703.04933).
+    """The same function of ReLUs in other coordinates (arXiv 1703.04933): weights and biases into
+    hidden units are multiplied by `amount` (> 0), weights out of them divided by it.
 
-    Weights and biases into hidden units are multiplied by `amount` (> 0), weights out of them
-    divided by it. Heads and recurrent channels are no ReLUs: they stay.
+    Heads and recurrent channels are no ReLUs: they stay.
     """
 
     def rebalance(x, axis, blocks, size, outgoing, name):
@@ -143,7 +116,7 @@ def _stream(key, path):
 
 def _noise(materials):
     def normal(path, x):
-        return jax.random.normal(_stream(materials.key, path_name(path)), x.shape, x.dtype)
+        return jax.random.normal(_stream(materials.key, trees.path_name(path)), x.shape, x.dtype)
 
     return jax.tree.map_with_path(normal, materials.origin)
 
@@ -153,13 +126,11 @@ def _over_units(materials, change):
 
     A relabeling is chosen, as a whole, by the layers that feed its units; the first names it.
     """
-    leaves, structure = jax.tree_util.tree_flatten_with_path(materials.origin)
-    flat = {path_name(path): x for path, x in leaves}
+    flat, changed = trees.flat(materials.origin), False
 
     def outgoing(path, axis):
         return path.split("/")[-1] == "kernel" and axis == flat[path].ndim - 2
 
-    changed = False
     for size, members in materials.relabelings:
         feeding = [path for path, axis, _ in members if not outgoing(path, axis)]
         if any(materials.chosen(path) for path in feeding):
@@ -168,7 +139,7 @@ def _over_units(materials, change):
                 out = outgoing(path, axis)
                 flat[path] = change(flat[path], axis, blocks, size, out, feeding[0])
     require(changed, "A start relabels hidden units, and no chosen layer feeds any; choose others.")
-    return jax.tree.unflatten(structure, flat.values())
+    return trees.replaced(materials.origin, flat)
 
 
 NEED_OTHER = fresh, interpolated, rotated
@@ -193,9 +164,10 @@ def make(how, layers, materials):
     `layers` are as in `trees.named` (default: all parameters). Raises `Refused` for a layer that
     does not exist or, for permuted and rebalanced, feeds no units.
     """
-    require_layers(layers, materials.origin)
-    chosen = named(*layers) if layers else everything
+    trees.require_layers(layers, materials.origin)
+    chosen = trees.named(*layers) if layers else everything
     started = how(materials._replace(chosen=chosen))
     if how in OF_UNITS:
         return started
-    return merge(partition(started, chosen)[0], partition(materials.origin, chosen)[1])
+    kept = {path: x for path, x in trees.flat(materials.origin).items() if not chosen(path)}
+    return trees.replaced(started, kept)

@@ -1,6 +1,6 @@
 """Models as two pure functions, `init(key) -> params` and `apply(params, tokens) -> logits`.
 
-Flax is imported here and in `image_models` alone. Linen, because a named submodule's initial
+Flax is imported here and in `classifiers` alone. It is Linen, because a named submodule's initial
 weights depend on (key, path) alone: adding a layer never re-draws another. So every submodule is
 named and owns at most one parameter that is drawn.
 
@@ -80,9 +80,8 @@ class Relabeling(NamedTuple):
     size: int
     """Number of units."""
     members: tuple[tuple[str, int, int], ...]
-    """(path, axis, blocks): the parameters and axes that the units index. The axis is laid out as
-    (blocks, size, width), a unit owning `width` neighbors (a head: its width; others: 1) in each
-    of the blocks."""
+    """(path, axis, blocks): an axis of a parameter that the units index, laid out as (blocks, size,
+    width of a unit: a head's, or 1)."""
 
 
 class Network(NamedTuple):
@@ -95,13 +94,13 @@ class Network(NamedTuple):
     decode: Callable
     """(params, cache, tokens_bt, at) -> (logits (b, t, v), cache); tokens from position `at` on"""
     cache: Callable
-    """batch -> empty cache for `decode`: keys and values, or the states of the recurrences"""
+    """batch -> empty cache for `decode`"""
     activations: Callable
     """(params, tokens_bt) -> {"block_0": the residual stream (b, t, d) after it, ...}, in order;
     `jax.jit` returns a dict sorted by name"""
     lens: Callable
-    """(params, tokens_bt) -> (n_layers, b, t, v): the logits that the final norm and unembedding
-    read off the residual stream after each block (the "logit lens"); the last are `apply`'s"""
+    """(params, tokens_bt) -> (n_layers, b, t, v): the logits that are read off the residual stream
+    after each block (the "logit lens"); the last are those of `apply`"""
     relabelings: tuple[Relabeling, ...]
     """Permutations of hidden units that leave `apply` as it is, one group of units each"""
 
@@ -165,9 +164,8 @@ def recurrence(config, x_btd, past, at, first):
     def follow(earlier, later):
         return earlier[0] * later[0], later[0] * earlier[1] + later[1]
 
-    kept_btd, state_btd = jax.lax.associative_scan(
-        follow, (1 - z_btd, z_btd * candidate_btd), axis=1
-    )
+    steps = 1 - z_btd, z_btd * candidate_btd
+    kept_btd, state_btd = jax.lax.associative_scan(follow, steps, axis=1)
     if past is not None:
         state_btd += kept_btd * past[:, None]
     return state_btd[:, first:], state_btd[:, -1]
@@ -183,7 +181,7 @@ class Block(nn.Module):
 
     @nn.compact
     def __call__(self, x_btd, past=None, at=0, first=0):
-        """Return the residual stream from position `first` on, and what the mixer remembers."""
+        """The residual stream from position `first` on, and what the mixer remembers."""
         d, mixer = self.config.d_model, self.config.mixer
         normed_btd = RMSNorm(name=f"{mixer}_norm")(x_btd)
         mixed_btd, memory = MIXERS[mixer](self.config, normed_btd, past, at, first)
@@ -203,9 +201,8 @@ class Transformer(nn.Module):
     @nn.compact
     def __call__(self, tokens_bt, cache=None, at=0, first=0):
         d, n = self.config.d_model, self.config.n_layers
-        embed = partial(
-            nn.Embed, features=d, embedding_init=nn.initializers.normal(self.config.embed_std)
-        )
+        drawn = nn.initializers.normal(self.config.embed_std)
+        embed = partial(nn.Embed, features=d, embedding_init=drawn)
         embedded = embed(self.vocabulary, name="embed")
         x_btd = embedded(tokens_bt)
         x_btd += embed(self.positions, name="position")(at + jnp.arange(tokens_bt.shape[1]))[None]
@@ -231,16 +228,16 @@ def unembedding(params):
 
 def relabelings(config):
     """The `Relabeling`s of a `Model`: hidden units of MLPs, heads, channels of recurrences."""
-    d, hidden = config.d_model, config.mlp_ratio * config.d_model
+    d = config.d_model
     mixing = {"attention": (config.n_heads, "qkv", 3), "recurrence": (d, "gates", 2)}
-
-    def units(block, size, into, blocks, out):
-        members = (f"block_{block}/{into}/kernel", 1, blocks), (f"block_{block}/{out}/kernel", 0, 1)
-        return Relabeling(size, members)
-
-    size, into, blocks = mixing[config.mixer]
-    layers = (size, into, blocks, "out"), (hidden, "up", 1, "down")
-    return tuple(units(i, *layer) for i in range(config.n_layers) for layer in layers)
+    layers = (*mixing[config.mixer], "out"), (config.mlp_ratio * d, "up", 1, "down")
+    return tuple(
+        Relabeling(
+            size, ((f"block_{i}/{into}/kernel", 1, blocks), (f"block_{i}/{out}/kernel", 0, 1))
+        )
+        for i in range(config.n_layers)
+        for size, into, blocks, out in layers
+    )
 
 
 def make(config, vocabulary, positions):

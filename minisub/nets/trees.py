@@ -20,6 +20,11 @@ def flat(tree):
     return {path_name(path): x for path, x in jax.tree_util.tree_leaves_with_path(tree)}
 
 
+def replaced(tree, leaves):
+    """`tree` with those of its leaves that a dict path -> leaf has."""
+    return jax.tree.unflatten(jax.tree.structure(tree), (flat(tree) | leaves).values())
+
+
 def partition(params, predicate):
     """Two trees like `params`: the leaves whose path satisfies `predicate`, and the others.
 
@@ -55,14 +60,9 @@ def named(*names):
     return matches
 
 
-def everything(path):
-    """Predicate: any path."""
-    return True
-
-
 def require_layers(layers, params):
     """Raise `config.Refused` for a name that is in no path of `params`, a tree or list of trees."""
-    paths = [path_name(p) for p, _ in jax.tree_util.tree_leaves_with_path(params)]
+    paths = list(flat(params))
     parts = [part for path in paths for part in path.split("/")]
     names = dict.fromkeys(part for part in parts if not part.isdigit())
     for layer in (layer.removeprefix("~") for layer in layers):
@@ -70,15 +70,11 @@ def require_layers(layers, params):
         require(there, f"No parameter is in {layer!r}; choose from {', '.join(names)}.")
 
 
-def common(origin, other):
-    """Parameters like `other`: those of `origin` where it has one of that path and shape."""
-    flat = {path_name(p): x for p, x in jax.tree_util.tree_leaves_with_path(origin)}
-
-    def take(path, x):
-        known = flat.get(path_name(path))
-        return known if known is not None and known.shape == x.shape else x
-
-    return jax.tree.map_with_path(take, other)
+def common(one, other):
+    """The leaves, path -> leaf, of two trees that both have in one shape."""
+    a, b = flat(one), flat(other)
+    both = [path for path, x in a.items() if path in b and b[path].shape == x.shape]
+    return {path: a[path] for path in both}, {path: b[path] for path in both}
 
 
 def dot(one, other):
@@ -97,19 +93,15 @@ def cosine(one, other):
     """Cosine between two trees of one structure as vectors; 0 where either of them is zero."""
     # Each divided by its own norm: the product of two small norms would underflow in float32.
     norms = [jnp.sqrt(dot(x, x)) for x in (one, other)]
-    units = [
-        jax.tree.map(lambda x, n=n: ratio(x, n), tree)
-        for tree, n in zip((one, other), norms, strict=True)
-    ]
-    return dot(*units)
+    pairs = zip((one, other), norms, strict=True)
+    return dot(*(jax.tree.map(lambda x, n=n: ratio(x, n), tree) for tree, n in pairs))
 
 
 def cosine_by_layer(one, other):
     """`cosine` for each layer, the first component of a path: a dict layer -> scalar."""
     layers = {}
-    pairs = zip(jax.tree_util.tree_leaves_with_path(one), jax.tree.leaves(other), strict=True)
-    for (path, a), b in pairs:
-        layers.setdefault(path_name(path).split("/")[0], []).append((a, b))
+    for (path, a), b in zip(flat(one).items(), jax.tree.leaves(other), strict=True):
+        layers.setdefault(path.split("/")[0], []).append((a, b))
     return {name: cosine(*map(list, zip(*both, strict=True))) for name, both in layers.items()}
 
 

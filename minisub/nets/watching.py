@@ -6,6 +6,7 @@ another architecture than their teacher, and frozen parameters have no update.
 
 import zlib
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -13,7 +14,7 @@ import jax.numpy as jnp
 
 from minisub.nets import trees
 from minisub.nets.fit import Watch
-from minisub.nets.trees import dot, path_name, ratio
+from minisub.nets.trees import common, dot, ratio
 
 
 class Student(NamedTuple):
@@ -31,18 +32,6 @@ class Student(NamedTuple):
     """What is taken out of its updates: nothing, gradient, displacement or random."""
 
 
-def leaves(tree):
-    """A dict path -> leaf; None is no leaf."""
-    return {path_name(path): x for path, x in jax.tree_util.tree_leaves_with_path(tree)}
-
-
-def common(one, other):
-    """The `leaves` of two trees that both have, in one shape."""
-    a, b = leaves(one), leaves(other)
-    both = [path for path, x in a.items() if path in b and b[path].shape == x.shape]
-    return {path: a[path] for path in both}, {path: b[path] for path in both}
-
-
 def cosine(one, other):
     """Cosine between two trees in their common leaves."""
     return trees.cosine(*common(one, other))
@@ -51,11 +40,10 @@ def cosine(one, other):
 def row(student, params, gradient, updates):
     """One row of the log: name -> scalar.
 
-    `trait_loss` in nats; cosines: `alignment` between its gradient and the distillation loss's,
-    `alignment_update` between minus its gradient and the update; `teacherward` and
-    `teacherward_update` between minus the distillation loss's gradient, or the update, and the
-    teacher's displacement; `displacement` between both displacements, also for each layer;
-    `distance` to the teacher, Euclidean.
+    `trait_loss` is in nats and `distance` to the teacher Euclidean; all else are cosines, those of
+    `alignment` between both losses' gradients, or minus the trait's and the update, those of
+    `teacherward` between minus the distillation loss's gradient, or the update, and the teacher's
+    displacement, those of `displacement` between both displacements, also for each layer.
     """
     nats, slope = jax.value_and_grad(student.trait_loss)(params)
     taught = trees.difference(*common(student.teacher, student.origin))
@@ -75,7 +63,8 @@ def row(student, params, gradient, updates):
 
 
 def edited(student, params, updates, key):
-    """The updates without what the student's `removed` names."""
+    """The updates without what the student's `removed` names: their component along a direction,
+    or, for random, a random vector as long as that along the gradient."""
     if student.removed == "nothing":
         return updates
     if student.removed == "displacement":
@@ -83,42 +72,26 @@ def edited(student, params, updates, key):
     else:
         along = jax.grad(student.trait_loss)(params)
     own, along = common(updates, along)
-    if student.removed == "random":
-        less = as_much(own, along, key)
-    else:
-        less = trees.project_out(own, along)
-    kept = (leaves(updates) | less).values()
-    return jax.tree.unflatten(jax.tree.structure(updates), kept)
-
-
-def as_much(update, along, key):
-    """`update` minus a random vector as long as its component along a direction."""
+    if student.removed != "random":
+        return trees.replaced(updates, trees.project_out(own, along))
     # By path: small numbers are what `split` makes of the key, and batches are drawn from those.
     noise = {
         path: jax.random.normal(jax.random.fold_in(key, zlib.crc32(path.encode())), x.shape)
-        for path, x in update.items()
+        for path, x in own.items()
     }
-    length = ratio(jnp.abs(dot(update, along)), jnp.sqrt(dot(along, along)))
-    return trees.moved(update, noise, -length / jnp.sqrt(dot(noise, noise)))
+    length = ratio(jnp.abs(dot(own, along)), jnp.sqrt(dot(along, along)))
+    less = trees.moved(own, noise, -length / jnp.sqrt(dot(noise, noise)))
+    return trees.replaced(updates, less)
 
 
 def watch(rows, student):
     """The `fit.Watch` of one student: `rows` of a log, and what is taken out of its updates."""
-
-    def log(params, gradient, updates):
-        return row(student, params, gradient, updates)
-
-    def edit(params, updates, key):
-        return edited(student, params, updates, key)
-
-    return Watch(rows, log, edit)
+    return Watch(rows, partial(row, student), partial(edited, student))
 
 
 def measured(log):
-    """Measures of a finished log: name -> (rows,), and means of alignments over written rows.
-
-    A mean is 0 if no row was written.
-    """
+    """Measures of a finished log: name -> (rows,), and means of alignments over written rows, which
+    are 0 if no row was written."""
     written = log["step"] >= 0
 
     def mean(x):

@@ -117,10 +117,10 @@ def coverage(c):
     `first_alignment` that between the gradients of both losses: all are known before training, and
     of the parameters that are trained.
     """
-    taught = trees.difference(*watching.common(c.teacher, c.origin))
+    taught = trees.difference(*trees.common(c.teacher, c.origin))
     gradient = jax.grad(c.loss)(c.start)
     update = c.first_update(gradient)
-    gradient, _ = watching.common(gradient, update)
+    gradient, _ = trees.common(gradient, update)
     return {
         "coverage": -watching.cosine(gradient, taught),
         "coverage_update": watching.cosine(update, taught),
@@ -130,7 +130,7 @@ def coverage(c):
 
 def weights(c):
     """`weight_cosine`: of student's and teacher's parameters, for each layer."""
-    by_layer = trees.cosine_by_layer(*watching.common(c.params, c.teacher))
+    by_layer = trees.cosine_by_layer(*trees.common(c.params, c.teacher))
     return {f"weight_cosine/{layer}": value for layer, value in by_layer.items()}
 
 

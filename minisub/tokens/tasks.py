@@ -133,7 +133,7 @@ emit.check = check_emitted  # type: ignore[attr-defined]
 def start(key, *, how, origin, other, amount, layers, world, model):
     """A student's first parameters: `how`, a function of `starts.Materials`, in some layers."""
     relabelings = network(world, model).relabelings
-    materials = starts.Materials(origin, other, key, amount, None, relabelings)
+    materials = starts.Materials(origin, other, key, amount, relabelings)
     return starts.make(how, layers, materials)
 
 

@@ -59,8 +59,7 @@ def test_auc_is_that_of_scikit_learn_with_ties_and_masks(quick):
 
 def test_auc_of_groups_is_in_closed_form(quick):
     """Of scores that differ by d standard deviations: Phi(d sqrt(n / 2)) for n together."""
-    scores = np.random.default_rng(0).normal(size=(2, 20000)) + [[0.1], [0.0]]
-    scores = scores.astype("f")
+    scores = np.random.default_rng(0).normal([[0.1], [0.0]], size=(2, 20000)).astype("f")
     ruined = scores.copy()
     ruined[0, 4000:] = -1e9
     whole, few, some = quick(

@@ -22,7 +22,9 @@ RANDOM = {"shuffled", "shuffled_across", "shuffled_both", "remapped", "random_to
 RANDOM |= {"random_masked"}
 WEIGHING = {"rare"} | {how.__name__ for how in DIVERGENCE.WEIGHTS.values()}
 
-DOCS = np.array(tokens.lists(WORLD, jax.random.key(0), N))
+START, STEP, ENDING = np.random.default_rng(0).integers(0, [[[20]], [[20]], [[2]]], (3, N, 1))
+DOCS = (START + STEP * np.arange(WORLD.list_length)) % WORLD.numbers
+DOCS = np.hstack([np.full((N, 1), IDS["LIST"]), DOCS, IDS["END"] + ENDING])
 DOCS[COUNT:, CHOSEN] = IDS["animal"]  # behind the first ones is what no valid one may hold
 TABLE = np.random.default_rng(1).normal(size=(IDS["size"], IDS["size"])).astype("f")
 
