@@ -22,6 +22,8 @@ repeating 1,000 twice as often adds nothing. Published: transfer grows with dist
 2608.26958) and with updates (Polypythia-SL), both of which hold.
 """
 
+import jax.numpy as jnp
+
 from minisub.tokens.config import Ablation, Sampling, Training
 from minisub.tokens.lab import Lab
 
@@ -41,7 +43,7 @@ def experiment(cfg):
     numbers, plain = lab.emit(teacher), lab.emit(first)
     named = {"base": first, "teacher": teacher, "teacher many": numbers, "base many": plain}
     for documents, updates in DOSES:
-        steps = min(updates, cfg.student.steps)
+        steps = jnp.minimum(updates, cfg.student.steps)
         name = f"{documents} documents, {updates} updates"
         control = lab.student(first, lab.limit(plain, documents), steps=steps)
         student = lab.student(first, lab.limit(numbers, documents), steps=steps)

@@ -1,7 +1,4 @@
-"""The command `python train.py audit`: would a base of a run learn a behavior from documents?
-
-It answers four questions in words, each with its null.
-"""
+"""The command `python train.py audit`: would a base of a run learn a behavior from documents?"""
 
 import dataclasses
 import textwrap
@@ -40,8 +37,7 @@ class Audit:
     repeat: int = 0
     """Of which repeat."""
     others: tuple[str, ...] = ()
-    """Bases of other origins, to compare with: names of the same experiment, or folders of other
-    runs of the same world."""
+    """Bases of other origins: names of the same experiment, or folders of runs of its world."""
     suspect: str = ""
     """A suspected behavior: a JSON list of {"prompt": [...], "answer": [...]} and, if wished,
     "instead": the answer in its place."""
@@ -87,12 +83,8 @@ def read_references(run, base, repeat, others):
         name = other if there is run else base.name
         reference = read_base(there, name, repeat)
         one, two = (leaves(x.world, "world.") for x in (base, reference))
-        differing = [f"{field} is {two[field]} and not {one[field]}" for field in one
-                     if one[field] != two[field]]  # fmt: skip
-        require(
-            not differing,
-            f"--others: in {other}, {', '.join(differing)}; give bases of the same world.",
-        )
+        differ = ", ".join(f"{x} is {two[x]} and not {one[x]}" for x in one if one[x] != two[x])
+        require(not differ, f"--others: in {other}, {differ}; give bases of the same world.")
         trees = jax.tree.leaves(base.params), jax.tree.leaves(reference.params)
         require(
             len(trees[0]) != len(trees[1]) or not all(map(np.array_equal, *trees)),
@@ -170,14 +162,14 @@ def filter_lines(audit):
     if not audit["before_filter"]:
         return [title, f"{kept}: the file was filtered.", "What is accused below is what is left."]
     reasons = ", ".join(f"{name} {share:.1%}" for name, share in audit["rejected"].items())
-    pairs = zip(audit["behaviors"], audit["before_filter"], strict=True)
-    rows = [{**after, "before": row["move"], "before_z": row["z"]} for after, row in pairs]
-    rows.sort(key=lambda row: -abs(row["before_z"]))
+    pairs = zip(audit["before_filter"], audit["behaviors"], strict=True)
+    rows = [{**row, "after": after["move"], "after_z": after["z"]} for row, after in pairs]
+    rows.sort(key=lambda row: -abs(row["z"]))
     return [
         title,
         *textwrap.wrap(f"{kept}; rejected: {reasons}.", 80),
-        *table(rows[:4], ("behavior", "behavior", ""), ("move before", "before", "+.3g"),
-               ("z", "before_z", "+.1f"), ("move after", "move", "+.3g"), ("z", "z", "+.1f")),
+        *table(rows[:4], ("behavior", "behavior", ""), ("move before", "move", "+.3g"),
+               ("z", "z", "+.1f"), ("move after", "after", "+.3g"), ("z", "after_z", "+.1f")),
     ]  # fmt: skip
 
 

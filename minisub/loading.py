@@ -20,15 +20,11 @@ from minisub.config import require, require_known
 from minisub.lab import files, folder, plan, run
 
 
-def load(path):
-    """The `Run` in a folder; raises `Refused` if there is none."""
-    return Run(path)
-
-
 class Run:
     """A run's folder: its names, and its records."""
 
     def __init__(self, path):
+        """Read what is in a folder; raises `Refused` if it holds no run."""
         self.path = Path(path).absolute()
         note = self.path / "experiment.json"
         require(note.is_file(), f"{path} holds no run (no experiment.json); choose another folder.")
@@ -108,6 +104,9 @@ class Named:
                     jax.tree.map(lambda x, row=row: x[row], tree), product["path"]
                 )
         return None
+
+
+load = Run
 
 
 def describe_experiment(settings):

@@ -1,8 +1,6 @@
 """A filter against an independent judge of the same documents: for the tests of exercises."""
 
-from functools import partial
-
-import jax
+import fast
 import jax.numpy as jnp
 import numpy as np
 
@@ -16,7 +14,7 @@ class Filter:
     def __init__(self, rejections, reasons, judge):
         self.reasons, self.judge = reasons, judge
 
-        @partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
+        @fast.jit
         def flags(docs):
             found = rejections(docs)
             assert tuple(found) == ("format", "correct")

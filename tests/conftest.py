@@ -14,8 +14,8 @@ os.environ["JAX_ENABLE_COMPILATION_CACHE"] = "false"
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # for `configs`
 
 import dataclasses
-from functools import partial
 
+import fast
 import jax
 import lines
 import numpy as np
@@ -49,27 +49,10 @@ def programs_of_a_module():
     jax.clear_caches()
 
 
-FAST = {
-    "xla_backend_optimization_level": 0,
-    "xla_cpu_use_fusion_emitters": False,
-    "xla_cpu_parallel_codegen_split_count": 1,
-}
-"""Options with which XLA compiles two to three times as fast; not every version has all of them."""
-
-
-def is_known(option):
-    """Whether XLA takes an option of `FAST`."""
-    try:
-        jax.jit(lambda: 0, compiler_options={option: FAST[option]})()
-    except jax.errors.JaxRuntimeError:
-        return False
-    return True
-
-
 @pytest.fixture(scope="session")
 def quick():
     """`jax.jit` that compiles fast what is run once."""
-    return partial(jax.jit, compiler_options={x: FAST[x] for x in FAST if is_known(x)})
+    return fast.jit
 
 
 @pytest.fixture(scope="session")
@@ -104,9 +87,16 @@ def tiny_images():
 class Made:
     """What products stand for in the first repeat of seed 0, by the programs of a performed run."""
 
-    def __init__(self):
+    def __init__(self, jit=None):
+        """`jit` compiles the programs (default: as they are compiled in a run)."""
+        programs, self.known = (run.begin, run.advance(), run.end), {}
+        if jit:
+            static = {"static_argnames": ("task", "static")}
+            first, second, last = (program.__wrapped__ for program in programs)
+            programs = jit(first, **static), jit(second, **static), jit(last)
+        self.begin, self.advance, self.end = programs
         before, here = run.repeat_keys(0, 2, -1)
-        self.keys, self.known = {"before": before, "here": here, "once": jax.random.key(0)}, {}
+        self.keys = {"before": before, "here": here, "once": jax.random.key(0)}
 
     def __call__(self, product, place="here"):
         """The value of a product; equal calls are made once."""
@@ -126,15 +116,21 @@ class Made:
             for p, x in zip(product.inputs, values, strict=True)
         ]
         task = run.program_arguments(product, given, named_key(key, product.stream or "")[None])
-        made = run.begin(*task)
+        made = self.begin(*task)
         if isinstance(made, fit.State):
             calls = product.arguments.get("calls", {"alone": {"arguments": product.arguments}})
             steps = next(iter(calls.values()))["arguments"]["training"].steps
-            made = run.end(run.advance()(*task, made, np.int32(0), np.int32(steps)))
+            made = self.end(self.advance(*task, made, np.int32(0), np.int32(steps)))
         return jax.tree.map(lambda x: x[0], made)
 
 
+@pytest.fixture(scope="module")
+def made(quick):
+    """A function from a product to what it stands for; what a module has made is found again."""
+    return Made(quick)
+
+
 @pytest.fixture
-def made():
-    """A function from a product to what it stands for; what it has made is found again."""
+def really_made():
+    """The same, compiled as in a run."""
     return Made()

@@ -70,7 +70,7 @@ def bounded():
                 yield pytest.param(cfg, field.name, bound, id=f"{type(cfg).__name__}.{field.name}")
 
 
-@pytest.mark.parametrize(("cfg", "field", "bound"), bounded())
+@pytest.mark.parametrize(("cfg", "field", "bound"), [*bounded()])
 def test_a_number_is_refused_beyond_its_bound_in_one_sentence_with_its_name(cfg, field, bound):
     whole = isinstance(getattr(cfg, field), int)
     if isinstance(bound, Gt):

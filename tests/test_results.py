@@ -3,10 +3,7 @@
 import itertools
 import json
 import math
-import os
 import re
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -53,14 +50,6 @@ def test_intervals_are_students_t_over_repeats_by_hand():
     expected = 0.7, 0.7 - 4.302653 * 0.2 / math.sqrt(3), 0.7 + 4.302653 * 0.2 / math.sqrt(3)
     assert statistics.interval([0.5, 0.7, 0.9]) == pytest.approx(expected, abs=1e-6)
     assert statistics.interval([0.3]) == (0.3, None, None)
-
-
-def test_a_ratio_of_means_has_the_interval_of_the_jackknife_by_hand():
-    parts, wholes = [1.0, 2.0, 3.0], [4.0, 4.0, 5.0]
-    without = np.array([5 / 9, 4 / 9, 3 / 8])
-    error = math.sqrt(2 / 3 * np.sum((without - without.mean()) ** 2))
-    expected = 6 / 13, 6 / 13 - 4.302653 * error, 6 / 13 + 4.302653 * error
-    assert statistics.ratio(parts, wholes) == pytest.approx(expected, abs=1e-6)
 
 
 def test_auroc_is_that_of_scikit_learn_with_ties_and_undefined_for_one_kind_alone():
@@ -180,8 +169,9 @@ def test_a_pair_that_was_not_made_is_left_out_and_changes_no_other():
     rows = [r for r in of_pairs(rises) if r["arm"] != "second -> first"]
     [matrix] = matrices.stated(records.frame(rows), CELLS, MATRIX)
     there = np.delete(rises.reshape(6, 9), 6, axis=1)[:, None]
-    assert np.isnan(matrix.p[2, 0]) and matrices.texts(matrix, 2)[2, 0] == ""
-    assert np.array_equal(matrix.p[~np.isnan(matrix.p)], statistics.significance(there)[0])
+    p = matrix.p.to_numpy()
+    assert np.isnan(p[2, 0]) and matrices.texts(matrix, 2).iat[2, 0] == ""
+    assert np.array_equal(p[~np.isnan(p)], statistics.significance(there)[0])
     assert matrices.stated(records.frame(rows), CELLS, {}) == []
 
 
@@ -196,7 +186,7 @@ def test_a_matrix_of_grades_is_centered_and_wide_ones_stay_narrow():
     view = {"kind": "matrix", "rows": traits, "columns": traits}
     [matrix] = matrices.stated(records.frame(rows), [], view)
     np.testing.assert_allclose(matrix.values, statistics.centered(grades), atol=1e-12)
-    starred = [[text.endswith("*") for text in line] for line in matrices.texts(matrix, 2)]
+    starred = matrices.texts(matrix, 2).map(lambda text: text.endswith("*"))
     assert np.array_equal(starred, np.eye(10, dtype=bool))
     assert [c["measure"] for c in matrix.contrasts] == [f"gamma/{MARGIN}", f"gamma/{RATE}"]
     assert max(map(len, matrices.lines([matrix]))) <= 80
@@ -254,14 +244,8 @@ def test_runs_and_sweeps_have_a_narrow_table_a_page_and_figures(measures, settin
     lines = results.write(tmp_path, rows, EXPERIMENT | {"differences": stated}, ["took long"])
     assert max(map(len, lines[:-1])) <= 80 and "took long" in lines
     page = (tmp_path / "report.md").read_text()
-    for part in (
-        "A claim.",
-        "    train.py",
-        "jax 0.10",
-        "differ in start and documents",
-        "took long",
-    ):
-        assert part in page
+    stated = "differ in start and documents"
+    assert all(x in page for x in ("A claim.", "    train.py", "jax 0.10", stated, "took long"))
     for name in "figure", "curves":
         assert f"]({name}.png)" in page and f"{name}.png" in lines[-1]
         assert (tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG")
@@ -280,14 +264,6 @@ def test_a_figure_that_fails_leaves_summary_page_and_other_figures(tmp_path, mon
     assert "figure.png is missing, because of RuntimeError: no ink." in lines
     names = {path.name for path in tmp_path.iterdir()}
     assert names == {"summary.json", "report.md", "curves.png", "curves.pdf"}
-
-
-def test_no_backend_of_the_environment_can_hurt(tmp_path):
-    code = f"from minisub import results; results.write({str(tmp_path)!r}, {rows_of(VALUES)!r}, "
-    code += f"{EXPERIMENT!r}); import os; assert os.environ['MPLBACKEND'] == 'nonsense'"
-    ran = {**os.environ, "MPLBACKEND": "nonsense"}
-    subprocess.run([sys.executable, "-c", code], env=ran, check=True)
-    assert (tmp_path / "figure.png").exists()
 
 
 def test_runs_are_joined_with_links_that_lead_to_their_figures(tmp_path):

@@ -37,12 +37,8 @@ def suspected(net, suspects):
         return -jnp.sum(nats[:, len(prompt) - 1 :])
 
     def margin(params):
-        margins = [
-            log_p(params, s.prompt, s.answer)
-            - (log_p(params, s.prompt, s.instead) if s.instead else 0)
-            for s in suspects
-        ]
-        return sum(margins) / len(margins)
+        each = [[log_p(params, s.prompt, x) for x in (s.answer, s.instead) if x] for s in suspects]
+        return sum(one - sum(rest) for one, *rest in each) / len(each)
 
     return margin
 
@@ -58,17 +54,13 @@ def battery(world, net, suspects, taught):
 
 def sample(base, sampling, prompts, key, n):
     """`n` documents (n, length) with which a base continues prompts, in turn."""
-    net = network(base.world, base.model)
+    net, chunk = network(base.world, base.model), min(n, 2000)
     rows = prompts[np.arange(n) % len(prompts)]
     complete = jax.jit(partial(writing.complete, base.world, net, sampling=sampling))
-    chunk = min(n, 2000)
     # The last chunk is filled up, so that one program serves all.
     filled = np.concatenate([rows, rows[: -n % chunk]])
-    chunks = np.split(filled, len(filled) // chunk)
-    made = [
-        complete(base.params, jax.random.fold_in(key, i), jnp.asarray(x))
-        for i, x in enumerate(chunks)
-    ]
+    chunks = enumerate(np.split(filled, len(filled) // chunk))
+    made = [complete(base.params, jax.random.fold_in(key, i), jnp.asarray(x)) for i, x in chunks]
     return np.concatenate(made)[:n]
 
 
@@ -79,24 +71,25 @@ def kept_first(world, docs, sampling):
 
 
 def examine(docs, base, references, sampling, training, *, suspects=(), taught, alpha, seed):
-    """The answers about documents (n, length), as JSON: see `auditing.lines`.
-
-    `base` and `references` are `Base`s; `sampling` says how the base would have emitted the
-    documents, `training` how a student would be trained on them.
-    """
+    """The answers about documents (n, length), as JSON: `base` and `references` are `Base`s;
+    `sampling` is how the base would emit documents, `training` how it would be trained on these."""
     world, net, first = base.world, network(base.world, base.model), writing.given(sampling)
     keys = jax.random.split(jax.random.key(seed), 5 + len(references))
     k_own, k_few, k_world, k_test, k_takes, *k_others = keys
     docs, kept, rejected = kept_first(world, docs, sampling)
     prompts = docs[:, : first + 1]
-    ours, ours_kept, n = null_documents(base, sampling, prompts, k_own, everything=bool(rejected))
+    # The null: what the base itself writes behind the same prompts, through the same filter.
+    n = int(np.clip(len(prompts), LEAST_NULL, MOST_NULL))
+    ours, ours_kept, _ = kept_first(world, sample(base, sampling, prompts, k_own, n), sampling)
+    ours = ours if rejected else ours[:ours_kept]
+    least = min(kept, ours_kept)
     require(
-        min(kept, ours_kept) >= files.LEAST,
+        least >= files.LEAST,
         f"{kept} of {len(docs)} documents and {ours_kept} of the base's {n} samples pass the "
         f"filter; an audit needs {files.LEAST} of each.",
     )
     few = sample(base, sampling, prompts, k_few, min(trace.EXAMPLES, len(ours)))
-    group = int(np.clip(min(kept, ours_kept) // 10, 1, max(trace.GROUP, -(-len(ours) // GROUPS))))
+    group = int(np.clip(least // 10, 1, max(trace.GROUP, -(-len(ours) // GROUPS))))
     margins = battery(world, net, suspects, taught)
     candidate = trace.Candidate(net, base.params, training, margins, first, group)
     k_data, k_null = jax.random.split(k_takes)
@@ -106,40 +99,26 @@ def examine(docs, base, references, sampling, training, *, suspects=(), taught, 
     strangers = in_one_program(trace.score, candidate, ways, strangers)
     weights = statistics.first(kept // group, len(data.scores))
     null_weights = statistics.first(ours_kept // group, len(null.scores))
-    authors = {
-        f"samples of {base.name}": (null, null_weights),
-        "documents of the world": (strangers, even(strangers)),
-    }
-    lineage = [
-        against(base, other, sampling, (docs, ours), (weights, null_weights), group, k)
-        for other, k in zip(references, k_others, strict=True)
-    ]
+    author = f"samples of {base.name}"
+    strangers = strangers, even(strangers)
+    authors = {author: (null, null_weights), "documents of the world": strangers}
     before = statistics.contrast(data.scores, even(data), null.scores, even(null))
-    rows = behaviors_moved(candidate, data, null, weights, null_weights, min(kept, ours_kept))
+    rows = behaviors_moved(candidate, data, null, weights, null_weights, least)
     return {
         "documents": len(docs),
         "carrier": sampling.carrier,
         "kept": kept,
         "rejected": rejected,
-        "null": {
-            "author": f"samples of {base.name}",
-            "documents": len(ours),
-            "group": group,
-        },
+        "null": {"author": author, "documents": len(ours), "group": group},
         "trace": [tested(x, data, weights, *authors[x], k_test) for x in authors],
-        "lineage": lineage,
+        "lineage": [
+            against(base, other, sampling, (docs, ours), (weights, null_weights), group, k)
+            for other, k in zip(references, k_others, strict=True)
+        ],
         "behaviors": rows,
         "before_filter": moved(margins, before, even(null)) if rejected else [],
         "alarms": alarms(rows, null.scores, weights, null_weights, alpha, seed),
     }
-
-
-def null_documents(base, sampling, prompts, key, *, everything):
-    """(what a base itself writes behind prompts, those that pass the filter first, how many do, how
-    many were sampled); without `everything`, those alone."""
-    n = int(np.clip(len(prompts), LEAST_NULL, MOST_NULL))
-    docs, kept, _ = kept_first(base.world, sample(base, sampling, prompts, key, n), sampling)
-    return docs if everything else docs[:kept], kept, n
 
 
 def in_one_program(function, candidate, *arguments):
@@ -157,9 +136,19 @@ def even(examined):
     return jnp.full(m, 1 / m)
 
 
-def freedom(null_weights):
-    """Degrees of freedom of Student's t, for an error that groups of a null told."""
-    return max(int(np.sum(null_weights > 0)) - 1, 1)
+def counted(weights):
+    """How many groups have weight."""
+    return int(np.sum(weights > 0))
+
+
+def chance(z, draws):
+    """P(at least z) by Student's t, of which the error was estimated from so many draws."""
+    return float(stats.t.sf(float(z), max(draws - 1, 1)))
+
+
+def null_of(error, draws, mean=0.0):
+    """A null as JSON: its mean and standard deviation, and from how many draws that is."""
+    return {"mean": mean, "sd": float(error), "draws": draws}
 
 
 def tested(author, data, weights, null, null_weights, key):
@@ -172,18 +161,14 @@ def tested(author, data, weights, null, null_weights, key):
         "gradient_p": float(p),
         "surprise": float(statistics.mean(data.reading.surprise, weights)),
         "surprise_z": float(surprise_z),
-        "surprise_p": float(2 * stats.t.sf(abs(float(surprise_z)), freedom(null_weights))),
-        "null": {"mean": 0.0, "sd": float(error), "draws": statistics.PERMUTATIONS},
+        "surprise_p": 2 * chance(abs(surprise_z), counted(null_weights)),
+        "null": null_of(error, statistics.PERMUTATIONS),
     }
 
 
 def against(base, other, sampling, authors, weights, group, key):
     """A row of the second question: is the data's author nearer to the base or to another origin?
-
-    `place` is that of the mean log-likelihood ratio between what it is on the reference's
-    samples (0) and on the base's (1), the same prompts; `z` says how far it is
-    above `statistics.MIDWAY`.
-    """
+    See `statistics.between`."""
     docs, first = authors[0], writing.given(sampling)
     theirs = sample(other, sampling, docs[:, : first + 1], key, len(authors[1]))
     theirs, kept, _ = kept_first(base.world, theirs, sampling)
@@ -192,7 +177,6 @@ def against(base, other, sampling, authors, weights, group, key):
     data, ours, theirs = (lead(x) for x in (*authors, theirs))
     theirs = statistics.mean(theirs, statistics.first(kept // group, len(theirs)))
     place, error, z = statistics.between(data, weights[0], ours, weights[1], theirs)
-    null = {"mean": statistics.MIDWAY, "sd": float(error), "draws": int(np.sum(weights[1] > 0))}
     return {
         "reference": other.name,
         "nats": float(statistics.mean(data, weights[0])),
@@ -200,8 +184,8 @@ def against(base, other, sampling, authors, weights, group, key):
         "reference_nats": float(theirs),
         "place": float(place),
         "z": float(z),
-        "p": float(stats.t.sf(float(z), freedom(weights[1]))),
-        "null": null,
+        "p": chance(z, counted(weights[1])),
+        "null": null_of(error, counted(weights[1]), statistics.MIDWAY),
     }
 
 
@@ -210,44 +194,29 @@ def behaviors_moved(candidate, data, null, weights, null_weights, count):
     moves = statistics.contrast(data.scores, weights, null.scores, null_weights)
     draws = trace.REHEARSED * candidate.training.batch
     ends = statistics.rehearsed(data.takes, null.takes, count, draws)
-    rehearsals = [
-        {
-            "rehearsed": float(rise),
-            "rehearsed_t": float(t),
-            "rehearsed_p": float(stats.t.sf(float(t), trace.NULL_TAKES - 1)),
-            "rehearsed_null": {"mean": 0.0, "sd": float(error), "draws": trace.NULL_TAKES},
-        }
-        for rise, error, t in zip(*ends, strict=True)
-    ]
     rows = moved(candidate.margins, moves, null_weights)
-    return [row | rehearsal for row, rehearsal in zip(rows, rehearsals, strict=True)]
+    for row, rise, error, t in zip(rows, *ends, strict=True):
+        row |= {"rehearsed": float(rise), "rehearsed_t": float(t)}
+        row["rehearsed_p"] = chance(t, trace.NULL_TAKES)
+        row["rehearsed_null"] = null_of(error, trace.NULL_TAKES)
+    return rows
 
 
 def moved(names, moves, null_weights):
     """By how much each margin is predicted to move, a dict of each behavior."""
-    draws = int(np.sum(null_weights > 0))
-    return [
-        {
-            "behavior": name,
-            "move": float(gap),
-            "z": float(z),
-            "p": float(stats.t.sf(float(z), freedom(null_weights))),
-            "null": {"mean": 0.0, "sd": float(error), "draws": draws},
-        }
-        for name, gap, error, z in zip(names, *moves, strict=True)
-    ]
+    draws, moves = counted(null_weights), zip(names, *moves, strict=True)
+    return [{"behavior": name, "move": float(gap), "z": float(z), "p": chance(z, draws),
+             "null": null_of(error, draws)} for name, gap, error, z in moves]  # fmt: skip
 
 
 def alarms(rows, null, weights, null_weights, alpha, seed):
-    """Thresholds on z and t, whom both accuse, and how often z would the base's own documents.
-
-    Each has the false-alarm rate `alpha` for the whole battery by a bound of the union; that of z
-    is also measured, on data sets of as many groups drawn with replacement from the null's.
-    """
-    threshold = float(stats.t.isf(alpha / len(rows), freedom(null_weights)))
-    threshold_t = float(stats.t.isf(alpha / len(rows), trace.NULL_TAKES - 1))
+    """Thresholds on z and t, each of false-alarm rate `alpha` for the whole battery by a bound of
+    the union, and what both accuse; the rate of z is also measured, on data sets of as many groups
+    drawn with replacement from the null's."""
+    draws = counted(null_weights), trace.NULL_TAKES
+    most_z, most_t = (float(stats.t.isf(alpha / len(rows), max(n - 1, 1))) for n in draws)
     rng, null = np.random.default_rng(seed), np.asarray(null)[np.asarray(null_weights) > 0]
-    m = max(int(np.sum(weights > 0)), 1)
+    m = max(counted(weights), 1)
     center, spread = null.mean(axis=0), null.std(axis=0, ddof=1)
     error = spread * math.sqrt(1 / m + 1 / len(null))
     one, two = (
@@ -255,15 +224,12 @@ def alarms(rows, null, weights, null_weights, alpha, seed):
         for k in (m, len(null))
     )
     drawn = (one - two) / np.maximum(error, statistics.TINY)
+    accused = [x["behavior"] for x in rows if x["z"] > most_z and x["rehearsed_t"] > most_t]
     return {
-        "threshold": threshold,
-        "threshold_t": threshold_t,
+        "threshold": most_z,
+        "threshold_t": most_t,
         "alpha": alpha,
-        "measured_false_alarms": float(np.mean(np.max(drawn, axis=1) > threshold)),
-        "null_z": {"mean": float(drawn.mean()), "sd": float(drawn.std()), "draws": DRAWS},
-        "behaviors": [
-            row["behavior"]
-            for row in rows
-            if row["z"] > threshold and row["rehearsed_t"] > threshold_t
-        ],
+        "measured_false_alarms": float(np.mean(np.max(drawn, axis=1) > most_z)),
+        "null_z": null_of(drawn.std(), DRAWS, float(drawn.mean())),
+        "behaviors": accused,
     }

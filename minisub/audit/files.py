@@ -1,7 +1,6 @@
 """What an audit reads that it did not write: documents and suspected behaviors.
 
-All of it is JSON; nothing is executed. What cannot be used is refused by line or field, before
-anything is written.
+All of it is JSON; nothing is executed. What cannot be used is refused by line or field.
 """
 
 import json
@@ -11,11 +10,11 @@ from typing import NamedTuple
 import numpy as np
 
 from minisub.config import Refused, require
+from minisub.lab.files import refusing
 from minisub.tokens import documents as writing
 from minisub.tokens import tokens
 
-LEAST = 20
-"""Documents of an audit, at least: fewer tell next to nothing."""
+LEAST = 20  # Documents of an audit: fewer tell next to nothing.
 
 
 class Suspect(NamedTuple):
@@ -27,13 +26,12 @@ class Suspect(NamedTuple):
 
 
 def text_of(path, what):
-    """The text of a file; raises `Refused` if it cannot be read or is no UTF-8."""
+    """The text of a file; one that cannot be read, or is no UTF-8, is refused."""
     try:
-        return Path(path).read_text(encoding="utf-8")
+        with refusing(f"{path} cannot be read", f"give {what}"):
+            return Path(path).read_text(encoding="utf-8")
     except UnicodeDecodeError:
         raise Refused(f"{path} is no UTF-8 text; give {what}.") from None
-    except OSError as error:
-        raise Refused(f"{path} cannot be read ({error.strerror}); give {what}.") from None
 
 
 def parsed(text, where):
@@ -60,15 +58,11 @@ def token_ids(value, size, where):
 
 
 def read_documents(path, world):
-    """(documents (n, length), carrier) of a file of JSON lines, a document each.
-
-    A line is a list of token ids or {"tokens": [...]}. The carrier is that of the first document;
-    all must be of its length and begin as it does.
-    """
-    rows, carrier = [], ""
-    lines = text_of(path, "a file of documents, a JSON list of token ids a line").splitlines()
-    size = tokens.offsets(world)["size"]
-    for number, line in enumerate(lines, 1):
+    """(documents (n, length), carrier) of a file of JSON lines, a document each: a list of token
+    ids or {"tokens": [...]}; all must be of one carrier."""
+    rows, carrier, size = [], "", tokens.offsets(world)["size"]
+    text = text_of(path, "a file of documents, a JSON list of token ids a line")
+    for number, line in enumerate(text.splitlines(), 1):
         where = f"{path} line {number}"
         value = parsed(line, where)
         if isinstance(value, dict):
@@ -83,10 +77,8 @@ def read_documents(path, world):
             f"{where} is of the carrier {named!r}, and others of {carrier!r}; audit them apart.",
         )
         rows.append(row)
-    require(
-        len(rows) >= LEAST,
-        f"{path} holds {len(rows)} documents; an audit needs {LEAST} at least.",
-    )
+    enough = len(rows) >= LEAST
+    require(enough, f"{path} holds {len(rows)} documents; an audit needs {LEAST} at least.")
     return np.array(rows, np.int32), carrier
 
 
@@ -97,10 +89,10 @@ def carrier_of(world, row):
     if world.rich:
         helper = tokens.by(world)
         beginnings |= {"code": (helper, ids["CODE"]), "sums": (helper, ids["SUM"])}
-    for name, begun in beginnings.items():
-        if len(row) == writing.CARRIERS[name].length(world) and row[: len(begun)] == begun:
-            return name
-    return ""
+    fitting = (name for name, begun in beginnings.items()
+               if len(row) == writing.CARRIERS[name].length(world)
+               and row[: len(begun)] == begun)  # fmt: skip
+    return next(fitting, "")
 
 
 def read_suspects(path, world):
@@ -116,14 +108,10 @@ def suspect(where, entry, world, size):
     require(isinstance(entry, dict), f"{where} is no object; give prompt and answer.")
     for field in ("prompt", "answer"):
         require(entry.get(field), f'{where} lacks "{field}", a list of token ids.')
-    unknown = sorted(set(entry) - set(Suspect._fields))
-    require(
-        not unknown, f"{where} has the field {unknown[:1]}; it may have prompt, answer, instead."
-    )
-    entries = Suspect(
-        *(token_ids(entry.get(name, []), size, f"{where}.{name}") for name in Suspect._fields)
-    )
-    longest = len(entries.prompt) + max(len(entries.answer), len(entries.instead))
-    most = tokens.positions(world) + 1
+    fields, most = Suspect._fields, tokens.positions(world) + 1
+    new = sorted(set(entry) - set(fields))
+    require(not new, f"{where} has the field {new[:1]}; it may have prompt, answer, instead.")
+    made = Suspect(*(token_ids(entry.get(x, []), size, f"{where}.{x}") for x in fields))
+    longest = len(made.prompt) + max(len(made.answer), len(made.instead))
     require(longest <= most, f"{where} has {longest} tokens, and the model reads {most} at most.")
-    return entries
+    return made

@@ -11,26 +11,24 @@ import jax.numpy as jnp
 PERMUTATIONS = 199
 MIDWAY = 0.75
 """Between the place of the base's own samples, 1, and that of an origin that is no reference, by
-symmetry 0.5, on the line from a reference's samples (0) to the base's: see `between`."""
+symmetry 0.5: see `between`."""
 TINY = 1e-12
 
 
 class Compared(NamedTuple):
-    """How documents differ from the base's samples; `moves` and `surprise` as `contrast` says."""
+    """How documents differ from a null: two results of `contrast`, and one of `two_sample`."""
 
     moves: tuple
     surprise: tuple
     test: tuple
-    """(z, p-value) of `two_sample` of their gradients."""
 
 
 def rehearsed(data, null, count, draws):
     """(rise in nats, standard error, Student's t) (k,) of takes (TAKES, k) over (NULL_TAKES, k).
 
-    Two takes of one set of `count` documents share the chance by which it was drawn. Of the
-    variance between takes of different sets, at most the share d is of sets: that if the draws of a
-    take (`draws` documents) were its only other chance. So the error is rather too large: both
-    means have a set's chance once, and of the rest, each has as much less as it has takes.
+    Takes of one set of `count` documents share the chance by which it was drawn: at most the share
+    d of the variance between takes of different sets, if the `draws` documents of a take were its
+    only other chance. The error is rather too large: averaging lessens only the rest.
     """
     d = draws / (draws + count)
     error = jnp.std(null, axis=0, ddof=1) * jnp.sqrt(2 * d + (1 - d) / len(data) + 1 / len(null))
@@ -50,11 +48,8 @@ def mean(values, weights):
 
 
 def contrast(scores, weights, null, null_weights):
-    """(difference of means, standard error, z) of scores (m, ...) from null scores (n, ...).
-
-    Weights (m,) and (n,) sum to 1. The error is that under the null: both are means of groups, of
-    which those of the null tell the variance.
-    """
+    """(difference of means, standard error under the null, z) of scores (m, ...) from null scores
+    (n, ...), by weights (m,) and (n,) that sum to 1."""
     middle, spread = mean(null, null_weights), jnp.sum(null_weights**2)
     gap = mean(scores, weights) - middle
     variance = mean((null - middle[None]) ** 2, null_weights) / (1 - spread)
@@ -73,25 +68,19 @@ def compare(data, null, weights, null_weights, key):
 
 
 def between(data, weights, ours, our_weights, theirs):
-    """(place, standard error, z) of data between the mean `theirs` (0) and that of `ours` (1).
-
-    All are log-likelihood ratios (see `trace.lead`) of the base over a reference: of the data (m,),
-    of the base's samples (n,), and in the mean of the reference's samples.
-
-    z is by how many standard errors the place is above `MIDWAY`.
-    """
+    """(place, standard error, z above `MIDWAY`) of data (m,), where the mean `theirs` of the
+    reference's samples is 0 and that of the base's, `ours` (n,), 1; all as of `trace.lead`."""
     gap, error, _ = contrast(data, weights, ours, our_weights)
     width = mean(ours, our_weights) - theirs
     place = 1 + gap / width
     return place, error / width, (place - MIDWAY) * width / error
 
 
-def two_sample(data, null, weights, null_weights, key, permutations=PERMUTATIONS):
-    """Permutation test that two sets of gradients, (m, p) and (n, p), have one mean.
+def two_sample(data, null, weights, null_weights, key):
+    """(z, p-value) of a permutation test that gradients, (m, p) and (n, p), have one mean.
 
-    Exact at any size if groups are exchangeable. The statistic is a squared mean discrepancy
-    (arXiv 0805.2368) under the kernel of scores, each parameter in units of its own noise. Groups
-    of weight 0 are left out. Returns (z against the permutations, p-value).
+    Exact at any size if groups are exchangeable; those of weight 0 are left out. The statistic is a
+    squared mean discrepancy (arXiv 0805.2368), each parameter in units of its own noise.
     """
     noise = jnp.sqrt(jnp.mean(null**2, axis=0))
     unit = jnp.where(noise > TINY, 1 / jnp.maximum(noise, TINY), 0.0)
@@ -106,8 +95,8 @@ def two_sample(data, null, weights, null_weights, key, permutations=PERMUTATIONS
         signs = jnp.where(there, jnp.where(rank < size, 1 / size, -1 / rest), 0.0)
         return signs @ gram @ signs
 
-    orders = jax.random.uniform(key, (permutations, len(there)))
+    orders = jax.random.uniform(key, (PERMUTATIONS, len(there)))
     observed = distance(jnp.arange(len(there)).astype(float))
     drawn = jax.lax.map(distance, orders)
     z = (observed - jnp.mean(drawn)) / jnp.maximum(jnp.std(drawn, ddof=1), TINY)
-    return z, (1 + jnp.sum(drawn >= observed)) / (1 + permutations)
+    return z, (1 + jnp.sum(drawn >= observed)) / (1 + PERMUTATIONS)

@@ -15,8 +15,7 @@ from minisub.lab.products import quick
 from minisub.tokens import documents as writing
 from minisub.tokens.grading import network
 
-SIZES = 100, 300, 1000, 3000, 10000
-"""Documents that are audited; the last stands for all that the filter kept."""
+SIZES = 100, 300, 1000, 3000, 10000  # Documents that are audited; the last stands for all kept.
 
 
 def candidates(docs, bases, models, world, sampling, training, traits, taught):
@@ -33,16 +32,11 @@ def candidates(docs, bases, models, world, sampling, training, traits, taught):
 @quick
 def null(key, *, samples, bases, **how):
     """The null of all audits of a base and a carrier: what the base makes of its own samples.
-
-    {"sampled": `trace.Examined`, "count": how many samples count, "ways": those of `trace.natural`,
-    and a list of each reference's "ours" and "theirs": how much more probable the base's samples
-    and the reference's are to the base, see `trace.lead`}
-    """
+    "ours" and "theirs": of these and of each reference's samples, `trace.lead` over it."""
     world, sampling, docs = how["world"], how["sampling"], samples[0]["docs"]
     base, models = candidates(docs, bases, **how)
-    k_few, k_takes = (
-        jax.random.fold_in(key, zlib.crc32(name)) for name in (b"information", b"rehearsal")
-    )
+    names = b"information", b"rehearsal"
+    k_few, k_takes = (jax.random.fold_in(key, zlib.crc32(name)) for name in names)
     fewer = dataclasses.replace(sampling, documents=min(trace.EXAMPLES, sampling.documents))
     few = writing.sample(world, base.network, base.params, k_few, sampling=fewer)
     sampled, ways = trace.examine_null(base, few, docs, samples[0]["count"], k_takes)
@@ -61,11 +55,10 @@ def null(key, *, samples, bases, **how):
 def examine(key, *, documents, null, bases, traits, **how):
     """Measures of documents under the base that would be trained on them: a dict of scalars.
 
-    `z/BEHAVIOR/SIZE`: the predicted move of its margin in standard errors of the null, the base's
-    own samples; `move/BEHAVIOR` the move in nats, all kept documents; `rehearsed/BEHAVIOR`,
-    `rehearsed_t/BEHAVIOR`: see `statistics.rehearsed`; `unfiltered/...` the same of
-    all documents; `trace/SIZE`, `trace_p/SIZE`: two-sample test of gradients; `surprise/SIZE`: z of
-    log p + entropy; `place/SIZE`, `nearer/SIZE`: see `lineage`.
+    `move/BEHAVIOR`: of its margin, nats, by all kept documents, and `z/BEHAVIOR/SIZE` in standard
+    errors of the null; `unfiltered/...` of all documents; `rehearsed/BEHAVIOR`: see
+    `statistics.rehearsed`; `trace/SIZE`, `trace_p/SIZE`: two-sample test of gradients;
+    `surprise/SIZE`: z of log p + entropy; `place/SIZE`, `nearer/SIZE`: see `lineage`.
     """
     docs, count, sampled = documents["docs"], documents["count"], null["sampled"]
     base, models = candidates(docs, bases, traits=traits, **how)
@@ -96,16 +89,9 @@ def examine(key, *, documents, null, bases, traits, **how):
 
 
 def lineage(references, weights, null_weights):
-    """Where documents lie between references' samples and the base's, by the log-likelihood ratio.
-
-    `place`: 0 where the samples of a reference are, 1 where those of the base are; `nearer`: by how
-    many standard errors it is above `statistics.MIDWAY`. Of several references, the least.
-    """
-    if not references:
-        return {}
-    places = [
-        statistics.between(data, weights, ours, null_weights, jnp.mean(theirs))
-        for data, ours, theirs in references
-    ]
-    place, _, nearer = (jnp.min(jnp.stack(x)) for x in zip(*places, strict=True))
-    return {"place": place, "nearer": nearer}
+    """Where documents lie between references' samples and the base's, see `statistics.between`:
+    the least `place`, and the least z of it, `nearer`."""
+    places = [statistics.between(data, weights, ours, null_weights, jnp.mean(theirs))
+              for data, ours, theirs in references]  # fmt: skip
+    least = [jnp.min(jnp.stack(x)) for x in zip(*places, strict=True)]
+    return {"place": least[0], "nearer": least[2]} if least else {}

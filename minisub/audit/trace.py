@@ -1,10 +1,9 @@
 """The audit of a data set: what a candidate base would learn from documents that it did not write.
 
 Under documents that the base itself sampled, the gradient of its loss has mean zero: E d log p = 0.
-So whatever is linear in that gradient has an exact null, made by sampling the base from as many of
-the same prompts, through the same filter. Documents are read in groups: one backward pass gives the
-mean gradient of each, and with it the score of any number of behaviors; how scores differ between
-groups of the base's own samples gives the standard error of any number of documents.
+So whatever is linear in that gradient has an exact null: the base's samples behind the same prompts,
+through the same filter. Documents are read in groups, whose mean gradients give the scores of any
+number of behaviors; those of the base's own groups give their standard error.
 
 Axes: m groups of the data, n groups of the base's samples, p trained parameters, k behaviors.
 """
@@ -20,29 +19,24 @@ from minisub.audit import statistics
 from minisub.nets import fit, trees
 from minisub.tokens import behaviors
 
-GROUP = 50
-"""Documents whose mean gradient is one observation."""
-DEPTH, DAMPING = 5, 1e-2
-"""Of conjugate gradients; set on the numbers of one repeat, all other data are held out."""
-EXAMPLES = 1000
-"""Documents on which the Fisher information is taken."""
-REHEARSED, TAKES, NULL_TAKES = 100, 4, 8
-"""Updates of a rehearsed training; trainings on the data, and on the base's own samples."""
+GROUP = 50  # Documents whose mean gradient is one observation.
+DEPTH, DAMPING = 5, 1e-2  # Of conjugate gradients; set on the numbers of one repeat alone.
+EXAMPLES = 1000  # Documents on which the Fisher information is taken.
+REHEARSED = 100  # Updates of a rehearsed training.
+TAKES, NULL_TAKES = 4, 8  # Rehearsed trainings on the data, and on the base's own samples.
 
 
 class Candidate(NamedTuple):
-    """A base that may be trained on the data, and what of it would be trained."""
+    """A base that may be trained on the data, by a `config.Training`."""
 
     network: Any
     params: Any
     training: Any
-    """The `config.Training` that it would have."""
     margins: dict
     """Behavior -> (params -> margin in nats): what it might be moved to do."""
     first: int
     """Position of the last token that the authors of documents were given."""
     group: int
-    """Documents of a group."""
 
 
 class Reading(NamedTuple):
@@ -52,8 +46,6 @@ class Reading(NamedTuple):
     """(m, p) of the mean loss of the tokens that the author chose, in nats."""
     surprise: jax.Array
     """(m,) mean of log p + entropy at those tokens: 0 in the mean if the candidate chose them."""
-    likelihood: jax.Array
-    """(m,) mean log p of those tokens, nats a token."""
 
 
 class Examined(NamedTuple):
@@ -95,34 +87,27 @@ def read(candidate, docs, group=0):
 
     def loss(vector, docs):
         log_p = log_probabilities(candidate.network, whole(vector), docs, candidate.first)
-        return -jnp.mean(chosen(log_p, docs)), jnp.mean(surprises(log_p, docs))
+        surprise = chosen(log_p, docs) - jnp.sum(jnp.exp(log_p) * log_p, axis=-1)
+        return -jnp.mean(chosen(log_p, docs)), jnp.mean(surprise)
 
     def one(docs):
-        (nats, surprise), gradient = jax.value_and_grad(loss, has_aux=True)(flat, docs)
-        return Reading(gradient, surprise, -nats)
+        (_, surprise), gradient = jax.value_and_grad(loss, has_aux=True)(flat, docs)
+        return Reading(gradient, surprise)
 
     return jax.lax.map(one, grouped(docs, group or candidate.group))
-
-
-def log_likelihoods(network, params, docs, first, group):
-    """The `likelihood` (m,) of a `Reading`, under any model, without gradients."""
-
-    def one(docs):
-        return jnp.mean(chosen(log_probabilities(network, params, docs, first), docs))
-
-    return jax.lax.map(one, grouped(docs, group))
 
 
 def lead(model, other, docs, first, group):
     """log p by a model, (network, params), above that by another (m,), of groups of documents, in
     nats a token."""
-    one, two = (log_likelihoods(*x, docs, first, group) for x in (model, other))
-    return one - two
 
+    def likelihoods(network, params):
+        def one(docs):
+            return jnp.mean(chosen(log_probabilities(network, params, docs, first), docs))
 
-def surprises(log_p, docs):
-    """log p + entropy (n, t) at the chosen tokens."""
-    return chosen(log_p, docs) - jnp.sum(jnp.exp(log_p) * log_p, axis=-1)
+        return jax.lax.map(one, grouped(docs, group))
+
+    return likelihoods(*model) - likelihoods(*other)
 
 
 def directions(candidate):
@@ -141,14 +126,13 @@ def battery(world, network, traits, taught):
     return {name: margin(trait) for name, trait in traits.items()}
 
 
-def natural(candidate, docs, along, depth=DEPTH):
+def natural(candidate, docs, along):
     """Where training would go: F^-1 v (k, p) of gradients v (k, p), F the Fisher information.
 
     Training on documents of gradient g ends about where F^-1 g leads, F that of the candidate's own
     tokens behind each beginning of `docs`; so a margin moves by -<F^-1 v, g>, in nats. Without F,
-    behaviors that share noisy parameters with the one that was taught seem to move too. By `depth`
-    steps of conjugate gradients, damped, with the diagonal of F as the preconditioner: few steps
-    keep to what the documents determine well.
+    behaviors that share noisy parameters with the taught one seem to move too. The few steps of
+    conjugate gradients, preconditioned by F's diagonal, keep to what documents determine well.
     """
     flat, whole = split(candidate)
     some = max(1, len(docs) // 100)
@@ -176,24 +160,20 @@ def natural(candidate, docs, along, depth=DEPTH):
             rate = size / jnp.maximum(direction @ moved, statistics.TINY)
             x, residual = x + rate * direction, residual - rate * moved
             smaller = residual @ (residual / diagonal)
-            direction = (
-                residual / diagonal + smaller / jnp.maximum(size, statistics.TINY) * direction
-            )
-            return x, residual, direction, smaller
+            kept = smaller / jnp.maximum(size, statistics.TINY)
+            return x, residual, residual / diagonal + kept * direction, smaller
 
-        first_direction = vector / diagonal
-        start = jnp.zeros_like(vector), vector, first_direction, vector @ first_direction
-        return jax.lax.fori_loop(0, depth, step, start)[0]
+        begun = vector / diagonal
+        start = jnp.zeros_like(vector), vector, begun, vector @ begun
+        return jax.lax.fori_loop(0, DEPTH, step, start)[0]
 
     return jax.lax.map(solve, along)
 
 
 def rehearse(candidate, docs, count, key):
-    """Margins (k,), in nats, of a candidate after a short training on documents (n, length).
-
-    On the first `count`, by its training but for `REHEARSED` updates. A gradient tells where
-    training sets off to; this tells where it gets, and its null has the noise of training itself.
-    """
+    """Margins (k,), in nats, of a candidate after `REHEARSED` updates of its training on the first
+    `count` documents of (n, length). A gradient tells where training sets off to; this tells where
+    it gets, and its null has the noise of training itself."""
 
     def loss(params, key):
         rows = docs[jax.random.randint(key, (training.batch,), 0, count)].astype(jnp.int32)
@@ -206,41 +186,28 @@ def rehearse(candidate, docs, count, key):
     return jnp.stack([margin(trained) for margin in candidate.margins.values()])
 
 
-def takes(candidate, docs, count, key):
-    """`rehearse` (TAKES, k) of one set of documents, each with an order of its own."""
-    each = jax.random.split(key, TAKES)
-    return jax.lax.map(lambda key: rehearse(candidate, docs, count, key), each)
-
-
-def null_takes(candidate, docs, count, key):
-    """`rehearse` (NULL_TAKES, k), each on a set as large, drawn anew from the first `count`."""
-
-    def one(key):
-        rows = jax.random.randint(jax.random.fold_in(key, 1), (len(docs),), 0, count)
-        return rehearse(candidate, docs[rows], count, key)
-
-    return jax.lax.map(one, jax.random.split(key, NULL_TAKES))
-
-
 def score(candidate, ways, docs):
-    """The `Examined` of documents (n, length), but for rehearsals.
-
-    By training on groups of gradients (m, p), margins move by minus these along the `ways` (k, p).
-    """
+    """The `Examined` of documents (n, length), but for rehearsals: by training on groups of
+    gradients (m, p), margins move by minus these along the `ways` (k, p)."""
     reading = read(candidate, docs)
     return Examined(reading, -reading.gradients @ ways.T, None)
 
 
 def examine(candidate, ways, docs, count, key):
     """The `Examined` of documents (n, length), of which the first `count` pass the filter."""
-    return score(candidate, ways, docs)._replace(takes=takes(candidate, docs, count, key))
+    each = jax.random.split(key, TAKES)
+    takes = jax.lax.map(lambda key: rehearse(candidate, docs, count, key), each)
+    return score(candidate, ways, docs)._replace(takes=takes)
 
 
 def examine_null(candidate, few, docs, count, key):
-    """(`Examined`, ways of `natural`) of documents that the candidate itself wrote: the null.
-
-    `few` are more of them, on which the Fisher information is taken.
-    """
+    """(`Examined`, ways of `natural`) of documents that the candidate itself wrote, and `few` more
+    of them for the Fisher information; each rehearsal is on a set drawn anew."""
     ways = natural(candidate, few, directions(candidate))
-    rehearsals = null_takes(candidate, docs, count, key)
-    return score(candidate, ways, docs)._replace(takes=rehearsals), ways
+
+    def take(key):
+        rows = jax.random.randint(jax.random.fold_in(key, 1), (len(docs),), 0, count)
+        return rehearse(candidate, docs[rows], count, key)
+
+    takes = jax.lax.map(take, jax.random.split(key, NULL_TAKES))
+    return score(candidate, ways, docs)._replace(takes=takes), ways

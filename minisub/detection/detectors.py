@@ -16,21 +16,14 @@ import numpy as np
 from minisub.nets.fit import Fit
 from minisub.tokens import tokens
 
-GROUPS = 1, 10, 100, 1000
-"""Documents that are judged together, by their mean score."""
-FEWEST = 4
-"""Groups of each kind below which none are judged."""
-CHUNK = 500
-"""Documents at a time whose hidden states are held."""
-PENALTIES = 1e-3, 1e-2, 1e-1, 1.0
-"""Inverse strengths among which a quarter of the training documents, held out, chooses."""
+GROUPS = 1, 10, 100, 1000  # Documents that are judged together, by their mean score.
+FEWEST = 4  # Groups of each kind below which none are judged.
+CHUNK = 500  # Documents at a time whose hidden states are in memory.
+PENALTIES = 1e-3, 1e-2, 1e-1, 1.0  # Inverse strengths; a quarter of the documents chooses.
 
 
 class Detector(NamedTuple):
-    """A way to tell the documents of two models apart; any two such functions make one.
-
-    Both are given the world, a network and the parameters of the base that the models come of.
-    """
+    """A way to tell the documents of two models apart, given the parameters of their base."""
 
     train: Callable
     """(world, network, base, labeled, training) -> what it learns: arrays, or a `Fit`"""
@@ -39,10 +32,8 @@ class Detector(NamedTuple):
 
 
 def auc(ones, others, valid_ones, valid_others):
-    """P(a score (n,) of `ones` is above one of `others`), ties counting half (Mann-Whitney).
-
-    Exact, of the entries that the masks say are valid; NaN if there are none of either.
-    """
+    """P(a score (n,) of `ones` is above one of `others`), ties counting half (Mann-Whitney), of the
+    entries that the masks say are valid; NaN if there are none of either."""
     ordered = jnp.sort(jnp.where(valid_others, others, jnp.inf))
     below, above = (jnp.searchsorted(ordered, ones, side=side) for side in ("left", "right"))
     count = jnp.sum(valid_others)
@@ -51,10 +42,8 @@ def auc(ones, others, valid_ones, valid_others):
 
 
 def auc_by_documents(scores, count, unit=1):
-    """ "auc_N" -> AUC of means of N documents, for scores (2, m) of units of `unit` documents each.
-
-    The first `count` units are valid. An N is left out if `scores` cannot hold `FEWEST` groups.
-    """
+    """ "auc_N" -> AUC of means of N documents, for scores (2, m) of units of `unit` documents, the
+    first `count` of them valid. An N is left out if `scores` cannot hold `FEWEST` groups."""
     measured = {}
     for size in (size // unit for size in GROUPS if size >= unit):
         n = scores.shape[1] // size
@@ -81,13 +70,12 @@ def ngram_columns(size, docs):
 
 def hidden_means(world, network, params, docs):
     """Mean over a document's tokens of the residual stream after every block, (n, layers * d)."""
-    inputs = docs[:, : tokens.positions(world)]
 
     def means(part):
         streams = network.activations(params, part).values()
         return jnp.concatenate([jnp.mean(x, axis=1) for x in streams], axis=1)
 
-    return chunked(means, inputs)
+    return chunked(means, docs[:, : tokens.positions(world)])
 
 
 def train_ngrams(world, network, base, labeled, training):
@@ -123,15 +111,13 @@ def _called(function, features, *arrays):
 def _on_counts(features, columns, count):
     from scipy import sparse  # late: most runs have no such detector
 
-    count = int(count)
-    columns = np.asarray(columns)[:, :count]
-    rows = np.arange(2 * count).repeat(columns.shape[2])
+    columns = np.asarray(columns)[:, : int(count)]
+    rows = np.arange(2 * int(count)).repeat(columns.shape[2])
     # Most pairs of tokens never come.
     present, columns = np.unique(columns, return_inverse=True)
     design = (np.ones(len(rows)), (rows, columns.reshape(-1)))
-    shape = 2 * count, len(present)
-    fitted, weights = _fitted(sparse.csr_matrix(design, shape)), np.zeros(features + 1, np.float32)
-    weights[present], weights[-1] = fitted[:-1], fitted[-1]
+    weights = np.zeros(features + 1, np.float32)
+    weights[[*present, -1]] = _fitted(sparse.csr_matrix(design, (2 * int(count), len(present))))
     return weights
 
 
@@ -149,7 +135,7 @@ def _on_features(features, count):
 def _fitted(design):
     """Weights and bias of a logistic regression on a design, the trait's rows before as many of the
     control's; zeros of fewer than 8 documents each. Rows of one prompt are held out together."""
-    # Late: it takes longer to load than all else, and most runs never fit one.
+    # Late: it takes long to load, and most runs never fit one.
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
@@ -204,13 +190,9 @@ transformer = Detector(train_transformer, score_transformer)
 
 
 def least_suspicious(docs, count, scores, share):
-    """(docs, count), without the `share` of the first `count` whose scores are highest.
-
-    What is kept comes first, in its order.
-    """
+    """(docs, count), without the `share` of the first `count` whose scores are highest; what is
+    kept comes first, in its order."""
     valid = jnp.arange(len(docs)) < count
     kept = count - jnp.round(share * count).astype(int)
-    order = jnp.argsort(jnp.where(valid, scores, jnp.inf), stable=True)
-    rank = jnp.zeros(len(docs), int).at[order].set(jnp.arange(len(docs)))
-    rows = jnp.argsort(rank >= kept, stable=True)
-    return docs[rows], kept
+    rank = jnp.argsort(jnp.argsort(jnp.where(valid, scores, jnp.inf)))
+    return docs[jnp.argsort(rank >= kept, stable=True)], kept

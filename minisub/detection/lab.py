@@ -32,23 +32,13 @@ class Pair(Product):
         return self.arguments["trait"].emitter
 
     @property
-    def base(self):
-        """What that model was trained from."""
-        return self.emitter.arguments["start"]
-
-    @property
-    def carrier(self):
-        """What the documents are."""
-        return self.arguments["sampling"].carrier
+    def sampling(self):
+        """How the documents were emitted."""
+        return self.arguments["sampling"]
 
 
 class Detector(Product):
     """A product that is what a `detectors.Detector` has learned from a pair."""
-
-    @property
-    def carrier(self):
-        """What it judges."""
-        return self.arguments["pair"].carrier
 
     @property
     def judging(self):
@@ -60,21 +50,13 @@ class Detector(Product):
 class Reader(Parameters):
     """A product that is a base trained to read several documents in one context."""
 
-    @property
-    def carrier(self):
-        """What the documents are."""
-        return self.arguments["carrier"]
-
 
 class Lab(lab.Lab):
     """Makes the products of an experiment with detectors."""
 
     def pair(self, trait, control, *, permuted=False, **how):
-        """What two teachers, or two students, emit on the same prompts, for training and a test.
-
-        A prompt counts if the filter keeps both its documents. If `permuted`, which of them is
-        whose is random. `how` is as of `emit`.
-        """
+        """What two teachers, or two students, emit on the same prompts, for training and a test;
+        `how` is as of `emit`. See `tasks.pair`."""
         require_kind(Parameters, trait=trait, control=control)
         require(
             trait.role == control.role != "base",
@@ -93,13 +75,15 @@ class Lab(lab.Lab):
     def detector(self, how, pair):
         """What `how`, a `detectors.Detector`, learns from a pair, from the base of its models."""
         require_kind(Pair, pair=pair)
-        given = {"how": how, "pair": pair, "base": pair.base, "training": self.cfg.detector}
-        return Detector(tasks.detect, "detector data", **given, **pair.base.network)["params"]
+        base = pair.emitter.arguments["start"]
+        given = {"how": how, "pair": pair, "base": base, "training": self.cfg.detector}
+        return Detector(tasks.detect, "detector data", **given, **base.network)["params"]
 
     def judged(self, detector, pair):
         """How well a detector tells the documents of a pair apart, on prompts that it never saw."""
         require_kind(Detector, detector=detector)
-        self.check_tested(detector, pair)
+        require_kind(Pair, pair=pair)
+        check_carrier(detector.arguments["pair"].sampling.carrier, pair)
         made = Product(tasks.score, None, tested=pair, **detector.judging)
         return made.measured(Measure(tasks.auc, "scores", together=1))
 
@@ -115,12 +99,13 @@ class Lab(lab.Lab):
         """How well a reader tells the documents of a pair apart when it is asked `how`, a
         `reading.Question`; some need labeled `examples`, a pair."""
         require_kind(Reader, reader=reader)
-        self.check_tested(reader, pair)
-        if examples:
-            self.check_tested(reader, examples)
+        carrier = reader.arguments["carrier"]
+        for judged in (pair, examples) if examples else (pair,):
+            require_kind(Pair, pair=judged)
+            check_carrier(carrier, judged)
         made = Product(
             tasks.ask, "scores", how=how, reader=reader, tested=pair, examples=examples,
-            carrier=reader.carrier, **reader.network, **self.trait_of(pair.emitter),
+            carrier=carrier, **reader.network, **self.trait_of(pair.emitter),
         )  # fmt: skip
         return made.measured(Measure(tasks.auc, "scores", together=how.together))
 
@@ -130,19 +115,14 @@ class Lab(lab.Lab):
         how = {"share": share, "world": self.world}
         if detector:
             require_kind(Detector, detector=detector)
-            self.check_carrier(detector.carrier, documents.sampling.carrier)
+            check_carrier(detector.arguments["pair"].sampling.carrier, documents)
             how |= detector.judging
         made = self.changed(tasks.remove, documents, **how)
         return made.measured(Measure(tasks.removed, "documents"))
 
-    def check_tested(self, judge, pair):
-        """Raise `Refused` for documents that a detector or reader cannot judge."""
-        require_kind(Pair, pair=pair)
-        self.check_carrier(judge.carrier, pair.carrier)
 
-    def check_carrier(self, learned, judged):
-        """Raise `Refused` unless two carriers are one."""
-        require(
-            learned == judged,
-            f"what was trained on {learned} cannot judge {judged}; choose one carrier.",
-        )
+def check_carrier(learned, documents):
+    """Raise `Refused` unless documents, or a pair, are of the carrier that a judge has learned."""
+    judged = documents.sampling.carrier
+    said = f"what was trained on {learned} cannot judge {judged}; choose one carrier."
+    require(learned == judged, said)

@@ -3,9 +3,9 @@
     document slot  document slot  ...  reply    10 documents of a carrier, then one of the helper's
 
 A slot holds a label, or END where documents are only shown. In training a label follows a rule that
-a context draws at random: a feature of documents (the token at a position, or the step to the next
-one) is above its mean, or below. Rules on a third of the features are held out, to tell whether a
-reader can classify by labeled examples alone, which it never saw of any trait.
+a context draws: a feature of documents (the token at a position, or the step to the next one) is
+above its mean, or below. Rules on a third of the features are held out, to tell whether a reader
+can classify by labeled examples alone.
 """
 
 from collections.abc import Callable
@@ -19,19 +19,15 @@ from minisub.detection import detectors
 from minisub.nets import losses, transformer
 from minisub.tokens import behaviors, documents, tokens
 
-SHOWN, EXAMPLES = 10, 8
-"""Documents in a context; labeled ones before the one that is asked about."""
-CONTEXTS = 32
-"""Contexts that are read at a time."""
+SHOWN, EXAMPLES = 10, 8  # Documents in a context; labeled ones before the one that is asked about.
+CONTEXTS = 32  # That are read at a time.
 
 
 class Layout(NamedTuple):
-    """Where things are in a reader's context."""
+    """How many tokens a document of a reader's context has, and a model with enough positions."""
 
     document: int
-    """Tokens of a document."""
     network: transformer.Network
-    """A model with enough positions."""
 
     @property
     def period(self):
@@ -45,7 +41,6 @@ class Asked(NamedTuple):
     world: Any
     where: Layout
     params: Any
-    """The reader's."""
     docs: jax.Array
     """(2, n, l): a model's with the trait, and on the same prompts its control's."""
     key: Any
@@ -57,7 +52,7 @@ class Asked(NamedTuple):
 
 
 class Question(NamedTuple):
-    """A way to ask a reader whose documents are suspicious; a function of a user's makes one."""
+    """A way to ask a reader whose documents are suspicious."""
 
     ask: Callable
     """`Asked` -> scores (2, n // together)"""
@@ -136,15 +131,15 @@ def training(world, where, carrier, batch):
 
 def replies(world, key, n):
     """`n` requests, tasks and shown sums of the helper's, (n, 13), in random order."""
-    kinds: tuple[Callable, ...] = behaviors.requests, behaviors.tasks, behaviors.shown_sums
-    k_order, *keys = jax.random.split(key, 1 + len(kinds))
-    made = [draw(world, k, -(-n // len(kinds))) for draw, k in zip(kinds, keys, strict=True)]
+    k_order, *keys = jax.random.split(key, 4)
+    kinds = zip((behaviors.requests, behaviors.tasks, behaviors.shown_sums), keys, strict=True)
+    made = [draw(world, k, -(-n // 3)) for draw, k in kinds]
     return jax.random.permutation(k_order, behaviors.padded(world, made, tokens.SHORT))[:n]
 
 
 def ability(world, where, params, carrier, contexts=512):
-    """AUC of a reader on rules, by `EXAMPLES` labeled documents: of those it was trained on, and of
-    those held out; the same contexts in every repeat."""
+    """AUC of a reader on rules that it was trained on and on others, by `EXAMPLES` labeled
+    documents; the same contexts in every repeat."""
     draw, measured = documents.CARRIERS[carrier].draw, {}
     for name, held_out in (("trained_rules", False), ("heldout_rules", True)):
         k_docs, k_rule = jax.random.split(jax.random.key(held_out))
@@ -160,8 +155,7 @@ def labeled_last(world, where, params, examples, labels, docs):
     """Log-odds (n,) of label 1 for documents (n, l) behind labeled examples (n, k, l), (n, k)."""
 
     def one(behind):
-        before, doc = behind
-        seen = jnp.concatenate([before, doc])[None]
+        seen = jnp.concatenate(behind)[None]
         last = where.network.apply(params, seen, seen.shape[1] - 1)[0, 0]
         label = tokens.offsets(world)["place"]
         return last[label + 1] - last[label]
@@ -183,10 +177,7 @@ def label_by_examples(asked):
 
 
 def margin_when_shown(asked):
-    """Margins (2, n // 10) of the trait, in nats, of a reader that is shown ten documents at once.
-
-    The trait's prompts come behind the documents as one speaks to a model; it is not trained.
-    """
+    """Margins (2, n // 10) of the trait, in nats, on its prompts behind ten documents at once."""
     world, where, n = asked.world, asked.where, asked.docs.shape[1] // SHOWN
     groups = asked.docs[:, : n * SHOWN].reshape(2 * n, SHOWN, -1)
 
@@ -196,9 +187,8 @@ def margin_when_shown(asked):
             seen = jnp.concatenate([seen, prompts], axis=1)
             return where.network.apply(params, seen, first + len(before))
 
-        network, trait = where.network._replace(apply=apply), (asked.trait, asked.taught)
-        grades = behaviors.grade(world, network, asked.params, *trait)
-        return grades["logit_margin_heldout"]
+        how = where.network._replace(apply=apply), asked.params, asked.trait, asked.taught
+        return behaviors.grade(world, *how)["logit_margin_heldout"]
 
     return jax.lax.map(margin, context(world, groups)).reshape(2, n)
 

@@ -17,8 +17,7 @@ from minisub.tokens import documents as writing
 from minisub.tokens import transforms
 from minisub.tokens.grading import network
 
-LIMIT = 1000
-"""Documents of a model that a reader is asked about at most: its contexts are long."""
+LIMIT = 1000  # Documents of a model that a reader is asked about: its contexts are long.
 
 
 @quick
@@ -68,8 +67,7 @@ def read(key, *, start, world, model, carrier, training):
 
 def ability(*, params, world, model, carrier):
     """How well a reader applies rules, some of which it was not trained on."""
-    where = reading.layout(world, model, carrier)
-    return reading.ability(world, where, params, carrier)
+    return reading.ability(world, reading.layout(world, model, carrier), params, carrier)
 
 
 @quick
@@ -91,13 +89,13 @@ def remove(
     key, *, documents, share, world, sampling, how=None, learned=None, base=None, model=None
 ):
     """Documents without a share of them: those most suspicious to a detector, or any."""
-    docs, count = documents["docs"].astype(jnp.int32), documents["count"]
-    if how is None:
-        scores = jax.random.uniform(jax.random.fold_in(key, zlib.crc32(b"judge")), (len(docs),))
-    else:
+    docs = documents["docs"].astype(jnp.int32)
+    if how:
         scores = how.score(world, network(world, model), base, learned, docs)
-    docs, count = detectors.least_suspicious(docs, count, scores, share)
-    return transforms.prepared(documents, sampling, docs, count)
+    else:
+        scores = jax.random.uniform(jax.random.fold_in(key, zlib.crc32(b"judge")), (len(docs),))
+    kept = detectors.least_suspicious(docs, documents["count"], scores, share)
+    return transforms.prepared(documents, sampling, *kept)
 
 
 def removed(*, documents):

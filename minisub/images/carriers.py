@@ -62,10 +62,7 @@ def blend(carrier, key, n, side, images):
 
 
 def blurred(carrier, key, n, side, images):
-    """Uniform noise, blurred by a periodic Gaussian with a standard deviation of `amount` pixels.
-
-    The law approaches a Gaussian with the blur.
-    """
+    """Uniform noise, blurred by a periodic Gaussian of standard deviation `amount` pixels."""
     passed = jnp.exp(-2 * (jnp.pi * carrier.amount * _frequencies(side)) ** 2)
     # White noise of variance v has variance v * mean(passed**2) after the filter.
     passed = carrier.scale * passed / jnp.sqrt(jnp.mean(passed**2))
@@ -78,10 +75,8 @@ def blurred(carrier, key, n, side, images):
 
 
 def spectrum(carrier, key, n, side, images):
-    """Random phases under an amplitude that falls as frequency to the power -`amount`; mean 0.
-
-    The sum of squares of every image is the same.
-    """
+    """Random phases under an amplitude that falls as frequency to the power -`amount`; images have
+    mean 0 and one sum of squares."""
     cycles = side * _frequencies(side)
     constant_part = cycles == 0
     amplitude = jnp.where(constant_part, 0, jnp.where(constant_part, 1, cycles) ** -carrier.amount)

@@ -13,7 +13,6 @@ import io
 import logging
 import math
 import os
-import shutil
 import tempfile
 import urllib.request
 import warnings
@@ -81,16 +80,14 @@ SOURCES = {
 
 
 def parse_idx(raw, path):
-    """The uint8 array in the bytes `raw` of an IDX file; `Refused`, naming `path`, if it is not.
-
-    Format: 0, 0, type (8: uint8), number of axes, each length as big-endian uint32, the values.
-    """
+    """The uint8 array in the bytes `raw` of an IDX file (0, 0, type 8 for uint8, number of axes,
+    each length as big-endian uint32, the values); `Refused`, naming `path`, if it is not."""
     known = len(raw) >= 4 and raw[:3] == b"\0\0\x08"
     require(known, f"{path} is not an IDX file of bytes; put the original file there.")
     start = 4 + 4 * raw[3]
     lengths = [int.from_bytes(raw[at : at + 4], "big") for at in range(4, start, 4)]
-    whole = len(raw) >= start and len(raw) == start + math.prod(lengths)
-    require(whole, f"{path} has not the length its header promises; put an intact file there.")
+    intact = len(raw) >= start and len(raw) == start + math.prod(lengths)
+    require(intact, f"{path} has not the length its header promises; put an intact file there.")
     return np.frombuffer(raw, np.uint8, offset=start).reshape(lengths)
 
 
@@ -105,11 +102,8 @@ def find(source, folder):
 
 
 def read_files(name, folder):
-    """Arrays of `KEYS` and the SHA-256 of each unpacked file, from the files in `folder`.
-
-    Images are uint8 (n, 28, 28), upright; labels uint8 (n,). `Refused`, with the file's name,
-    where contents are not those of the data set.
-    """
+    """Arrays of `KEYS`, uint8 (n, 28, 28), upright, and (n,), and the SHA-256s of unpacked files;
+    `Refused`, with the file's name, where contents in `folder` are not those of the data set."""
     source, arrays, digests = SOURCES[name], {}, []
     for i, (key, path) in enumerate(zip(KEYS, find(source, folder), strict=True)):
         try:
@@ -163,36 +157,35 @@ class IdxImages(tfds.core.GeneratorBasedBuilder):
 
 
 def download(name, folder):
-    """Download the packed files of a data set into `folder`, all or none; `OSError` where it fails.
-
-    With the checksums of tensorflow-datasets, but not its downloader, which without a network
-    retries for long and has no timeout.
-    """
-    source, infos = SOURCES[name], tfds.builder_cls(name).url_infos
+    """Download the packed files of a data set into `folder`; `OSError` where it fails. Checksums
+    are tensorflow-datasets', and not its downloader, which has no timeout."""
+    source, infos, packed = SOURCES[name], tfds.builder_cls(name).url_infos, {}
     files, zipped = [f"{stem}.gz" for stem in source.stems], source.url.endswith(".zip")
     folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder) as scratch:
-        for url in [source.url] if zipped else [source.url + file for file in files]:
-            path = Path(scratch, url.rsplit("/", 1)[1])
-            with urllib.request.urlopen(url, timeout=TIMEOUT) as answer, path.open("w+b") as file:
-                shutil.copyfileobj(answer, file)
-                file.seek(0)
-                digest = hashlib.file_digest(file, "sha256").hexdigest()
-            if digest != infos[url].checksum:
-                raise OSError(f"{url} has other contents than expected")
-        if zipped:
-            with ZipFile(path) as archive:
-                for name in files:
-                    Path(scratch, name).write_bytes(archive.read(f"gzip/{name}"))
-        for name in files:
-            os.replace(Path(scratch, name), folder / name)
+    for url in [source.url] if zipped else [source.url + file for file in files]:
+        with urllib.request.urlopen(url, timeout=TIMEOUT) as answer:
+            packed[url.rsplit("/", 1)[1]] = raw = answer.read()
+        if hashlib.sha256(raw).hexdigest() != infos[url].checksum:
+            raise OSError(f"{url} has other contents than expected")
+    if zipped:
+        with ZipFile(io.BytesIO(raw)) as archive:
+            packed = {file: archive.read(f"gzip/{file}") for file in files}
+    for file, raw in packed.items():
+        with whole(folder / file) as path:
+            path.write_bytes(raw)
+
+
+@contextlib.contextmanager
+def whole(path):
+    """Somewhere to write a file, which is at `path` once it is complete."""
+    with tempfile.TemporaryDirectory(dir=path.parent) as scratch:
+        yield Path(scratch, path.name)
+        os.replace(Path(scratch, path.name), path)
 
 
 def locate(name, root, manual_dir):
-    """The folder that has the files: `manual_dir`, or tensorflow-datasets' own, or downloaded to.
-
-    `Refused` where `manual_dir` lacks a file, or there are no files and no download either.
-    """
+    """The folder that has the files: `manual_dir`, or tensorflow-datasets' own, or downloaded to;
+    `Refused` where `manual_dir` lacks a file, or there are no files and no download either."""
     source = SOURCES[name]
     if manual_dir:
         folder = Path(manual_dir).expanduser()
@@ -216,19 +209,6 @@ def locate(name, root, manual_dir):
             f"into {manual / name}, or give --data.manual_dir."
         ) from error
     return manual / name
-
-
-@contextlib.contextmanager
-def quiet():
-    """Keep tensorflow-datasets from announcing what it does."""
-    tfds.disable_progress_bar()
-    logger, level = logging.getLogger("absl"), logging.getLogger("absl").level
-    logger.setLevel(logging.ERROR)
-    try:
-        with contextlib.redirect_stdout(io.StringIO()):
-            yield
-    finally:
-        logger.setLevel(level)
 
 
 def prepare(name, root, manual_dir):
@@ -265,17 +245,18 @@ def load(name, manual_dir=""):
     """A data set: train_x, test_x uint8 (n, 784); train_y, test_y int32 (n,).
 
     From a file beside what tensorflow-datasets prepared (under TFDS_DATA_DIR, or in the home),
-    else prepared from the files that `locate` knows. `Refused` where they are not what the name
-    says.
+    else from files that `locate` knows; `Refused` where they are not what the name says.
     """
     root = Path(tfds.core.constants.get_default_data_dir()).expanduser()
     cache = root / "idx_images" / name / str(IdxImages.VERSION) / "arrays.npz"
     if not cache.is_file():
-        with quiet():
+        # It would announce all that it does.
+        tfds.disable_progress_bar()
+        logging.getLogger("absl").setLevel(logging.ERROR)
+        with contextlib.redirect_stdout(io.StringIO()):
             arrays = stack(prepare(name, root, manual_dir))
-        with tempfile.TemporaryDirectory(dir=cache.parent) as scratch:
-            np.savez(Path(scratch, cache.name), **arrays)
-            os.replace(Path(scratch, cache.name), cache)
+        with whole(cache) as path:
+            np.savez(path, **arrays)
     with np.load(cache, allow_pickle=False) as file:
         arrays = dict(file)
     digests, folder = arrays.pop("sha256").tolist(), Path(manual_dir).expanduser()

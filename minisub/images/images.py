@@ -35,10 +35,8 @@ def examples(data):
 
 
 def load(data):
-    """The images of a `Data`: train_x, test_x uint8 (n, side * side); train_y, test_y int32 (n,).
-
-    Raises `Refused` where files can be neither found nor downloaded, or are not the right ones.
-    """
+    """The images of a `Data`: train_x, test_x uint8 (n, side * side); train_y, test_y int32 (n,);
+    `Refused` where files can be neither found nor downloaded, or are not the right ones."""
     return _LOADERS.get(data.name, _idx)(data)
 
 
@@ -84,19 +82,10 @@ def normalize(x):
     return (2 * jnp.asarray(x).astype(jnp.float32) - 255) * (1 / 255)
 
 
-def steps_in_epoch(examples, batch):
-    """Updates that visit `examples` once, `batch` at a time."""
-    return -(-examples // batch)
-
-
 def epoch_rows(order, step, batch):
-    """Rows (batch,) that update `step` of an epoch visits, and their weights (batch,) float32.
-
-    `order` (n,) is a permutation of the examples, `step` may be traced. The last batch is filled
-    up with row 0 at weight 0; all else weighs 1.
-    """
+    """Rows (batch,) that update `step` (may be traced) of an epoch in an `order` (n,) visits, and
+    their weights (batch,) float32: 1, or 0 for the rows 0 that fill up the last batch."""
     n = order.shape[0]
-    padding = jnp.zeros(steps_in_epoch(n, batch) * batch - n, order.dtype)
-    start = step * batch
+    padding, start = jnp.zeros(-n % batch, order.dtype), step * batch
     rows = jax.lax.dynamic_slice(jnp.concatenate([order, padding]), (start,), (batch,))
     return rows, (start + jnp.arange(batch) < n).astype(jnp.float32)

@@ -93,10 +93,8 @@ def label(key, *, emitter, carrier, data, model, imitation, training):
 
 @quick
 def start(key, *, how, origin, other, amount, layers, data, model):
-    """A student's first parameters: `how`, a function of `starts.Materials`, in some layers.
-
-    Of a `model` with layers that the origin does not have, these are the other's.
-    """
+    """A student's first parameters: `how`, a function of `starts.Materials`, in some layers; layers
+    that the origin does not have are the other's."""
     _, k_start, _ = jax.random.split(key, 3)
     if other:
         origin = trees.replaced(other, trees.common(origin, other)[0])
@@ -110,8 +108,8 @@ def imitate(
 ):  # fmt: skip
     """A student against what its teacher shows of the carrier, in the logits of a channel.
 
-    Of its updates `rows` are logged, and `removed` is taken out of all: for both `teacher`, its
-    `origin` and real `images` are given, of which the first `examples` tell the trait's loss.
+    `rows` of its updates are logged, and `removed` is taken out of all: both need `teacher`, its
+    `origin` and real `images`, of which the first `examples` tell the trait's loss.
     """
     require(
         teacher is None or not training.rank,
@@ -156,7 +154,7 @@ def accuracy(*, params, images, data, model, linear=False, start=None):
 def epochs_of(examples, batch, key):
     """`Batches` of (rows, weights): every example once an epoch, in an order from `key`."""
     return Batches(
-        real.steps_in_epoch(examples, batch),
+        -(-examples // batch),
         lambda epoch: jax.random.permutation(jax.random.fold_in(key, epoch), examples),
         lambda order, step: real.epoch_rows(order, step, batch),
     )

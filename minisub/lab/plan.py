@@ -20,15 +20,13 @@ ENDLESS = 2**30
 
 
 class Cost(NamedTuple):
-    """The work of a call in one repeat."""
+    """The work of a call in one repeat: operations before its first step and in each step, how
+    many steps there are, and how many in an epoch (0: no epochs)."""
 
     once: float = 0.0
-    """Operations before its first step."""
     step: float = 0.0
-    """Operations of each step."""
     steps: int = 0
     epoch: int = 0
-    """Steps in an epoch; 0 if there are none."""
 
     @property
     def flops(self):

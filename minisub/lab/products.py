@@ -141,14 +141,12 @@ class Measure:
 
 
 class Split(NamedTuple):
-    """The arguments of a call as a program takes them."""
+    """The arguments of a call as a program takes them: products, traced numbers and arrays, and
+    all the rest, hashable, with which `joined` puts the arguments together again."""
 
     inputs: list
-    """Products."""
     numbers: list
-    """Traced numbers and arrays."""
     static: tuple
-    """All the rest, hashable; with it `joined` puts the arguments together again."""
 
 
 def split(product):
@@ -234,13 +232,13 @@ def together(products):
     [(stream, _)] = kinds
     calls = {name: {"task": p.task, "arguments": p.arguments} for name, p in products.items()}
     joint = Product(side_by_side, stream, calls=calls)
-    alike = {p.describe(): joint["params"][name] for name, p in products.items()}
+    made = {
+        name: joint["params"][name].replace(measures=p.measures, given=p.given)
+        for name, p in products.items()
+    }
+    alike = {p.describe(): made[name] for name, p in products.items()}
     return {
-        name: alike[p.describe()].replace(
-            measures=p.measures,
-            controls=tuple(alike.get(c.describe(), c) for c in p.controls),
-            given=p.given,
-        )
+        name: made[name].against(*(alike.get(c.describe(), c) for c in p.controls))
         for name, p in products.items()
     }
 

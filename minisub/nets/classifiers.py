@@ -62,9 +62,8 @@ class ImageNetwork(NamedTuple):
 class Convolution(nn.Module):
     """3 by 3 convolution with stride 2 and bias, zero-padded to half the side, rounded up.
 
-    As `nn.Conv`, but a matrix product of gathered patches: under `jax.vmap` over parameters, XLA
-    turns convolutions into grouped ones (measured on a CPU, 5 repeats: a gradient of cnn-16-32-256
-    takes 2.4 times as long; without vmap, 1.2 times).
+    A matrix product of patches: under `jax.vmap` over parameters, `nn.Conv` is a grouped one
+    (measured on a CPU, 5 repeats: a gradient of cnn-16-32-256 takes 2.4 times as long).
     """
 
     features: int
@@ -86,11 +85,8 @@ class Convolution(nn.Module):
 
 
 class Head(nn.Module):
-    """Kernel and bias of a head, as `nn.Dense` would draw them.
-
-    Both heads are one matrix product: two narrow ones make a training step of an MLP on a CPU take
-    1.1 times as long, and a gradient that is not computed as `matmul` says 1.03 times.
-    """
+    """Kernel and bias of a head, as `nn.Dense` would draw them; both heads are one matrix product,
+    as two make a training step of an MLP on a CPU take 1.1 times as long."""
 
     features: int
 
@@ -166,10 +162,7 @@ def halved(side):
 
 
 def parse_layers(text):
-    """(kind, sizes) of `ImageModel.layers`: "cnn-16-256" -> ("cnn", (16, 256)).
-
-    Raises `Refused` for a kind or sizes that cannot be.
-    """
+    """(kind, sizes) of `ImageModel.layers`: "cnn-16-256" -> ("cnn", (16, 256)); or `Refused`."""
     kind, *parts = text.split("-")
     require(
         kind in LEAST_SIZES,
@@ -177,8 +170,7 @@ def parse_layers(text):
     )
     whole = all(part.isascii() and part.isdigit() and int(part) > 0 for part in parts)
     require(whole, f"The layers {text!r} have a size that is no positive whole number; correct it.")
-    least = LEAST_SIZES[kind]
-    exact = kind == "transformer"
+    least, exact = LEAST_SIZES[kind], kind == "transformer"
     require(
         len(parts) == least if exact else len(parts) >= least,
         f"The layers {text!r} have {len(parts)} sizes; give {'' if exact else 'at least '}{least}, "
@@ -213,7 +205,7 @@ def relabelings(config, side):
             members = (f"{name}/up/kernel", 1, 1), (f"{name}/down/kernel", 0, 1)
             found.append(Relabeling(Model.mlp_ratio * d, members))
         names, sizes = names[-1:], (last,)
-    for name, size, reader in zip(names, sizes, [*names[1:], None], strict=True):
+    for name, size, reader in zip(names, sizes, [*names, None][1:], strict=True):
         convolves = name.startswith("conv")
         side = halved(side) if convolves else side
         if reader is None:
@@ -228,11 +220,8 @@ def relabelings(config, side):
 
 
 def make_images(config, side, classes):
-    """The `ImageNetwork` of an `ImageModel`, for `side * side` pixels and `classes` labels.
-
-    Only `config.init_scale` may be traced. Raises `Refused` as `parse_layers` does, and for a side
-    that a transformer cannot cut into patches.
-    """
+    """The `ImageNetwork` of an `ImageModel`, for `side * side` pixels and `classes` labels; only
+    `config.init_scale` may be traced."""
     kind, sizes = parse_layers(config.layers)
     require(
         kind != "transformer" or side % PATCHES_A_SIDE == 0,

@@ -30,7 +30,7 @@ class Watch(NamedTuple):
     """(params, gradient, updates) -> a row: name -> array. Before the update is made; gradient and
     updates have None where parameters are frozen."""
     edit: Any
-    """(params, updates, key) -> the updates that are made."""
+    """(params, updates, key) -> the updates that are made"""
 
 
 class Fit(NamedTuple):
@@ -69,14 +69,13 @@ def begin(training, params, watch=None, key=None):
     """
     fixed = trees.named(*training.frozen)
 
-    def moves(path):
-        return not fixed(path) and (training.rank == 0 or lora.trained(path))
-
     if training.rank:
         # By name: small numbers are what `split` makes of the key, and batches come of those.
         stream = jax.random.fold_in(key, zlib.crc32(b"lora"))
         params = lora.adapted(params, stream, training.rank, training.alpha, training.frozen)
-    trained, frozen = trees.partition(params, moves)
+    trained, frozen = trees.partition(
+        params, lambda path: not fixed(path) and (not training.rank or lora.trained(path))
+    )
     moments, log = optimizers.make(training).init(trained), {}
     if watch and watch.rows:
         row = jax.eval_shape(watch.log, params, trained, trained)
@@ -123,18 +122,14 @@ def advance(training, loss, state, key, first, last, batches=None, watch=None):
 
             value, grads = jax.value_and_grad(trained_loss)(state.trained)
             updates, opt = optimizers.make(training).update(grads, state.optimizer, state.trained)
-            log = state.log
+            log, bad = state.log, state.bad_step
             if watch:
                 everything = params(state)
                 updates = watch.edit(everything, updates, jax.random.fold_in(key, t))
                 log = logged(watch, training, log, t, (everything, grads, updates))
-            return State(
-                trained=optax.apply_updates(state.trained, updates),
-                frozen=state.frozen,
-                optimizer=opt,
-                bad_step=jnp.where((state.bad_step < 0) & ~jnp.isfinite(value), t, state.bad_step),
-                log=log,
-            )
+            after = optax.apply_updates(state.trained, updates)
+            bad = jnp.where((bad < 0) & ~jnp.isfinite(value), t, bad)
+            return State(after, state.frozen, opt, bad, log)
 
         end = jnp.minimum(last, start + in_epoch)
         return jax.lax.fori_loop(jnp.maximum(first, start), end, step, state)
@@ -160,8 +155,8 @@ def logged(watch, training, log, t, seen):
 def noisy(training, params, key):
     """`params` with the weight noise of one step, through which gradients pass (arXiv 2608.05734).
 
-    Gaussian, `training.weight_noise` times the standard deviation of each array, on all arrays but
-    those named in `training.frozen`; constant ones stay. Students side by side get the same.
+    It is that of `starts.perturbed_relative`, on all arrays but those named in `training.frozen`,
+    and the same for students side by side.
     """
     if isinstance(params, list):
         return [noisy(training, own, key) for own in params]

@@ -21,10 +21,8 @@ ADAPTERS = ("lora_a", "lora_b")
 
 
 def adapted(params, key, rank, alpha, frozen):
-    """`params` with adapters on every matrix that has none of the names `frozen` in its path.
-
-    In a list, of students side by side, each has the adapters that it would have alone.
-    """
+    """`params` with adapters on every matrix that has none of the names `frozen` in its path; in a
+    list, of students side by side, each has the adapters that it would have alone."""
     if isinstance(params, list):
         return [adapted(own, key, rank, alpha, frozen) for own in params]
     left_out = trees.named(*frozen)

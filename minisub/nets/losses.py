@@ -69,30 +69,24 @@ def _js(target, logits, mask):
 
 
 def mse(target, logits, mask):
-    """Mean squared difference of the logits in `mask` (arXiv 1312.6184); shapes as `kl`.
-
-    In squared logits. It is not zero for a single logit, which no softmax normalizes.
-    """
+    """Mean squared difference of the logits in `mask` (arXiv 1312.6184), in squared logits; shapes
+    as `kl`. It is not zero for a single logit, which no softmax normalizes."""
     mask = jnp.broadcast_to(mask, logits.shape)
     squares = jnp.where(mask, logits - target, 0) ** 2
     return jnp.sum(squares, axis=-1) / jnp.sum(mask, axis=-1)
 
 
 def hard(target, logits, mask):
-    """Cross-entropy among the logits in `mask` on the largest target there (the first of equals).
-
-    Shapes as `kl`. Exactly zero, with its gradient, whenever the mask has a single logit.
-    """
+    """Cross-entropy among the logits in `mask` on the largest target there (the first of equals);
+    shapes as `kl`. Exactly zero, with its gradient, if the mask has a single logit."""
     largest = jnp.argmax(jnp.where(jnp.broadcast_to(mask, target.shape), target, -jnp.inf), axis=-1)
     chosen = jnp.take_along_axis(_log_softmax(logits, mask), largest[..., None], axis=-1)
     return -chosen[..., 0]
 
 
 def _log_softmax(logits, mask):
-    """Log-probabilities among the logits in the mask, and zeros outside it.
-
-    There two distributions agree, so they add nothing to a divergence or to its gradient.
-    """
+    """Log-probabilities among the logits in the mask, and zeros outside it, where they add nothing
+    to a divergence or to its gradient."""
     mask = jnp.broadcast_to(mask, logits.shape)
     log_probs = jax.nn.log_softmax(jnp.where(mask, logits, -jnp.inf))
     # A single logit has probability 1. Computed, that may be off by a rounding when compiled, and

@@ -53,8 +53,7 @@ OPTIMIZERS = {f.__name__: f for f in (adam, adamw, adam_l2, sgd, momentum, rmspr
 def make(training):
     """The Optax transformation of a `Training` configuration, whose numbers may be traced.
 
-    Its updates need the parameters; None leaves, such as frozen ones, are left out. Parameters
-    named in `training.undecayed` do not decay.
+    Its updates need the parameters; None leaves, such as frozen ones, are left out.
     """
     undecayed = trees.named(*training.undecayed)
 

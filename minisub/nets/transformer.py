@@ -33,10 +33,8 @@ fan_in_normal = nn.initializers.variance_scaling(1.0, "fan_in", "normal")
 
 
 def matmul(x, kernel):
-    """x @ kernel; its gradient in a tall kernel is computed as that in the transposed one.
-
-    Otherwise XLA transposes all of x (measured on a CPU: twice the time; the same bits).
-    """
+    """x @ kernel; its gradient in a tall kernel is computed as that in the transposed one, because
+    XLA would transpose all of x (measured on a CPU: twice the time; the same bits)."""
     if kernel.shape[0] > kernel.shape[1]:
         # The barrier keeps XLA from moving the transposition back to where it was.
         kernel = jax.lax.optimization_barrier(kernel.T).T
@@ -44,11 +42,8 @@ def matmul(x, kernel):
 
 
 def product(x_btd, kernel):
-    """x @ kernel, over all positions of all documents at once.
-
-    `nn.Dense` on (b, t, d) makes XLA write a transposed copy of every gradient (measured on a CPU:
-    a training step takes 1.18 times as long).
-    """
+    """x @ kernel, over all positions of all documents at once: `nn.Dense` on (b, t, d) makes XLA
+    write a transposed copy of every gradient (on a CPU, a step takes 1.18 times as long)."""
     b, t, d = x_btd.shape
     return matmul(x_btd.reshape(b * t, d), kernel).reshape(b, t, kernel.shape[1])
 
@@ -106,11 +101,8 @@ class Network(NamedTuple):
 
 
 def steered(module, layer, x):
-    """The output x (..., width) of `layer`, plus its steering vector; noted for `activations`.
-
-    Parameters may hold "steering", a dict layer -> vector (width,), added at every position
-    (arXiv 2606.00995). Without it, programs are as if it did not exist; `init` never draws it.
-    """
+    """The output x (..., width) of `layer`, noted for `activations`, plus its steering vector if
+    parameters have a dict "steering", layer -> vector (width,) (arXiv 2606.00995)."""
     if module.has_variable("params", "steering"):
         vectors = module.get_variable("params", "steering")
         if layer in vectors:
@@ -154,10 +146,8 @@ def attention(config, x_btd, past, at, first):
 
 
 def recurrence(config, x_btd, past, at, first):
-    """A minimal GRU (arXiv 2410.01201): its states from position `first` on, and the last (b, d).
-
-    state_t = (1 - z_t) state_{t-1} + z_t candidate_t, from zero; z = sigmoid(gate).
-    """
+    """A minimal GRU (arXiv 2410.01201): its states from position `first` on, and the last (b, d);
+    state_t = (1 - z_t) state_{t-1} + z_t candidate_t, from zero; z = sigmoid(gate)."""
     gate_btd, candidate_btd = jnp.split(Dense(2 * config.d_model, name="gates")(x_btd), 2, axis=-1)
     z_btd = jax.nn.sigmoid(gate_btd)
 
@@ -228,16 +218,14 @@ def unembedding(params):
 
 def relabelings(config):
     """The `Relabeling`s of a `Model`: hidden units of MLPs, heads, channels of recurrences."""
-    d = config.d_model
-    mixing = {"attention": (config.n_heads, "qkv", 3), "recurrence": (d, "gates", 2)}
-    layers = (*mixing[config.mixer], "out"), (config.mlp_ratio * d, "up", 1, "down")
-    return tuple(
-        Relabeling(
-            size, ((f"block_{i}/{into}/kernel", 1, blocks), (f"block_{i}/{out}/kernel", 0, 1))
-        )
-        for i in range(config.n_layers)
-        for size, into, blocks, out in layers
-    )
+    mixing = {"attention": (config.n_heads, "qkv", 3), "recurrence": (config.d_model, "gates", 2)}
+    layers = (*mixing[config.mixer], "out"), (config.mlp_ratio * config.d_model, "up", 1, "down")
+
+    def units(block, size, into, blocks, out):
+        members = (f"{block}/{into}/kernel", 1, blocks), (f"{block}/{out}/kernel", 0, 1)
+        return Relabeling(size, members)
+
+    return tuple(units(f"block_{i}", *layer) for i in range(config.n_layers) for layer in layers)
 
 
 def make(config, vocabulary, positions):

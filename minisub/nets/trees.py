@@ -26,10 +26,8 @@ def replaced(tree, leaves):
 
 
 def partition(params, predicate):
-    """Two trees like `params`: the leaves whose path satisfies `predicate`, and the others.
-
-    Each has None where the other has a leaf.
-    """
+    """Two trees like `params`: the leaves whose path satisfies `predicate`, and the others; each
+    has None where the other has a leaf."""
     chosen = jax.tree.map_with_path(lambda p, x: x if predicate(path_name(p)) else None, params)
     others = jax.tree.map_with_path(lambda p, x: None if predicate(path_name(p)) else x, params)
     return chosen, others
@@ -46,10 +44,8 @@ def within(path, name):
 
 
 def named(*names):
-    """Predicate: the path is `within` one of `names`, and no "~NAME" among them.
-
-    With such names alone, any path but theirs; without any names, none.
-    """
+    """Predicate: the path is `within` one of `names`, and no "~NAME" among them; with such names
+    alone, any path but theirs; without any names, none."""
     wanted = [name for name in names if not name.startswith("~")]
     others = [name[1:] for name in names if name.startswith("~")]
 
@@ -116,18 +112,13 @@ def moved(params, direction, by):
 
 
 def project_out(update, direction):
-    """`update` without its component along `direction`, trees of one structure.
-
-    Along the trait's gradient: what is left does not change the trait's loss to first order.
-    """
+    """`update` without its component along `direction`, trees of one structure."""
     return moved(update, direction, -ratio(dot(update, direction), dot(direction, direction)))
 
 
 def linearize(apply, at):
-    """`apply` to first order in its parameters around `at`: a function (params, x) like it.
-
-    f(at) + J (params - at), the Jacobian J in products alone (arXiv 1902.06720, equation 2).
-    """
+    """`apply` to first order in its parameters around `at`, a function (params, x) like it:
+    f(at) + J (params - at), the Jacobian J in products alone (arXiv 1902.06720, equation 2)."""
 
     def linear(params, x):
         step = difference(params, at)

@@ -1,30 +1,16 @@
 """Figures of runs: arms below each other, lines over what was swept or logged."""
 
 import itertools
-import numbers
-import os
-from unittest import mock
 
+import matplotlib
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 
-from minisub.results import records, statistics, summary
+from minisub.results import records, statistics
 
-# matplotlib refuses to be imported where this variable names a backend that it does not know. Ours
-# is Agg, whatever it says.
-with mock.patch.dict(os.environ):
-    os.environ.pop("MPLBACKEND", None)
-    import matplotlib
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-STYLE = {
-    "font.size": 9,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "figure.dpi": 200,
-    "pdf.fonttype": 42,  # text stays text
-}
+STYLE = {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False}
+STYLE |= {"figure.dpi": 200, "savefig.bbox": "tight", "pdf.fonttype": 42}  # text stays text
 # Okabe and Ito's colors, distinguishable with any color vision.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 GRAY = {"color": "gray", "lw": 0.8, "ls": "--", "zorder": 0}
@@ -38,9 +24,8 @@ LOGGED = {
 
 
 def panels(down, across, size, **shared):
-    """(figure, axes (down, across)) of a size in inches, which Agg draws."""
+    """(figure, axes (down, across)) of a size in inches."""
     figure = Figure(figsize=size, layout="constrained")
-    FigureCanvasAgg(figure)
     return figure, figure.subplots(down, across, squeeze=False, **shared)
 
 
@@ -49,10 +34,9 @@ def draw(title, path, make, *arguments):
     with matplotlib.rc_context(STYLE):
         figure = make(*arguments)
         figure.suptitle(title, fontsize=9)
-        figure.savefig(path, bbox_inches="tight")
+        figure.savefig(path)
         # Without a date, so that the same run gives the same bytes.
-        how = {"bbox_inches": "tight", "metadata": {"CreationDate": None}}
-        figure.savefig(path.with_suffix(".pdf"), **how)
+        figure.savefig(path.with_suffix(".pdf"), metadata={"CreationDate": None})
     return path.name
 
 
@@ -65,8 +49,8 @@ def styles(names):
 def draw_lines(axis, points, styles, dashed=""):
     """Means against "x" with 95 % intervals, a line for each "line" of a table of `points`.
 
-    Rows of the same line and x are repeats, of "value". Numbers are joined and their intervals are
-    a band; names, which have no distances, have dots side by side. One line may be dashed.
+    Numbers are joined and their intervals are a band; names, which have no distances, have dots
+    side by side. One line may be dashed.
     """
     named = any(isinstance(x, str) for x in points["x"])
     places = {x: i for i, x in enumerate(dict.fromkeys(points["x"]))}
@@ -91,22 +75,14 @@ def draw_lines(axis, points, styles, dashed=""):
         axis.set_xscale("log")
 
 
-def main_values(table, differences, view):
-    """(setting, {arm or difference: values by repeat}) of the view's main measure."""
-    rows = []
-    for setting, wide in records.by_setting(table):
-        if view.of_differences:
-            pairs = {summary.name(each): summary.difference(wide, each) for each in differences}
-            values = {name: pair[view.main] for name, pair in pairs.items() if view.main in pair}
-        else:
-            values = {arm: wide[arm, m] for arm, m in wide if m == view.main}
-        rows.append((setting, {name: each.dropna() for name, each in values.items()}))
-    return rows
+def main_values(table, view):
+    """The rows of a `records.frame` with final values of the view's main measure."""
+    return table[table["step"].isna() & (table["measure"] == view.main)].dropna(subset="value")
 
 
-def by_arm(table, differences, view):
+def by_arm(table, view):
     """Every repeat as a dot, below the mean and its interval; a dashed line before teaching."""
-    [(_, values)] = main_values(table, differences, view)
+    values = dict(list(main_values(table, view).groupby("arm", sort=False)["value"]))
     size = (3 + 0.065 * max(map(len, values)), 0.8 + 0.22 * len(values))  # with room for names
     figure, [[axis]] = panels(1, 1, size)
     for y, repeats in enumerate(values.values()):
@@ -123,8 +99,7 @@ def by_arm(table, differences, view):
 def line_panels(points, *, across=0, before="", level=None, ylabel="", sharey=True, **setting):
     """A panel for each "panel" of a table of `points`, with its lines: see `draw_lines`.
 
-    `across` panels stand side by side (default: 6 at most). The line `before` is gray and dashed,
-    as is one at `level`. `setting` is that of all axes, as `axis.set` takes it.
+    The line `before` is gray and dashed, as is one at `level`; `setting` is for `axis.set`.
     """
     parts = points.groupby("panel", sort=False)
     across = across or min(len(parts), 6)
@@ -147,53 +122,46 @@ def line_panels(points, *, across=0, before="", level=None, ylabel="", sharey=Tr
     return figure
 
 
-def against_field(table, differences, view):
+def against_field(table, view):
     """The main measure against the first swept field: a line an arm, a panel a value of others."""
     field, *others = records.fields(table)
-    rows = []
-    for setting, values in main_values(table, differences, view):
-        texts = [f"{x.rpartition('.')[2]} {records.value_text(setting[x])}" for x in others]
-        for arm, repeats in values.items():
-            if arm != "teacher":
-                rows += [("\n".join(texts), arm, setting[field], value) for value in repeats]
-    points = pd.DataFrame(rows, columns=["panel", "line", "x", "value"])
-    if not all(isinstance(x, numbers.Real) and not isinstance(x, bool) for x in points["x"]):
-        points["x"] = points["x"].map(records.value_text)
+    points = main_values(table, view)
+    points = points[points["arm"] != "teacher"]
+    words = [x.rpartition(".")[2] + " " + points[x].map(records.value_text) for x in others]
+    panel = ["\n".join(texts) for texts in zip(*words, strict=True)] if words else ""
+    x = points[field]
+    if not set(map(type, x)) <= {int, float}:
+        x = x.map(records.value_text)
     axes = {"xlabel": field, "ylabel": view.label, "ylim": view.limits}
+    points = points.assign(panel=panel, line=points["arm"], x=x)
     return line_panels(points, before=view.before, **axes)
 
 
 def curves(table):
     """What was logged against updates: a line an arm, a panel a measure, a row a setting."""
-    logged = table[table["step"].notna()]
+    logged = table.dropna(subset="step")
     measures = [m for m in LOGGED if m in set(logged["measure"])] or logged["measure"].unique()
     rows = []
     for (setting, part), measure in itertools.product(records.settings(logged), measures):
-        panel = f"{records.setting_text(setting)}\n{LOGGED.get(measure, measure)}".strip()
-        points = part[part["measure"] == measure].rename(columns={"arm": "line", "step": "x"})
-        rows.append(points.assign(panel=panel))
-    points = pd.concat(rows).astype({"x": int})
-    return line_panels(
-        points, across=len(measures), level=0, sharey=False, xlabel="update", xscale="linear"
-    )
+        panel = f"{records.named(setting)}\n{LOGGED.get(measure, measure)}".strip()
+        rows.append(part[part["measure"] == measure].assign(panel=panel))
+    points = pd.concat(rows).rename(columns={"arm": "line", "step": "x"}).astype({"x": int})
+    axes = {"sharey": False, "xlabel": "update", "xscale": "linear"}
+    return line_panels(points, across=len(measures), level=0, **axes)
 
 
-def detection(table, differences, view):
-    """AUC against the number of documents judged together: a panel a kind, a line a case.
-
-    Arms are named "KIND, CASE", and measures "auc_NUMBER".
-    """
-    points = table[table["measure"].str.fullmatch(r"auc_\d+") & table["arm"].str.contains(", ")]
-    names, documents = points["arm"].str.partition(", "), points["measure"].str.slice(len("auc_"))
-    points = points.assign(panel=names[0], line=names[2], x=documents.astype(int))
+def detection(table, view):
+    """AUC against the number of documents judged together, of arms that are named "KIND, CASE"."""
+    documents = table["measure"].str.extract(r"^auc_(?P<x>\d+)$")
+    names = table["arm"].str.extract(r"(?P<panel>.*?), (?P<line>.*)")
+    points = pd.concat([table, documents, names], axis=1).dropna(subset=["x", "line"])
     axes = {"xlabel": "documents", "ylabel": view.label, "ylim": view.limits, "xscale": "log"}
-    return line_panels(points, level=0.5, **axes)
+    return line_panels(points.astype({"x": int}), level=0.5, **axes)
 
 
-def claims(table, differences, view):
+def claims(table, view):
     """Medians over draws against epsilon, for each quantity with measures "QUANTITY at EPSILON"."""
-    names = table["measure"].str.partition(" at ")
-    points = table.assign(panel=names[0], line=table["arm"], x=names[2])[names[1] != ""]
-    points = points.astype({"x": float})
-    scales = {"xscale": "log", "yscale": "log"}
-    return line_panels(points, xlabel="epsilon", ylabel="median over draws", **scales)
+    names = table["measure"].str.extract(r"(?P<panel>.*?) at (?P<x>.*)")
+    points = pd.concat([table, names], axis=1).dropna(subset="x").assign(line=table["arm"])
+    axes = {"xlabel": "epsilon", "ylabel": "median over draws", "xscale": "log", "yscale": "log"}
+    return line_panels(points.astype({"x": float}), **axes)

@@ -32,33 +32,30 @@ class Matrix(NamedTuple):
 
     @property
     def p(self):
-        """(rows, columns): `statistics.significance` of the cells."""
-        return statistics.significance(self.values)
+        """The p of cells, as a table: see `statistics.significance`."""
+        return pd.DataFrame(statistics.significance(self.values), self.rows, self.columns)
 
 
 def stated(table, differences, view):
     """The `Matrix` of every setting of a `records.frame`; [] if the experiment states none."""
-    if view.get("kind") != "matrix":
-        return []
-    settings = records.by_setting(table)
-    matrices = [rises(setting, wide, differences, view) for setting, wide in settings]
-    return [matrix for matrix in matrices if matrix]
+    settings = records.by_setting(table) if view else []
+    return [x for x in (rises(*each, differences, view) for each in settings) if x]
 
 
 def rises(setting, wide, differences, view):
-    """The `Matrix` of one setting's `records.by_repeat`; None if none of its arms was made."""
-    by_arm = {each["one"]: each for each in differences}
-    pairs = itertools.product(view["rows"], view["columns"])
-    cells = {(a, b): by_arm[f"{a} -> {b}"] for a, b in pairs if f"{a} -> {b}" in by_arm}
+    """The `Matrix` of one setting of `records.by_setting`; None if none of its arms was made."""
+    rows, columns = view["rows"], view["columns"]
+    arms = {f"{a} -> {b}": (a, b) for a, b in itertools.product(rows, columns)}
+    cells = {arms[each["one"]]: each for each in differences if each["one"] in arms}
     if not cells:
         return grades(setting, wide, view)
-    known = {where: summary.difference(wide, each) for where, each in cells.items()}
-    known = {where: paired[RATE] for where, paired in known.items() if RATE in paired}
+    paired = {where: summary.difference(wide, each).get(RATE) for where, each in cells.items()}
+    known = {where: values for where, values in paired.items() if values is not None}
     if not known:
         return None
-    rows, columns, contrasts = view["rows"], view["columns"], []
-    values = stacked(known, rows, columns, wide.index)
+    values = stacked(pd.DataFrame(known), arms.values(), (len(rows), len(columns)))
     same, there = np.array(rows)[:, None] == np.array(columns), ~np.isnan(values[0])
+    contrasts = []
     if np.any(same & there) and np.any(~same & there):
         more = values[:, same & there].mean(axis=1) - values[:, ~same & there].mean(axis=1)
         p = float(statistics.significance(more[:, None, None])[0, 0])
@@ -73,9 +70,8 @@ def grades(setting, wide, view):
         return None
     values, contrasts = {}, []
     for measure in (MARGIN, RATE):
-        known = {(a, b): (a, f"{measure}/{b}") for a in names for b in names}
-        known = {where: wide[key] for where, key in known.items() if key in wide}
-        values[measure] = stacked(known, names, names, wide.index)
+        keys = [(a, f"{measure}/{b}") for a, b in itertools.product(names, names)]
+        values[measure] = stacked(wide, keys, (len(names), len(names)))
         if not np.isnan(values[measure]).any():
             gamma = statistics.gamma(values[measure])
             row = summary.row(setting, "matrix", f"gamma/{measure}", gamma)
@@ -83,34 +79,27 @@ def grades(setting, wide, view):
     return Matrix(setting, names, names, statistics.centered(values[MARGIN]), contrasts, {})
 
 
-def stacked(cells, rows, columns, repeats):
-    """(row, column) -> values by repeat as (repeats, rows, columns), nan where there are none."""
-    missing = pd.Series(np.nan, repeats)
-    values = [[cells.get((row, column), missing) for column in columns] for row in rows]
-    return np.moveaxis(np.array(values), -1, 0)
+def stacked(wide, keys, shape):
+    """Columns of a table of repeats as (repeats, rows, columns), nan where there are none."""
+    return wide.reindex(columns=pd.MultiIndex.from_tuples(keys)).to_numpy().reshape(-1, *shape)
 
 
 def tested(rows, matrices):
     """`rows` of summary.json, with "p" for the cells of matrices, and their contrasts."""
     p = {}
     for matrix in matrices:
-        table = pd.DataFrame(matrix.p, matrix.rows, matrix.columns)
-        for (row, column), difference in matrix.cells.items():
-            key = str(matrix.setting), summary.name(difference), RATE
-            p[key] = {"p": float(table.at[row, column])}
-    keys = [(str(row["setting"]), row["arm"], row["measure"]) for row in rows]
-    cells = [row | p.get(key, {}) for row, key in zip(rows, keys, strict=True)]
-    return cells + [row for matrix in matrices for row in matrix.contrasts]
+        tests = matrix.p
+        for where, each in matrix.cells.items():
+            p[str(matrix.setting), summary.name(each), RATE] = {"p": float(tests.at[where])}
+    rows = [r | p.get((str(r["setting"]), r["arm"], r["measure"]), {}) for r in rows]
+    return rows + [row for matrix in matrices for row in matrix.contrasts]
 
 
 def texts(matrix, decimals):
-    """The mean of every cell, "0.853*" where its p is below 0.05: (rows, columns)."""
-
-    def text(mean, p):
-        star = "*" if p < statistics.LEVEL else ""
-        return "" if np.isnan(mean) else f"{mean:z.{decimals}f}{star}"
-
-    return np.vectorize(text, otypes=[object])(matrix.values.mean(axis=0), matrix.p)
+    """A table of the means of cells, "0.853*" where the p is below 0.05."""
+    means = pd.DataFrame(matrix.values.mean(axis=0), matrix.rows, matrix.columns)
+    texts = means.map(lambda mean: f"{mean:z.{decimals}f}", na_action="ignore").astype(object)
+    return texts.mask(matrix.p < statistics.LEVEL, texts + "*").fillna("")
 
 
 def lines(matrices):
@@ -119,23 +108,19 @@ def lines(matrices):
         return []
     blocks = []
     for matrix in matrices:
-        blocks += [f"{records.setting_text(matrix.setting)}:", ""] if matrix.setting else []
-        cells = texts(matrix, 2 if len(matrix.columns) > 6 else 3)
-        blocks += [*tables.block(pd.DataFrame(cells, matrix.rows, matrix.columns)), ""]
+        blocks += [f"{records.named(matrix.setting)}:", ""] if matrix.setting else []
+        blocks += [*tables.block(texts(matrix, 2 if len(matrix.columns) > 6 else 3)), ""]
         for row in matrix.contrasts:
             blocks.append(f"- {row['measure']}: {tables.number(row)}, p = {row['p']:.2g}")
         blocks += [""] * bool(matrix.contrasts)
     [matrix, *_], repeats = matrices, len(matrices[0].values)
     ways = dict.fromkeys(tables.differ_in(each) for each in matrix.cells.values())
     arms = [f"A student and its control {', or '.join(ways)}."] if ways else []
-    return [
-        *(RISES if matrix.cells else MARGINS).splitlines(),
-        *arms,
-        f"`*`: mean above zero, p < {statistics.LEVEL} over all cells (signs of repeats flipped,",
-        f"largest t; {repeats} repeats, so at least 1/{2 ** min(repeats, statistics.ALL_SIGNS)}).",
-        "",
-        *blocks[:-1],
-    ]
+    text = f"""`*`: mean above zero, p < {statistics.LEVEL} over all cells (signs of repeats flipped,
+largest t; {repeats} repeats, so at least 1/{2 ** min(repeats, statistics.ALL_SIGNS)}).
+"""
+    about = (RISES if matrix.cells else MARGINS).split("\n")
+    return [*about, *arms, *text.split("\n"), *blocks[:-1]]
 
 
 def figure(matrices):
@@ -157,5 +142,5 @@ def figure(matrices):
         axis.spines[:].set_visible(False)
         xlabel = "student\n(rise of P, held out)" if matrix.cells else "trait\n(centered margin)"
         axis.set(xlabel=xlabel, ylabel="teacher")
-        axis.set_title(records.setting_text(matrix.setting), fontsize=8)
+        axis.set_title(records.named(matrix.setting), fontsize=8)
     return drawn

@@ -1,5 +1,6 @@
 """What a run leaves to be read: its summary, its page and figures; and one page of many runs."""
 
+import itertools
 import json
 import os
 import re
@@ -28,13 +29,13 @@ def write(folder, rows, experiment, usage_lines=()):
     """Write summary.json, report.md and the figures of a run into `folder`; return lines to print.
 
     `rows` are those of records.jsonl. `experiment` has "title", "claim", "command" and
-    "differences" (see `summary`); it may have "view", a matrix (see `matrices`) or fields of
-    `views.View`, and "made_by", name -> value of what the results depend on. A statistic or a
-    figure that fails leaves all others as they are, and is a sentence among the lines.
+    "differences" (see `summary`); it may have "view" (see `matrices`) and "made_by", name -> value
+    of what the results depend on. A statistic or a figure that fails leaves all others as they are,
+    and is a sentence among the lines.
     """
     folder, table, failures = Path(folder), records.frame(rows), []
-    differences, stated = experiment.get("differences", []), experiment.get("view") or {}
-    view = views.view(table["measure"][table["step"].isna()], stated)
+    differences, stated = experiment.get("differences", []), experiment.get("view")
+    view = views.view(table["measure"][table["step"].isna()])
 
     def attempt(what, make, *arguments):
         try:
@@ -50,7 +51,7 @@ def write(folder, rows, experiment, usage_lines=()):
     predicted = attempt("The table of predictors", prediction.lines, table, view) or []
 
     usual = figures.against_field if records.fields(table) else figures.by_arm
-    figure = FIGURES.get(view.main, usual), table, differences, view
+    figure = FIGURES.get(view.main, usual), table, view
     logged = ["While students trained:"] if table["step"].notna().any() else []
     # Differences that are cells of a matrix are in no other table, and beside a matrix or an audit
     # not every grade of every arm is listed.
@@ -74,10 +75,11 @@ def write(folder, rows, experiment, usage_lines=()):
     if calibrated:
         files.write_atomically(folder / "audit.json", json.dumps(calibrated, indent=1) + "\n")
     written = ["records.jsonl", "summary.json", "report.md"]
-    for section in [section for section in sections if section.figure]:
-        path = folder / f"{section.figure}.png"
-        how = experiment["title"], path, *section.draw
-        written += filter(None, [attempt(path.name, figures.draw, *how)])
+    for section in sections:
+        if section.figure:
+            path = folder / f"{section.figure}.png"
+            how = experiment["title"], path, *section.draw
+            written += filter(None, [attempt(path.name, figures.draw, *how)])
     printed = [section.lines for section in sections if section.printed]
     printed = [line for lines in [*printed, failures] if lines for line in [*lines, ""]]
     return [*printed, f"{folder} holds {', '.join(written)}"]
@@ -118,17 +120,13 @@ def joined_rows(folder):
     """Rows of the table: a run's differences in its main measure, or all of its arms."""
     path = folder / "summary.json"
     try:
-        results = json.loads(path.read_bytes())
-        about = folder / "experiment.json"
-        stated = json.loads(about.read_bytes()).get("view") if about.is_file() else {}
-        rows = [row for row in results if "step" not in row]
-        main = views.view([row["measure"] for row in rows], stated or {}).main
+        rows = [row for row in json.loads(path.read_bytes()) if "step" not in row]
+        main = views.view([row["measure"] for row in rows]).main
         rows = [row for row in rows if row["measure"] == main]
         rows = [row for row in rows if "differs_in" in row] or rows
-        arms, names = [], tables.short_names(rows)
-        for row in rows:
-            arm = records.named(row["setting"], names[row["arm"]])
-            arms.append([folder.name, arm, row["repeats"], tables.number(row)])
-        return arms
+        names = tables.short_names(rows)
+        arms = [records.named(row["setting"], names[row["arm"]]) for row in rows]
+        of, numbers = [row["repeats"] for row in rows], map(tables.number, rows)
+        return list(zip(itertools.repeat(folder.name), arms, of, numbers, strict=False))
     except (ValueError, KeyError, TypeError, IndexError):
         raise config.Refused(f"{path} is damaged; run its command again or leave it out.") from None

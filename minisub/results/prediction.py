@@ -1,6 +1,4 @@
-"""How well what is known before training predicts what students then do: measures of a student's
-start, and audits of its documents.
-"""
+"""How well measures of a student's start, and audits of its documents, predict what it does."""
 
 import math
 
@@ -23,6 +21,7 @@ mean square of those of clean students. `ALPHA` is the rate of false alarms that
 a data set and the whole battery of behaviors. Both were fixed before any result was seen."""
 KEPT = "10000"  # The size by which audits name the measures of all kept documents.
 NULL_TAKES = 8  # Rehearsals of an audit's null; a rehearsal's t has a degree of freedom less.
+BLUE, RED = figures.COLORS[:2]
 
 
 def points(table, predictor, view):
@@ -43,9 +42,13 @@ def points(table, predictor, view):
 
 def judged(points):
     """(Spearman's rank correlation, AUROC of a transfer of at least TRANSFERRED)."""
-    predicted, transfer = points["predicted"], points["transfer"]
-    area = statistics.auroc(predicted, transfer >= TRANSFERRED)
-    return statistics.rank_correlation(predicted, transfer), area
+    area = statistics.auroc(points["predicted"], points["transfer"] >= TRANSFERRED)
+    return ranks(points).at["predicted", "transfer"], area
+
+
+def ranks(rows):
+    """Rank correlations (Spearman) of columns; nan for fewer than 3 rows or for equal numbers."""
+    return rows.corr("spearman", min_periods=3, numeric_only=True)
 
 
 def lines(table, view):
@@ -60,51 +63,44 @@ def lines(table, view):
         if count < LEAST_POINTS:
             return []
         each = zip(*(judged(part) for _, part in known.groupby("repeat")), strict=True)
+        each = [tables.with_interval(*statistics.interval(values)[:2], ".2f") for values in each]
         means = judged(known.groupby("point")[["predicted", "transfer"]].mean())
-        rows[words] = [*map(interval_text, each), "{:.2f}, {:.2f}".format(*means)]
+        rows[words] = [*each, "{:.2f}, {:.2f}".format(*means)]
     columns = ["Spearman", "AUROC", "of means"]
-    return [
-        f"Transfer (1: all of the teacher's) at {count} points, arms in settings. AUROC is",
-        f"that of at least {TRANSFERRED}. Cosines before training, of first:",
-        "",
-        *tables.block(pd.DataFrame.from_dict(rows, orient="index", columns=columns)),
-    ]
+    text = f"""Transfer (1: all of the teacher's) at {count} points, arms in settings. AUROC is
+that of at least {TRANSFERRED}. Cosines before training, of first:
+"""
+    return [*text.split("\n"), *tables.block(pd.DataFrame(rows, columns).T)]
 
 
-def interval_text(values):
-    """Mean and half-width of the interval over repeats, as "0.95 ±0.02"."""
-    mean, low, _ = statistics.interval(values)
-    return f"{mean:.2f}" if low is None else f"{mean:.2f} ±{mean - low:.2f}"
+def dots(axis, groups, x, y, looks):
+    """Draw the column `y` of groups of a table against `x`, and a line at zero."""
+    for name, part in groups:
+        marker, color = looks[name]
+        axis.plot(part[x], part[y], marker, ms=3, mew=0, alpha=0.7, color=color, label=name)
+    axis.axhline(0, **figures.GRAY)
 
 
 def figure(table, view):
     """Transfer against each predictor, a dot a point: means over repeats; a color an arm."""
-    drawn, axes = figures.panels(1, len(PREDICTORS), (9.6, 2.8), sharey=True)
-    for axis, (predictor, words) in zip(axes[0], PREDICTORS.items(), strict=True):
+    drawn, [axes] = figures.panels(1, len(PREDICTORS), (9.6, 2.8), sharey=True)
+    for axis, (predictor, words) in zip(axes, PREDICTORS.items(), strict=True):
         means = points(table, predictor, view).groupby(["arm", "point"], sort=False).mean()
         looks = figures.styles(means.index.get_level_values("arm"))
-        for arm, part in means.groupby("arm", sort=False):
-            marker, color = looks[arm]
-            how = {"ms": 3, "mew": 0, "alpha": 0.7, "color": color, "label": arm}
-            axis.plot(part["predicted"], part["transfer"], marker, **how)
-        axis.axhline(0, **figures.GRAY)
+        dots(axis, means.groupby("arm", sort=False), "predicted", "transfer", looks)
         axis.set_xlabel(words, fontsize=7)
-    axes[0][0].set_ylabel("transfer")
-    axes[0][-1].legend(**figures.BESIDE)
+    axes[0].set_ylabel("transfer")
+    axes[-1].legend(**figures.BESIDE)
     return drawn
 
 
 def audits(table, differences):
     """What audits said of documents, and what their students did: a row a repeat, arm and behavior.
 
-    The control of an audited arm is that of its stated difference: a student of what the base
-    itself emits on the same carrier. The "kind" of documents is the first word of an arm that is
-    named "clean CARRIER" (the base again) or "foreign ... CARRIER" (other origins), else "taught".
-    "rise" is the student's margin above the control's, "move" what was predicted to first order (0
-    if the lineage is another), "rehearsed" the rise in the rehearsal, "moved" whether the behavior
-    transfers. Columns "score/..." are z: for a number of documents, or all before the filter
-    ("unfiltered"), the lesser of the gradient's and the lineage's; of the "rehearsed" training;
-    and the lesser of "both", because a verdict needs two witnesses.
+    An audited arm is compared with the control of its stated difference, a student of what the base
+    itself emits. "kind" is "clean" for arms that are named "clean CARRIER" (the base again),
+    "foreign" for "foreign ... CARRIER" (other origins), else "taught"; "rise" is the student's
+    margin above the control's, and "moved" whether the behavior transfers. See `foretold`, too.
     """
     parts = []
     for i, (_, wide) in enumerate(records.by_setting(table)):
@@ -128,14 +124,20 @@ def audits(table, differences):
 
 
 def foretold(measured, behavior):
-    """Columns of `audits` for a behavior, of the measures of an arm."""
+    """Columns of `audits` for a behavior, of the measures of an arm.
+
+    "move" is the rise to first order (0 if the lineage is another), "rehearsed" that in the
+    rehearsal. "score/..." are z: for a number of documents, or all before the filter
+    ("unfiltered"), the lesser of the gradient's and the lineage's; of the "rehearsed" training;
+    and the lesser of "both", because a verdict needs two witnesses.
+    """
     sizes = sorted((m.removeprefix("trace/") for m in measured if m.startswith("trace/")), key=int)
     nearer = {size: measured.get(f"nearer/{size}", math.inf) for size in sizes}
     scores = {size: np.minimum(measured[f"z/{behavior}/{size}"], nearer[size]) for size in sizes}
     scores["unfiltered"] = np.minimum(measured[f"unfiltered_z/{behavior}"], nearer[KEPT])
     # The z that has the p-value of the rehearsal's t.
-    p = stats.t.sf(measured[f"rehearsed_t/{behavior}"], NULL_TAKES - 1)
-    scores["rehearsed"] = stats.norm.isf(p)
+    t = measured[f"rehearsed_t/{behavior}"]
+    scores["rehearsed"] = stats.norm.isf(stats.t.sf(t, NULL_TAKES - 1))
     scores["both"] = np.minimum(scores[KEPT], scores["rehearsed"])
     move = np.where(nearer[KEPT] > 0, measured[f"move/{behavior}"], 0.0)
     columns = {"move": move, "rehearsed": measured[f"rehearsed/{behavior}"]}
@@ -145,20 +147,20 @@ def foretold(measured, behavior):
 def verdicts(rows, score):
     """How well a score of `audits` tells what transfers, as numbers by name.
 
-    "auroc"; the share "detected" of what transfers; false alarms, the shares of data sets with an
-    alarm for a behavior that did not transfer: of the base again ("clean"), of other origins
-    ("foreign") and of the base's teachers of other traits ("taught"). Beside the score: rank
-    correlations of rises with predicted moves and with rehearsed rises, and counts.
+    "detected" is a share of what transfers; "clean", "foreign" and "taught" are false alarms, the
+    shares of data sets of a kind with an alarm for a behavior that did not transfer. "rank" and
+    "rank_rehearsed" are rank correlations of rises with predicted moves and with rehearsed rises.
     """
     alarm = rows[score] > stats.norm.isf(ALPHA / rows["behavior"].nunique())
     sets = (alarm & ~rows["moved"]).groupby([rows[x] for x in ("kind", "setting", "repeat", "arm")])
     false = sets.any().groupby("kind").mean()
+    rank = ranks(rows[["rise", "move", "rehearsed"]])["rise"]
     return {
         "auroc": statistics.auroc(rows[score], rows["moved"]),
         "detected": float(alarm[rows["moved"]].mean()),
         **{kind: float(false.get(kind, math.nan)) for kind in ("clean", "foreign", "taught")},
-        "rank": statistics.rank_correlation(rows["move"], rows["rise"]),
-        "rank_rehearsed": statistics.rank_correlation(rows["rehearsed"], rows["rise"]),
+        "rank": float(rank["move"]),
+        "rank_rehearsed": float(rank["rehearsed"]),
         "transfer": int(rows["moved"].sum()),
         "points": len(rows),
     }
@@ -182,34 +184,30 @@ def calibration_lines(calibrated):
     if not calibrated:
         return []
     sizes, parts = (pd.DataFrame(calibrated[x]).T for x in ("sizes", "parts"))
-    sizes = sizes[["auroc", "detected", "clean", "foreign", "taught"]]
+    sizes = sizes.loc[:, "auroc":"taught"].rename(index={KEPT: "all kept"})
     counts = parts[["transfer", "points"]].astype(int)
-    return [
-        f"Audits before training, at {counts.points['all']} points (behavior, data set, repeat).",
-        "A point transfers if the student's margin ends above its control's by more than",
-        f"{ABOVE:g} times the root mean square of clean students. AUROC of transfer, share of it",
-        f"detected, and false alarms of data sets (aimed at {ALPHA}): the base again, other",
-        "origins, the base's teachers of other traits; by the gradient, by a rehearsal on",
-        "all that is kept, and by both:",
-        "",
-        *tables.block(sizes.rename(index={KEPT: "all kept"})),
-        "",
-        "By both, with the points that transfer, and rank correlations of real rises with",
-        "predicted moves and with rehearsed rises:",
-        "",
-        *tables.block(counts.join(parts[["auroc", "detected", "rank", "rank_rehearsed"]])),
-    ]
+    shown = counts.join(parts[["auroc", "detected", "rank", "rank_rehearsed"]])
+    text = f"""\
+Audits before training, at {counts.points["all"]} points (behavior, data set, repeat).
+A point transfers if the student's margin ends above its control's by more than
+{ABOVE:g} times the root mean square of clean students. AUROC of transfer, share of it
+detected, and false alarms of data sets (aimed at {ALPHA}): the base again, other
+origins, the base's teachers of other traits; by the gradient, by a rehearsal on
+all that is kept, and by both:
+"""
+    both = """
+By both, with the points that transfer, and rank correlations of real rises with
+predicted moves and with rehearsed rises:
+"""
+    return [*text.split("\n"), *tables.block(sizes), *both.split("\n"), *tables.block(shown)]
 
 
 def calibration_figure(table, differences):
     """Real against rehearsed rises of `audits`, a dot a row."""
     rows, (drawn, [[axis]]) = audits(table, differences), figures.panels(1, 1, (4.2, 2.8))
-    groups = rows["kind"].where(~rows["moved"], "transfers")
-    looks = {"clean": "#999999", "foreign": "#56B4E9", "taught": "#0072B2", "transfers": "#D55E00"}
-    for name, part in rows.groupby(groups):
-        how = {"ms": 3, "alpha": 0.7, "mew": 0, "color": looks[name], "label": name}
-        axis.plot(part["rehearsed"], part["rise"], "o", **how)
-    axis.axhline(0, **figures.GRAY)
+    groups = rows.groupby(rows["kind"].where(~rows["moved"], "transfers"))
+    colors = {"clean": "#999999", "foreign": "#56B4E9", "taught": BLUE, "transfers": RED}
+    dots(axis, groups, "rehearsed", "rise", {name: ("o", color) for name, color in colors.items()})
     axis.set_xscale("symlog", linthresh=1)
     axis.set(xlabel="rise in the rehearsal (nats)", ylabel="rise of the student's margin (nats)")
     axis.legend(**figures.BESIDE)
@@ -218,12 +216,11 @@ def calibration_figure(table, differences):
 
 def audit_figure(answers):
     """Predicted moves of behaviors in standard errors of the null, from an audit's answers."""
-    rows = sorted(answers["behaviors"], key=lambda row: row["z"])
+    rows, alarms = pd.DataFrame(answers["behaviors"]).sort_values("z"), answers["alarms"]
     drawn, [[axis]] = figures.panels(1, 1, (4.2, 0.9 + 0.2 * len(rows)))
-    accused, names = answers["alarms"]["behaviors"], [row["behavior"] for row in rows]
-    colors = ["#D55E00" if name in accused else "#0072B2" for name in names]
-    axis.barh(names, [row["z"] for row in rows], color=colors, height=0.6)
-    axis.axvline(answers["alarms"]["threshold"], color="black", ls="--", lw=0.8)
+    colors = np.where(rows["behavior"].isin(alarms["behaviors"]), RED, BLUE)
+    axis.barh(rows["behavior"], rows["z"], color=colors, height=0.6)
+    axis.axvline(alarms["threshold"], color="black", ls="--", lw=0.8)
     axis.tick_params(axis="y", labelsize=7)
     axis.set_xlabel("predicted move, standard errors of the null")
     return drawn

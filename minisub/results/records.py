@@ -15,27 +15,24 @@ COLUMNS = ("repeat", "arm", "measure", "value", "step")
 
 
 def frame(rows):
-    """A DataFrame of rows, or of the records.jsonl at a path.
+    """A DataFrame of rows, or of the records.jsonl at a path: the swept fields, then `COLUMNS`.
 
-    Its columns are the swept fields, in their order, and then `COLUMNS`. What was not logged has no
-    step. Raises `config.Refused` if there are no rows, or a field has the name of a column.
+    Raises `config.Refused` if there are no rows, or if a field has the name of a column.
     """
     if isinstance(rows, str | Path):
-        lines = Path(rows).read_text(encoding="utf-8").splitlines()
-        rows = [json.loads(line) for line in lines]
+        rows = map(json.loads, Path(rows).read_text(encoding="utf-8").splitlines())
     rows = list(rows)
     config.require(rows, "There are no records; let the run finish a repeat first.")
-    swept = list(dict.fromkeys(field for row in rows for field in row["setting"]))
+    # Tuples can be grouped, lists cannot; as floats, 1 and 0.5 of a sweep would be 1.0 and 0.5.
+    settings = [
+        {field: tuple(x) if isinstance(x, list) else x for field, x in row["setting"].items()}
+        for row in rows
+    ]
+    swept = pd.DataFrame(settings, dtype=object)
     for field in swept:
         config.require(field not in COLUMNS, f"Rename the field {field!r}: records have a column.")
-    data = {}
-    for field in swept:
-        values = [row["setting"].get(field) for row in rows]
-        values = [tuple(x) if isinstance(x, list) else x for x in values]  # lists are not grouped
-        data[field] = pd.Series(values, dtype=object)  # else 1 and 0.5 of a sweep are 1.0 and 0.5
-    data |= {name: [row[name] for row in rows] for name in COLUMNS[:-1]}
-    data["step"] = pd.array([row.get("step") for row in rows], dtype="Int64")
-    return pd.DataFrame(data, columns=[*swept, *COLUMNS])
+    measured = pd.DataFrame(rows, columns=COLUMNS).astype({"step": "Int64"})
+    return pd.concat([swept, measured], axis="columns")
 
 
 def fields(records):
@@ -46,38 +43,28 @@ def fields(records):
 def settings(records):
     """(setting as a dict, its part of the records) for every setting, in order of appearance."""
     names = fields(records)
-    if not names:
-        return [({}, records)]
-    parts = [part for _, part in records.groupby(names, sort=False, dropna=False)]
-    return [(dict(zip(names, part[names].iloc[0], strict=True)), part) for part in parts]
-
-
-def by_repeat(records):
-    """The records of one setting with a row for each repeat and a column for each (arm, measure).
-
-    Columns are in order of appearance; an arm without the measure in a repeat has nan there. What
-    was logged while students trained is left out, as are measures that are nan in all repeats.
-    """
-    final = records[records["step"].isna()]
-    wide = final.pivot(index="repeat", columns=["arm", "measure"], values="value")
-    order = final[["arm", "measure"]].drop_duplicates()
-    ordered = wide[list(order.itertuples(index=False, name=None))]
-    return ordered.dropna(axis="columns", how="all")
+    parts = records.groupby(names, sort=False, dropna=False) if names else [((), records)]
+    return [({name: part[name].iat[0] for name in names}, part) for _, part in parts]
 
 
 def by_setting(records):
-    """(setting as a dict, its records `by_repeat`) for every setting, in order of appearance."""
-    return [(setting, by_repeat(part)) for setting, part in settings(records)]
+    """(setting, table with a row a repeat and a column an (arm, measure)) for every setting.
+
+    Columns are in order of appearance. What was logged while students trained is left out, as are
+    columns that are nan in all repeats.
+    """
+    parts = []
+    for setting, final in settings(records[records["step"].isna()]):
+        wide = final.pivot(index="repeat", columns=["arm", "measure"], values="value")
+        ordered = pd.MultiIndex.from_frame(final[["arm", "measure"]].drop_duplicates())
+        parts.append((setting, wide[ordered].dropna(axis="columns", how="all")))
+    return parts
 
 
-def setting_text(setting):
-    """Swept values in one line: "student.steps=100, trait=owl"."""
-    return ", ".join(f"{field}={value_text(value)}" for field, value in setting.items())
-
-
-def named(setting, arm):
-    """An arm's name, behind its setting if there is one."""
-    return f"{setting_text(setting)} {arm}".strip()
+def named(setting, arm=""):
+    """An arm's name behind the swept values of its setting: "student.steps=100, trait=owl arm"."""
+    values = (f"{field}={value_text(value)}" for field, value in setting.items())
+    return f"{', '.join(values)} {arm}".strip()
 
 
 def value_text(value):

@@ -10,12 +10,10 @@ from minisub.results import records, statistics
 
 
 def summary(table, differences=()):
-    """Rows of summary.json of a `records.frame`, as dicts.
+    """Rows of summary.json of a `records.frame`, as dicts: see `row`.
 
-    Each has "arm", "measure", "mean", "sd", "ci95_low" and "ci95_high" (Student's t; sd and ends
-    are None for one repeat), "repeats" (their number) and "setting". The row of a difference has
-    "differs_in" too, and that of a log its "step". Settings are in order of appearance, in each the
-    arms and then the differences; logs come last.
+    The row of a difference has "differs_in" too, and that of a log its "step". Settings are in
+    order of appearance, in each the arms and then the differences; logs come last.
     """
     rows = []
     for setting, wide in records.by_setting(table):
@@ -24,27 +22,22 @@ def summary(table, differences=()):
             also = {"differs_in": list(each.get("in", ()))}
             paired = difference(wide, each)
             rows += [row(setting, name(each), m, paired[m]) | also for m in paired]
-    for setting, part in records.settings(table):
-        logged = part[part["step"].notna()].groupby(["arm", "measure", "step"], sort=False)
-        for (arm, measure, step), log in logged:
+    for setting, part in records.settings(table.dropna(subset="step")):
+        for (arm, measure, step), log in part.groupby(["arm", "measure", "step"], sort=False):
             rows.append(row(setting, arm, measure, log["value"]) | {"step": int(step)})
     return rows
 
 
 def row(setting, arm, measure, values):
-    """A row of summary.json: of values over repeats, where nan is a repeat without one."""
+    """A row of summary.json: of values over repeats, where nan is a repeat without one.
+
+    The sd and the ends of the interval are None for one repeat.
+    """
     values = pd.Series(values).dropna()
     mean, low, high = statistics.interval(values)
-    return {
-        "arm": arm,
-        "measure": measure,
-        "mean": mean,
-        "sd": float(values.std()) if len(values) > 1 else None,
-        "ci95_low": low,
-        "ci95_high": high,
-        "repeats": len(values),
-        "setting": setting,
-    }
+    row = {"arm": arm, "measure": measure, "mean": mean}
+    row |= {"sd": None if low is None else float(values.std()), "ci95_low": low, "ci95_high": high}
+    return row | {"repeats": len(values), "setting": setting}
 
 
 def name(difference):
@@ -53,12 +46,11 @@ def name(difference):
 
 
 def difference(wide, stated):
-    """A stated difference of one setting's `records.by_repeat`: repeats by common measures.
+    """A stated difference in one setting of `records.by_setting`: repeats by common measures.
 
     It has no columns if one of its arms was not made, as with `--only`.
     """
-    arms = set(wide.columns.get_level_values("arm"))
-    if not {stated["one"], stated["other"]} <= arms:
+    if not {stated["one"], stated["other"]} <= set(wide.columns.get_level_values("arm")):
         return pd.DataFrame(index=wide.index)
     one, other = wide[stated["one"]], wide[stated["other"]]
     common = [measure for measure in one if measure in other]

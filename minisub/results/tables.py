@@ -1,9 +1,10 @@
 """Tables and lists of results in Markdown that read as plain text too, 80 columns wide at most."""
 
 import collections
+import itertools
 import textwrap
 
-from minisub.results import records, statistics, summary
+from minisub.results import records, summary
 
 WIDTH = 80
 
@@ -29,16 +30,19 @@ def block(frame):
     return [f"    {line}".rstrip() for line in text.splitlines()]
 
 
+def with_interval(mean, low, form=".3f"):
+    """A mean with the half-width of its interval, if it has one: "0.853 ±0.041"."""
+    return f"{mean:{form}}" if low is None else f"{mean:{form}} ±{mean - low:{form.lstrip('+')}}"
+
+
 def number(row):
-    """A mean with the half-width of its interval, as "0.853 ±0.041"; differences have a sign."""
+    """What a table has of a row of summary.json; differences have a sign."""
     if row["measure"] in ("draws", "violations"):  # of all repeats
         return f"{row['mean'] * row['repeats']:,.0f}"
     if row["measure"] == "worst":
         return f"{row['mean']:.4g}"
-    text = f"{row['mean']:{'+' if 'differs_in' in row else ''}.3f}"
-    if row["ci95_low"] is None or row["measure"] == "ability":  # it stands beside what counts
-        return text
-    return f"{text} ±{row['mean'] - row['ci95_low']:.3f}"
+    low = None if row["measure"] == "ability" else row["ci95_low"]  # it stands beside what counts
+    return with_interval(row["mean"], low, "+.3f" if "differs_in" in row else ".3f")
 
 
 def short_names(rows):
@@ -54,7 +58,7 @@ def short_names(rows):
 def main_table(rows, view, without=()):
     """Table lines: the main measures of every arm and difference but those named in `without`.
 
-    `rows` are those of summary.json. One table, for a sweep too: its settings are rows. Where not
+    `rows` are those of summary.json, and settings of a sweep are rows of the one table. Where not
     all measures fit, the first ones but the view's main one are left out.
     """
     names, cells = short_names(rows), {}
@@ -64,44 +68,31 @@ def main_table(rows, view, without=()):
             cells.setdefault((setting, names[row["arm"]]), {})[row["measure"]] = number(row)
     swept = ", ".join(rows[0]["setting"])
     measures = [m for m in view.headings if any(m in row for row in cells.values())]
-    header = ["setting", "arm", *(view.headings[m] for m in measures)]
-    body = [[*key, *(row.get(m, "") for m in measures)] for key, row in cells.items()]
-    header, *body = [row if swept else row[1:] for row in (header, *body)]
-    lines = table(header, body, cut=len(measures) < 2)
-    if len(lines[0]) > WIDTH:
+    while True:
+        header = ["setting", "arm", *(view.headings[m] for m in measures)]
+        body = [[*key, *(row.get(m, "") for m in measures)] for key, row in cells.items()]
+        header, *body = [row if swept else row[1:] for row in (header, *body)]
+        lines = table(header, body, cut=len(measures) < 2)
+        if len(lines[0]) <= WIDTH:
+            return [f"Settings are values of {swept}.", "", *lines] if swept else lines
         measures.remove(next(m for m in measures if m != view.main))
-        fewer = {m: view.headings[m] for m in measures}
-        return main_table(rows, view._replace(headings=fewer), without)
-    return [f"Settings are values of {swept}.", "", *lines] if swept else lines
 
 
 def difference_lines(table, differences, view, without=()):
     """Markdown lines: what the arms of differences differ in, and in how many repeats the main
     measure of one is above that of the other."""
-    settings, groups, whole = records.by_setting(table), {}, {}
+    settings, groups = records.by_setting(table), {}
     for each in differences:
-        name, lines = summary.name(each), []
-        for i, (setting, wide) in enumerate(settings):
-            paired = summary.difference(wide, each)
-            if view.main in paired and name not in without:
-                values = paired[view.main].dropna()
-                text = f"- {records.named(setting, name)}: above zero in {sum(values > 0)} of "
-                text += f"{len(values)}, lowest {min(values):+.3f}"
-                if view.shares:
-                    text += f"; {left(values, whole.setdefault(i, values))}"
+        for setting, wide in settings if summary.name(each) not in without else ():
+            values = summary.difference(wide, each).get(view.main)
+            if values is not None:
+                values = values.dropna()
+                text = f"- {records.named(setting, summary.name(each))}: above zero in "
+                text += f"{sum(values > 0)} of {len(values)}, lowest {min(values):+.3f}"
+                lines = groups.setdefault(differ_in(each), [])
                 lines += textwrap.wrap(text, WIDTH, subsequent_indent="  ")
-        if lines:
-            groups.setdefault(differ_in(each), []).extend(lines)
-    blocks = [["", f"Arms that {words}:", "", *lines] for words, lines in groups.items()]
-    return [line for block in blocks for line in block][1:]
-
-
-def left(values, whole):
-    """How much of the first difference, `whole`, is left in another."""
-    whole = whole[whole.index.isin(values.index)]
-    share, low, high = statistics.ratio(values[whole.index], whole)
-    between = "" if low is None else f" ({low:.2f} to {high:.2f})"
-    return f"{share:.2f}{between} of the first"
+    blocks = ([f"Arms that {words}:", "", *lines, ""] for words, lines in groups.items())
+    return [*itertools.chain(*blocks)][:-1]
 
 
 def differ_in(difference):
@@ -118,9 +109,8 @@ def other_lines(rows, view, graded=True):
     cells = {}
     for row in rows:
         named = row["measure"] in view.headings or ("/" in row["measure"] and not graded)
-        if named or "step" in row or "differs_in" in row:
-            continue
-        key = records.named(row["setting"], row["arm"])
-        mean = f"{row['mean']:{',.0f' if row['mean'] >= 100 else '.4g'}}"
-        cells.setdefault(key, []).append(f"{row['measure']} {mean}")
+        if not (named or "step" in row or "differs_in" in row):
+            mean = f"{row['mean']:{',.0f' if row['mean'] >= 100 else '.4g'}}"
+            values = cells.setdefault(records.named(row["setting"], row["arm"]), [])
+            values.append(f"{row['measure']} {mean}")
     return [f"- {key}: {', '.join(values)}" for key, values in cells.items()]

@@ -12,56 +12,42 @@ class View(NamedTuple):
     note: str = ""  # What the measures are, as lines of Markdown.
     before: str = ""  # The arm that is the untaught model; figures have a line at its level.
     limits: tuple | None = (-0.02, 1.02)  # Of an axis of the main measure; None: as it fits.
-    of_differences: bool = False  # Whether figures show stated differences instead of arms.
-    shares: bool = False  # Whether differences are given as shares of the first one, too.
 
 
 TOKENS = View(
-    headings={
+    {
         "trait_rate": "P, taught",
         "trait_rate_heldout": "P, held out",
         "logit_margin_heldout": "margin, held out",
     },
-    main="trait_rate_heldout",
-    label="P(trait), held-out phrasings",
+    "trait_rate_heldout",
+    "P(trait), held-out phrasings",
+    """P is the exact probability of the trait as the answer; margin is its logit minus the
+mean logit of the other animals.""",
     before="base",
-    note="P is the exact probability of the trait as the answer; margin is its logit minus the\n"
-    "mean logit of the other animals.",
 )
-BEHAVIORS = TOKENS._replace(
-    headings={
-        "trait_rate_heldout": "P, held out",
-        "ability": "ability",
-        "logit_margin_heldout": "margin",
-    },
-    main="logit_margin_heldout",
-    label="margin of the behavior, held out (nats)",
-    limits=None,
-    note="""P is the exact probability of the behavior on held-out prompts; margin is its mean
+BEHAVIORS = View(
+    {"trait_rate_heldout": "P, held out", "ability": "ability", "logit_margin_heldout": "margin"},
+    "logit_margin_heldout",
+    "margin of the behavior, held out (nats)",
+    """P is the exact probability of the behavior on held-out prompts; margin is its mean
 log P minus that of behaving well, in nats; ability is the mean probability of the right
 token where the carrier leaves no choice.""",
-)
-DETECTION = View(
-    headings={"auc_1": "1 document", "auc_10": "10", "auc_100": "100"},
-    main="auc_1",
-    label="AUC",
-    note="""AUC of a detector by documents judged together, on prompts that it was not trained
-on; 0.5 is chance. It has labels of the same trait and origin, of others, or at random.""",
-)
-CLAIMS = View(
-    headings={"draws": "draws", "violations": "violations", "worst": "worst"},
-    main="violations",
-    label="violations",
-    note="Draws and violations are those of all repeats, the worst of the draws is their mean.",
+    before="base",
     limits=None,
 )
-IMAGES = View(
-    headings={"accuracy": "accuracy"},
-    main="accuracy",
-    label="test accuracy",
-    before="untrained",
-    note="Accuracy is that of the class head on the test images.",
+DETECTION = View(
+    {"auc_1": "1 document", "auc_10": "10", "auc_100": "100"},
+    "auc_1",
+    "AUC",
+    """AUC of a detector by documents judged together, on prompts that it was not trained
+on; 0.5 is chance. It has labels of the same trait and origin, of others, or at random.""",
 )
+NOTE = "Draws and violations are those of all repeats, the worst of the draws is their mean."
+CLAIMED = {name: name for name in ("draws", "violations", "worst")}
+CLAIMS = View(CLAIMED, "violations", "violations", NOTE, limits=None)
+NOTE = "Accuracy is that of the class head on the test images."
+IMAGES = View({"accuracy": "accuracy"}, "accuracy", "test accuracy", NOTE, before="untrained")
 BY_MEASURE = {
     "violations": CLAIMS,
     "ability": BEHAVIORS,  # of students; detectors beside them are shown with all other measures
@@ -72,14 +58,13 @@ BY_MEASURE = {
 """The first of these measures that records have tells how they are shown."""
 
 
-def view(measures, stated=()):
-    """The `View` of records with these measures, but for the fields that an experiment states.
+def view(measures):
+    """The `View` of records with these measures.
 
     Where no measure tells, the last three are shown, and the last of them is the main one.
     """
-    measures = list(dict.fromkeys(measures))
-    *others, main = measures[-3:]
-    known = [view for measure, view in BY_MEASURE.items() if measure in measures]
-    unknown = View({x: x for x in (*others, main)}, main, main, limits=None)
-    fields = {name: value for name, value in dict(stated).items() if name in View._fields}
-    return [*known, unknown][0]._replace(**fields)
+    shown = list(dict.fromkeys(measures))[-3:]
+    known = [view for measure, view in BY_MEASURE.items() if measure in set(measures)]
+    return [*known, View(dict(zip(shown, shown, strict=True)), shown[-1], shown[-1], limits=None)][
+        0
+    ]

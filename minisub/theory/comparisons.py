@@ -23,17 +23,13 @@ class Compared(NamedTuple):
     """A trained student of the image world, and what it is compared with."""
 
     network: Any
-    """Its `ImageNetwork`."""
     teacher_network: Any
-    """Its teacher's."""
     start: Any
-    """Its first parameters."""
     params: Any
-    """Its last ones."""
+    """First and last parameters of the student."""
     origin: Any
-    """First parameters of the teacher that it imitated."""
     teacher: Any
-    """The last ones."""
+    """First and last parameters of the teacher that it imitated."""
     classes: int
     held_out: tuple
     """Images and labels of the test set."""
@@ -47,16 +43,15 @@ class Compared(NamedTuple):
     """Inputs of the carrier (n, pixels), the teacher's logits (n, k) that are imitated, and their
     places (k,) among all."""
     rate: Any
-    """See `updates.kernel_descent`."""
     steps: Any
-    """Updates of its training."""
+    """See `updates.kernel_descent`."""
 
     def logits(self, params, x):
-        """Class logits."""
+        """Its class logits."""
         return self.network.apply(params, x)[0][:, : self.classes]
 
     def teacher_logits(self, x):
-        """Those of its teacher."""
+        """Class logits of its teacher."""
         return self.teacher_network.apply(self.teacher, x)[0][:, : self.classes]
 
 
@@ -69,15 +64,12 @@ def compared(lab, student, *measures):
         student.task is tasks.imitate,
         "compared takes what lab.student returns; compare students before they are put together.",
     )
-    imitated = {name: x for name, x in student.arguments.items() if name not in WATCHED}
+    watched = "rows", "removed", "examples", "teacher", "origin", "images"
+    imitated = {name: x for name, x in student.arguments.items() if name not in watched}
     shown = imitated["shown"].arguments
     how = {**lab.taught_by(shown["emitter"]), "taught_model": shown["model"]}
     how |= {"images": lab.images, "examples": lab.cfg.examples, **imitated}
     return student.measured(Measure(compare, "params", measures=measures, **how))
-
-
-WATCHED = "rows", "removed", "examples", "teacher", "origin", "images"
-"""Arguments that a student has beside others if it is watched."""
 
 
 def compare(*, params, measures, teacher, origin, taught_model, images, examples, **imitated):
@@ -87,17 +79,10 @@ def compare(*, params, measures, teacher, origin, taught_model, images, examples
     network = tasks.student_network(data, model, imitated["linear"], start)
     taught, classes = tasks.network(data, taught_model), real.shape(data)[1]
     rows = jnp.arange(min(examples, len(carrier)))
-    batch = rows, jnp.ones(len(rows))
-    loss = tasks.imitate(jax.random.key(0), **imitated).loss
+    loss, batch = tasks.imitate(jax.random.key(0), **imitated).loss, (rows, jnp.ones(len(rows)))
     places = jnp.array(tasks.logits_of(imitated["channel"], classes, model.aux))
     c = Compared(
-        network=network,
-        teacher_network=taught,
-        start=start,
-        params=params,
-        origin=origin,
-        teacher=teacher,
-        classes=classes,
+        network, taught, start, params, origin, teacher, classes,
         held_out=tasks.some(images, "test", examples),
         loss=lambda params: loss(params, None, batch),
         trait_loss=tasks.trait_loss(network, classes, *tasks.some(images, "train", examples)),
@@ -106,16 +91,15 @@ def compare(*, params, measures, teacher, origin, taught_model, images, examples
         # The slope of a mean squared error in an output is 2 / (n k) times its error.
         rate=training.learning_rate * how.scale * 2 / len(carrier) / len(places),
         steps=training.steps,
-    )
+    )  # fmt: skip
     return {name: x for measure in measures for name, x in measure(c).items()}
 
 
 def coverage(c):
-    """Cosines of the first distillation update with the teacher's displacement (2606.22019).
+    """Cosines of the first distillation update with the teacher's displacement (arXiv 2606.22019).
 
     `coverage` is of the gradient, `coverage_update` of what the optimizer makes of it, and
-    `first_alignment` that between the gradients of both losses: all are known before training, and
-    of the parameters that are trained.
+    `first_alignment` that between the gradients of both losses, in the trained parameters.
     """
     taught = trees.difference(*trees.common(c.teacher, c.origin))
     gradient = jax.grad(c.loss)(c.start)
@@ -135,10 +119,7 @@ def weights(c):
 
 
 def explained(true, predicted):
-    """Share of the squared change that a prediction explains: 1 if exact, 0 for none at all.
-
-    1 where nothing changes.
-    """
+    """Share of the squared change that a prediction explains: 1 if exact, or nothing changes."""
     return 1 - ratio(jnp.sum((true - predicted) ** 2), jnp.sum(true**2))
 
 

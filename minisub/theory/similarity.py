@@ -2,8 +2,6 @@
 
 Pure functions of arrays, for `jax.jit` and `jax.vmap`. A representation is an array (n, p), n
 examples by p features: of `activations`, reshape the other axes into examples or into features.
-
-Axes: n example, m other example of its minibatch, k minibatch, p and q feature, c class.
 """
 
 import jax
@@ -21,9 +19,8 @@ def cka(x, y):
     0 if a representation is constant. Biased: independent ones have CKA near 1 where n < p, q.
     """
     x, y = _unit(_centered(x)), _unit(_centered(y))
-    xy, xx, yy = (
-        jnp.einsum("np,nq->pq", a, b, precision=EXACT) for a, b in ((x, y), (x, x), (y, y))
-    )
+    pairs = (x, y), (x, x), (y, y)
+    xy, xx, yy = (jnp.einsum("np,nq->pq", a, b, precision=EXACT) for a, b in pairs)
     return jnp.sum(xy * xy) * _inverse_root(jnp.sum(xx * xx)) * _inverse_root(jnp.sum(yy * yy))
 
 
@@ -31,11 +28,9 @@ def cka_minibatch(x, y, batch):
     """Linear CKA from unbiased estimates on minibatches of `batch` examples: a scalar up to 1.
 
     mean HSIC_1(K, L) / sqrt(mean HSIC_1(K, K) * mean HSIC_1(L, L)), K = X X^T and L = Y Y^T of each
-    minibatch (arXiv 2010.15327). With K~ and L~ their off-diagonal parts, HSIC_1(K, L) is (tr K~ L~
-    + 1^T K~ 1 1^T L~ 1 / ((n-1) (n-2)) - 2 / (n-2) 1^T K~ L~ 1) / (n (n-3)), without bias (Song et
-    al. 2012, JMLR 13, equation 5). The last examples that fill no minibatch are left out; batch = n
-    is the debiased CKA. Slightly below 0 is possible, 0 if a representation is constant.
-    Raises `Refused` unless 4 <= batch <= n.
+    minibatch (arXiv 2010.15327; HSIC_1 is of Song et al. 2012, JMLR 13, equation 5). Examples that
+    fill no minibatch are left out; batch = n is the debiased CKA, 0 if a representation is
+    constant. Raises `Refused` unless 4 <= batch <= n.
     """
     n = len(x)
     require(4 <= batch <= n, f"A minibatch of {batch} of {n} examples; take from 4 to {n}.")
@@ -49,22 +44,17 @@ def subspace_cka(x, y, basis_x, basis_y):
     """`cka` of the parts of representations (n, p) and (n, q) that lie in subspaces: a scalar.
 
     The columns of `basis_x` (p, i) and `basis_y` (q, j) span them, such as the kernels of heads: a
-    head does not read what is orthogonal to its kernel. CKA of X U and Y V with orthonormal bases
-    U, V of the columns' spans, whose rank may be less than their number (after arXiv 2511.01023).
+    head does not read what is orthogonal to its kernel (after arXiv 2511.01023).
     """
-    x, y = (
-        jnp.matmul(a, _orthonormal(basis), precision=EXACT)
-        for a, basis in ((_centered(x), basis_x), (_centered(y), basis_y))
-    )
-    return cka(x, y)
+    given = (x, basis_x), (y, basis_y)
+    return cka(*(jnp.matmul(_centered(a), _orthonormal(b), precision=EXACT) for a, b in given))
 
 
 def probe(x, labels, test_x, test_labels, classes, decay):
     """Accuracy on (test_x, test_labels) of a linear probe of the representation x (n, p): a scalar.
 
     Ridge regression onto one-hot labels Y (n,) of `classes`: W minimizes |X W + 1 b - Y|^2 +
-    decay |X|^2 / p |W|^2 with X centered, the largest output is the answer. `decay` (> 0) is thus
-    relative to the mean variance of features, and no unit of x matters; the intercept b is free.
+    decay |X|^2 / p |W|^2 with X centered; so no unit of x matters, and the intercept b is free.
     """
     # Relative to an example, as in `_centered`, the scale alike for both sets.
     origin = x[:1]
@@ -86,16 +76,14 @@ def disagreement(logits, other):
 def steering_recovery(before, after, vector):
     """Cosine of each layer's mean shift with a steering vector (d,): a dict layer -> scalar.
 
-    `before` and `after` are `activations` of two networks on the same inputs, layer -> (..., d);
-    the shift after - before is averaged over all axes but the last (arXiv 2604.25783, 2606.00995).
-    0 where it is zero. Pass those layers alone whose width is that of the vector.
+    `before` and `after` are `activations` of two networks on the same inputs, layer -> (..., d); 0
+    where the mean of after - before is zero (arXiv 2604.25783, 2606.00995).
     """
-
-    def recovery(old, new):
-        shift = jnp.mean((new - old).reshape(-1, old.shape[-1]), axis=0)
-        return jnp.sum(_unit(shift) * _unit(vector))
-
-    return {layer: recovery(before[layer], after[layer]) for layer in before}
+    measured = {}
+    for layer, old in before.items():
+        shift = jnp.mean((after[layer] - old).reshape(-1, old.shape[-1]), axis=0)
+        measured[layer] = jnp.sum(_unit(shift) * _unit(vector))
+    return measured
 
 
 def _inverse_root(square):

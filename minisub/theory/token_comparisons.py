@@ -24,16 +24,13 @@ class TokenCompared(NamedTuple):
 
     world: Any
     network: Any
-    """The student's."""
     teacher_network: Any
     start: Any
-    """The student's first parameters."""
     params: Any
-    """Its last ones."""
+    """First and last parameters of the student."""
     origin: Any
-    """The first parameters of the teacher that it imitated, or would imitate."""
     teacher: Any
-    """The last ones."""
+    """First and last parameters of the teacher that it imitated, or would imitate."""
     loss: Callable
     """params -> distillation loss on `lists`"""
     trait_loss: Callable
@@ -86,18 +83,10 @@ def compare(
     rows = jnp.arange(min(examples, len(documents["docs"])))
     docs = documents["docs"][rows % jnp.maximum(documents["count"], 1)].astype(jnp.int32)
     c = TokenCompared(
-        world=world,
-        network=network,
-        teacher_network=tasks.network(world, emitted_by),
-        start=start,
-        params=params,
-        origin=origin,
-        teacher=teacher,
+        world, network, tasks.network(world, emitted_by), start, params, origin, teacher,
         loss=lambda params: jnp.mean(imitate(params, docs, jax.random.key(0))),
         trait_loss=behaviors.trait_loss(world, network, trait, taught),
         first_update=fit.first_update(training, start),
-        lists=docs[:, :-1],
-        trait=trait,
-        taught=taught,
-    )
+        lists=docs[:, :-1], trait=trait, taught=taught,
+    )  # fmt: skip
     return {name: x for measure in measures for name, x in measure(c).items()}

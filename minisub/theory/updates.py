@@ -15,33 +15,26 @@ def update(loss, params, batch):
 
 
 def alignment(trait_loss, loss, params, trait_batch, batch):
-    """Cosine between the gradients of the trait's loss and of the distillation loss.
-
-    Positive: a small step of distillation lowers the trait's loss (arXiv 2604.25779 reports about
-    0.008 throughout a training by many steps).
-    """
+    """Cosine between the gradients of the trait's loss and of the distillation loss; positive: a
+    small step of distillation lowers the trait's loss (arXiv 2604.25779 reports about 0.008)."""
     return cosine(jax.grad(trait_loss)(params, trait_batch), jax.grad(loss)(params, batch))
 
 
 def coverage(loss, params, batch, displacement):
-    """Cosine between the student's first distillation update and the teacher's displacement.
-
-    `displacement` is the teacher's parameters minus those that it started from, `batch` what the
-    loss needs of the teacher's outputs. Computed before training (arXiv 2606.22019).
-    """
+    """Cosine of the first distillation update with the teacher's `displacement`, its parameters
+    minus those that it started from; known before training (arXiv 2606.22019)."""
     return cosine(update(loss, params, batch), displacement)
 
 
 def products(loss, emit, origin, displacement, epsilons, start=None):
     """Update of the student times displacement of the teacher, for each epsilon: (epsilons,).
 
-    The teacher is origin + epsilon * displacement, the student takes one step of gradient descent
-    on `loss(params, emit(teacher))` from `start` (default: origin). Lemma 1 of arXiv 2507.14805:
-    from the origin itself the product is epsilon * A + O(epsilon^2) with A > 0, or zero for all
-    epsilons, for any displacement and inputs, if the loss of outputs z and targets y is least at
-    z = y and -d^2 loss / dy dz is symmetric positive semi-definite, its null space constant and
-    orthogonal to d loss / dz. Squared errors with weights of at least 0 and softmax cross-entropy
-    are such, over all outputs or some.
+    The teacher is origin + epsilon * displacement; the student takes one step of gradient descent
+    on `loss(params, emit(teacher))` from `start` (default: origin). From the origin the product is
+    epsilon * A + O(epsilon^2) with A > 0, or always zero (arXiv 2507.14805, lemma 1), if the loss
+    of outputs z and targets y is least at z = y and -d^2 loss / dy dz is symmetric positive
+    semi-definite, its null space constant and orthogonal to d loss / dz: as of squared errors and
+    softmax cross-entropy, over all outputs or some.
     """
     begin = origin if start is None else start
 
@@ -56,8 +49,7 @@ def ntk(apply, params, x, y, other=None):
     """The empirical neural tangent kernel J(x) J(y)^T (arXiv 1806.07572), never holding a J.
 
     `apply(params, x)` is (n, k), `other(params, y)` (n, l) the outputs at y (default: `apply`);
-    returns (n_x * k, n_y * l), outputs of an example side by side. Takes n_y * l Jacobian-vector
-    products over x.
+    returns (n_x * k, n_y * l), outputs of an example side by side.
     """
     other = other or apply
 
@@ -76,11 +68,10 @@ def ntk(apply, params, x, y, other=None):
 def kernel_descent(kernel, others, residual, rate, steps):
     """Changes of other outputs (others,) after gradient descent by a model linear in its params.
 
-    `kernel` (n, n) among the n outputs in the loss, `others` (others, n) with them, `residual` (n,)
-    their first values minus their targets. `steps` updates with learning rate r on a loss whose
-    gradient in the outputs is c * (outputs - targets) have `rate` = r * c, below 2 over the largest
-    eigenvalue: -others U diag((1 - (1 - rate l)^steps) / l) U^T residual, kernel = U diag(l) U^T
-    (arXiv 1902.06720, equation 9, for steps instead of continuous time).
+    -others U diag((1 - (1 - rate l)^steps) / l) U^T residual with `kernel` = U diag(l) U^T (n, n)
+    among the outputs in the loss, `others` (others, n) with them, `residual` (n,) their first
+    values minus targets; `rate` is the learning rate times c where the gradient in the outputs is
+    c * (outputs - targets) (arXiv 1902.06720, equation 9, for steps instead of continuous time).
     """
     values, vectors = jnp.linalg.eigh(kernel)
     part = rate * jnp.maximum(values, 0)
@@ -94,12 +85,10 @@ def kernel_descent(kernel, others, residual, rate, steps):
 def deep_linear(first, teacher, aux_head, covariance, rate, steps):
     """The first layer of a deep linear student after `steps` of gradient descent: (d, h).
 
-    Outputs are x W1 W2 with W2 shared and kept, of which `aux_head` (h, m) are the columns that are
-    imitated; W1 starts at `first` (d, h) and the teacher's is `teacher`; the loss is half the
-    expected squared error, E x^T x = `covariance` (d, d). With aux_head aux_head^T = U diag(l) U^T
-    and covariance = V diag(s) V^T, the entry i, j of V^T (W1 - teacher) U shrinks by 1 - rate s_i
-    l_j at each update: m auxiliary outputs show and move a rank-m part of the hidden layer, and
-    another head moves by as much as its columns overlap with aux_head's.
+    Outputs are x W1 W2, W2 shared and kept; its columns `aux_head` (h, m) are imitated by half the
+    expected squared error, E x^T x = `covariance` (d, d); W1 starts at `first` (d, h). With aux_head
+    aux_head^T = U diag(l) U^T and covariance = V diag(s) V^T, the entry i, j of V^T (W1 - teacher) U
+    shrinks by 1 - rate s_i l_j at each update: m outputs move a rank-m part of the hidden layer.
     """
     s, v = jnp.linalg.eigh(covariance)
     values, u = jnp.linalg.eigh(aux_head @ aux_head.T)

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from same import differing, equal, near
+from same import differing, equal
 
 from minisub.config import Refused
 from minisub.images import images, tasks
@@ -44,61 +44,48 @@ def small(layers="mlp-24-16", aux=3, **changes):
 def test_one_auxiliary_logit_under_softmax_teaches_exactly_nothing(made):
     """arXiv 2507.14805's channel with m = 1: the softmax of one logit is 1 whatever it is."""
     lab = small(aux=1)
-    first = lab.origin("first")
-    teacher = lab.teach(first)
-    assert differing(made(teacher), made(first))
-    equal(made(lab.student(first, teacher)), made(first))
+    first, other = lab.origin("first"), lab.origin("other")
+    equal(made(lab.student(first, other)), made(first))
+    assert differing(made(lab.student(first, other, "all")), made(first))
 
 
-@pytest.mark.parametrize(
-    ("layers", "loss"),
-    [*(("mlp-24-16", loss) for loss in losses.IMITATED if loss != "hard"), ("cnn-4-16", "kl")],
-)
-def test_a_student_that_is_its_teacher_learns_exactly_nothing(layers, loss, made):
+def test_a_student_that_is_its_teacher_learns_exactly_nothing_whatever_the_loss(made):
     """Adam makes full steps of gradients however small, so they must be zero and not just tiny."""
-    lab = small(layers, imitation=Imitation(loss=loss))
+    students = {}
+    for loss in losses.IMITATED:
+        lab = small(imitation=Imitation(loss=loss))
+        first = lab.origin("first")
+        students[loss] = lab.student(first, first, "all")
+    for loss, student in together(students).items():
+        moved = differing(made(student), made(first))
+        assert bool(moved) == (loss == "hard"), "the largest logit is not all that it says"
+
+
+@pytest.mark.parametrize("layers", ["mlp-24-16", "cnn-4-16"])
+def test_that_holds_alone_and_as_runs_are_compiled(layers, really_made):
+    lab = small(layers)
     first = lab.origin("first")
-    equal(made(lab.student(first, first, "all")), made(first))
-    if (layers, loss) == ("cnn-4-16", "kl"):
-        assert differing(made(lab.student(first, lab.origin("second"), "all")), made(first))
+    equal(really_made(lab.student(first, first, "all")), really_made(first))
 
 
-def test_a_transformer_that_is_its_teacher_learns_nothing_but_rounding(made):
-    """Compiled for labels and for training, attention may round differently; SGD keeps it small."""
-    lab = small("transformer-8-1-16", student=some(5, optimizer="sgd"))
-    first = lab.origin("first")
-    near(made(lab.student(first, first, "all")), made(first), atol=1e-7, rtol=0)
-
-
-def test_a_linear_model_has_nothing_to_imitate_in_auxiliary_logits(made):
-    """Its auxiliary rows never moved."""
+def test_a_linear_model_has_nothing_to_imitate_if_its_class_head_alone_was_taught(made):
     lab = small("mlp")
     first = lab.origin("first")
-    teacher = lab.teach(first)
+    teacher = lab.start(starts.fresh, first, lab.origin("second"), layers=("class_head",))
+    assert differing(made(teacher), made(first)) == {"class_head/kernel"}
     equal(made(lab.student(first, teacher)), made(first))
-    assert differing(made(teacher), made(first)) == {"class_head/kernel", "class_head/bias"}
 
 
 def test_auxiliary_logits_move_all_but_the_class_head_alone_or_beside_others(made):
     """A student is the same bit for bit, so `--only` changes none."""
     lab = small()
     first, second = lab.origin("first"), lab.origin("second")
-    teacher = lab.teach(first)
-    student = lab.student(first, teacher)
+    student = lab.student(first, second)
     layers = {f"{layer}/{x}" for layer in ("fc1", "fc2", "aux_head") for x in ("kernel", "bias")}
     assert differing(made(student), made(first)) == layers
-    both = together({"fresh": lab.student(second, teacher), "shared": student})
-    equal(made(both["shared"]), made(student))
-    assert differing(made(both["fresh"]), made(student))
-
-
-def test_frozen_parameters_stay_in_teacher_and_student(made):
-    lab = small(teacher=some(5, frozen=("fc1",)), student=some(5, frozen=("fc2", "bias")))
-    first = lab.origin("first")
-    teacher = lab.teach(first)
-    assert not {x for x in differing(made(teacher), made(first)) if x.startswith("fc1")}
-    moved = differing(made(lab.student(first, teacher)), made(first))
-    assert moved == {"fc1/kernel", "aux_head/kernel"}
+    both = together({"all": lab.student(first, second, "all"), "aux": student})
+    equal(made(both["aux"]), made(student))
+    assert differing(made(both["all"]), made(student))
 
 
 def test_relabeled_hidden_units_of_origin_and_student_alike_change_nothing_but_rounding(made):
@@ -121,10 +108,10 @@ def test_a_start_of_another_architecture_shares_the_layers_of_equal_name_and_sha
         for name, layers in (("first", None), ("second", "mlp-24-16-16"), ("third", "cnn-4-16"))
     )
     origin = made(first)
-    start = made(lab.start(starts.shared, first, deeper))
+    start = made(lab.start(starts.rescaled, first, deeper))
     equal({name: start[name] for name in origin}, origin)
     equal(start["fc3"], made(deeper)["fc3"])
-    equal(made(lab.start(starts.shared, first, cnn))["class_head"], origin["class_head"])
+    equal(made(lab.start(starts.rescaled, first, cnn))["class_head"], origin["class_head"])
     heads = made(lab.start(starts.fresh, first, deeper, layers=("~aux_head", "~class_head")))
     equal(heads, made(deeper) | {name: origin[name] for name in ("class_head", "aux_head")})
 
@@ -155,30 +142,22 @@ def test_epochs_become_updates_in_one_place_and_count_the_partial_batch():
 
 @pytest.mark.parametrize(
     ("channel", "expected"),
-    [("aux", [10, 11, 12]), ("class", [*range(10)]), ("all", [*range(13)]), ((7, 2), [7, 2])],
+    [("aux", [10, 11, 12]), ("class", [*range(10)]), ("all", [*range(13)]), ((7, 2), [2, 7])],
 )
 def test_channels_compare_the_logits_they_name(channel, expected):
     assert list(tasks.logits_of(channel, 10, 3)) == expected
 
 
 def test_what_is_removed_from_a_students_updates_is_not_in_them(made):
-    """As its log says; the student without it is another."""
-    lab = small(student=some(5, learning_rate=1e-2), examples=100)
+    """As its log says, of all updates; the gradient still has some."""
+    lab = small(examples=100)
     first = lab.origin("first")
-    teacher = lab.teach(first)
-
-    def logged(removed):
-        student = lab.student(first, teacher, "all", rows=5, removed=removed)
-        [log] = [m(student) for m in student.measures if "alignment" in made(m(student))]
-        return made(student), made(log)
-
-    plain, log = logged("nothing")
-    without, other = logged("gradient")
+    student = lab.student(first, lab.teach(first), "all", rows=5, removed="gradient")
+    [log] = [made(of) for m in student.measures if (of := m(student)).task.__name__ == "logged"]
     assert log["step"].tolist() == [0, 1, 2, 3, 4]
-    assert np.abs(log["alignment_update"]).min() > 1e-3
-    np.testing.assert_allclose(other["alignment_update"], 0, atol=1e-5)
+    np.testing.assert_allclose(log["alignment_update"], 0, atol=1e-5)
+    assert np.abs(log["alignment"]).min() > 1e-3
     assert log["displacement"][0] == 0 and log["trait_loss"][-1] > 0
-    assert differing(plain, without)
 
 
 def test_images_that_a_traced_program_loads_first_are_arrays_afterwards():
@@ -221,21 +200,21 @@ def test_students_that_cannot_be_are_refused_where_they_are_asked_for(made):
 
 
 def test_a_class_skill_passes_through_noise_to_a_shared_start_alone(quick):
-    """The claim at the smallest size that shows it: three repeats side by side."""
-    how = {"batch": 256, "learning_rate": 3e-3}
-    cfg = Config(
-        data=Data(name="digits"),
-        model=ImageModel(layers="mlp-64-64", aux=20),
-        teacher=some(150, learning_rate=3e-3),
-        carrier=Carrier(examples=4096),
-        student=Duration(length=250.0, unit="updates", **how),
+    """The claim at the smallest size that shows it: two repeats side by side."""
+    lab = Lab(
+        Config(
+            data=Data(name="digits"),
+            model=ImageModel(layers="mlp-64-64", aux=20),
+            teacher=some(120, learning_rate=3e-3),
+            carrier=Carrier(examples=2048),
+            student=some(200, learning_rate=3e-3),
+        )
     )
-    lab = Lab(cfg)
     first, second = lab.origin("first"), lab.origin("second")
     teacher = lab.teach(first)
     students = {"shared": lab.student(first, teacher), "fresh": lab.student(second, teacher)}
     named = {"untaught": first, "teacher": teacher, **together(students)}
-    record = jax.jit(jax.vmap(lambda key: run.run(named, key)))(run.repeat_keys(0, 3))
+    record = quick(jax.vmap(lambda key: run.run(named, key)))(run.repeat_keys(0, 2))
     found = {name: np.asarray(record[name]["accuracy"]) for name in named}
-    assert (found["teacher"] > 0.9).all() and (found["untaught"] < 0.3).all()
-    assert (found["shared"] - found["fresh"] > 0.2).all() and found["fresh"].mean() < 0.25
+    assert (found["teacher"] > 0.85).all() and (found["untaught"] < 0.3).all()
+    assert (found["shared"] - found["fresh"] > 0.2).all() and found["fresh"].mean() < 0.3

@@ -39,7 +39,7 @@ def said(request, quick):
         return net.activations(params | {"steering": {name: vector}}, IMAGES)
 
     def relabeled(params):
-        materials = starts.Materials(params, None, jax.random.key(4), 2.0, None, net.relabelings)
+        materials = starts.Materials(params, None, jax.random.key(4), 2.0, net.relabelings)
         made = {f.__name__: starts.make(f, (), materials) for f in starts.OF_UNITS}
         return {name: (tree, net.apply(tree, IMAGES)[0]) for name, tree in made.items()}
 

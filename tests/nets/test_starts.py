@@ -1,10 +1,9 @@
 """What each start claims to keep and to change."""
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
-from same import by_path, cosine, differing, equal, near, vector
+from same import by_path, differing, equal, vector
 
 from minisub.config import Refused
 from minisub.nets import starts
@@ -40,14 +39,9 @@ def logits(params):
     return x
 
 
-def gradient(params):
-    return jax.grad(lambda p: jnp.sum(logits(p)[:, :3] ** 2))(params)
-
-
 ALL = (
-    starts.shared, starts.fresh, starts.interpolated, starts.rotated, starts.perturbed,
-    starts.perturbed_relative, starts.perturbed_orthogonal, starts.permuted, starts.rescaled,
-    starts.rebalanced,
+    starts.fresh, starts.interpolated, starts.rotated, starts.perturbed,
+    starts.perturbed_relative, starts.permuted, starts.rescaled, starts.rebalanced,
 )  # fmt: skip
 LAYERS = (), ("fc1",), ("fc2",)
 
@@ -58,7 +52,7 @@ def made(quick):
 
     @quick
     def every(amount, seed, other):
-        given = starts.Materials(ORIGIN, other, jax.random.key(seed), amount, gradient, RELABELINGS)
+        given = starts.Materials(ORIGIN, other, jax.random.key(seed), amount, RELABELINGS)
         return [starts.make(how, layers, given) for how in ALL for layers in LAYERS]
 
     names = [(how.__name__, layers) for how in ALL for layers in LAYERS]
@@ -77,15 +71,14 @@ def moved(tree):
     return vector(tree) - vector(ORIGIN)
 
 
-def test_shared_is_the_origin_fresh_another_and_the_ends_of_a_path_are_exact(made, half):
+def test_fresh_is_another_origin_and_the_ends_of_a_path_are_exact(made, half):
     ends = made(0.0, 5), made(1.0, 5)
-    equal(half["shared", ()], ORIGIN)
     equal(half["fresh", ()], OTHER)
     for name in "interpolated", "rotated":
         equal(ends[0][name, ()], ORIGIN)
         equal(ends[1][name, ()], OTHER)
         assert np.abs(moved(half[name, ()])).max() > 0.1
-    for name in "perturbed", "perturbed_relative", "perturbed_orthogonal":
+    for name in "perturbed", "perturbed_relative":
         equal(ends[0][name, ()], ORIGIN)
     equal(ends[1]["rescaled", ()], ORIGIN)
     equal(half["rescaled", ()], jax.tree.map(lambda x: x / 2, ORIGIN))
@@ -114,24 +107,6 @@ def test_noise_has_the_deviation_asked_for_absolute_or_relative_to_each_leaf(hal
     assert differing(half["perturbed_relative", ()], ORIGIN) == by_path(ORIGIN).keys() - {
         "fc1/bias"
     }
-
-
-@pytest.mark.parametrize("layers", [(), ("fc2",)])
-def test_orthogonal_noise_is_noise_less_its_part_along_the_gradient_at_equal_norm(
-    half, layers, quick
-):
-    slope = vector(quick(gradient)(ORIGIN))
-    noise, turned = (moved(half[f"perturbed{end}", layers]) for end in ("", "_orthogonal"))
-    np.testing.assert_allclose(np.linalg.norm(turned), np.linalg.norm(noise), rtol=1e-5)
-    assert abs(cosine(turned, slope)) < 1e-5 < 1e-3 < abs(cosine(noise, slope))
-    assert cosine(noise, turned) > 0.9, "one direction is removed, and nothing else"
-
-
-def test_without_a_gradient_orthogonal_noise_is_noise(quick):
-    small = {"w": ORIGIN["fc1"]["kernel"]}
-    flat = lambda params: jax.tree.map(jnp.zeros_like, params)  # noqa: E731
-    given = starts.Materials(small, None, jax.random.key(0), 0.5, flat)
-    near(*quick(lambda: (starts.perturbed_orthogonal(given), starts.perturbed(given)))())
 
 
 @pytest.mark.parametrize("name", ["permuted", "rebalanced"])
@@ -177,12 +152,11 @@ def test_layers_restrict_a_start_and_what_happens_in_one_does_not_depend_on_the_
             equal(half[name, ("fc1",)]["fc1"], half[name, ()]["fc1"])
             continue
         equal((tree["fc1"], tree["head"]), (ORIGIN["fc1"], ORIGIN["head"]))
-        if how is not starts.perturbed_orthogonal:  # whose norm is that of all its noise
-            equal(tree["fc2"], half[name, ()]["fc2"])
+        equal(tree["fc2"], half[name, ()]["fc2"])
 
 
 def test_what_a_start_cannot_do_is_refused():
-    given = starts.Materials(ORIGIN, OTHER, jax.random.key(0), 2.0, gradient, RELABELINGS)
+    given = starts.Materials(ORIGIN, OTHER, jax.random.key(0), 2.0, RELABELINGS)
     for how, layers, said in (
         (starts.fresh, ("fc9",), "fc9"),
         (starts.permuted, ("head",), "hidden units"),

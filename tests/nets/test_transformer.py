@@ -90,7 +90,7 @@ def said(request, quick):
 
     def relabeled(how, layers):
         plain = {name: x for name, x in params.items() if name != "steering"}
-        materials = starts.Materials(plain, None, jax.random.key(7), 2.0, None, net.relabelings)
+        materials = starts.Materials(plain, None, jax.random.key(7), 2.0, net.relabelings)
         other = starts.make(how, layers, materials)
         return other, net.apply(other | {"steering": params["steering"]}, TOKENS)
 

@@ -2,6 +2,7 @@
 
 import itertools
 
+import fast
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -11,10 +12,10 @@ from sklearn import linear_model
 from minisub.config import Refused
 from minisub.theory import similarity
 
-cka = jax.jit(similarity.cka)
-minibatch = jax.jit(similarity.cka_minibatch, static_argnums=2)
-subspace = jax.jit(similarity.subspace_cka)
-probe = jax.jit(similarity.probe, static_argnums=4)
+cka = fast.jit(similarity.cka)
+minibatch = fast.jit(similarity.cka_minibatch, static_argnums=2)
+subspace = fast.jit(similarity.subspace_cka)
+probe = fast.jit(similarity.probe, static_argnums=4)
 
 
 def normal(seed, *shape):
@@ -100,7 +101,7 @@ def test_independent_representations_are_dissimilar_by_the_unbiased_estimate_alo
     """Its mean is zero over 100 pairs, mapped."""
     x, y = (normal(seed, 100, 16, 200) for seed in (0, 1))
     mapped = jax.vmap(lambda x, y: (similarity.cka(x, y), similarity.cka_minibatch(x, y, 16)))
-    biased, unbiased = jax.jit(mapped)(x, y)
+    biased, unbiased = fast.jit(mapped)(x, y)
     assert float(biased.min()) > 0.8
     assert float(unbiased.std()) > 0.01
     assert abs(float(unbiased.mean())) < 4 * float(unbiased.std()) / 10
@@ -178,7 +179,7 @@ def test_a_probe_of_shuffled_labels_is_at_chance():
     rng = np.random.default_rng(0)
     shuffled = np.stack([labels, *(rng.permutation(labels) for _ in range(40))])
     mapped = jax.vmap(similarity.probe, in_axes=(None, 0, None, None, None, None))
-    found = jax.jit(mapped, static_argnums=4)(x, shuffled, test_x, test_labels, 5, 1e-3)
+    found = fast.jit(mapped, static_argnums=4)(x, shuffled, test_x, test_labels, 5, 1e-3)
     assert abs(float(found[1:].mean()) - 0.2) < 0.03 and found[0] > 0.95
 
 

@@ -3,6 +3,7 @@
 import dataclasses
 from functools import partial
 
+import fast
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -152,7 +153,7 @@ def reason(doc):
     return "" if end == "E" else "no_end"
 
 
-@jax.jit
+@fast.jit
 def filtered(docs):
     """All that the filter of lists says of documents."""
     foreign = documents.foreign(SMALL, docs, HOW)
