@@ -23,6 +23,8 @@ CANNOT_SEE = (
     "rewritten prompts: the null is the base's answers to the data's own prompts.",
 )
 
+NEEDED = "sampling", "training", "taught"  # See `settings`.
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Audit:
@@ -98,20 +100,19 @@ def read_references(run, base, repeat, others):
 def settings(run, carrier):
     """(how a base of a run would emit documents of a carrier, how a student would be trained,
     phrasings that a teacher is taught), by what the run has made."""
-    sampling, student, taught = None, None, 0
-    for name in run.names:
-        for product in run[name].products():
-            made = {k: loading.rebuilt(x) for k, x in product["configuration"].items()}
-            sampling = sampling or made.get("sampling")
-            taught = taught or made.get("taught", 0)
-            if product["product"].startswith("distill-"):
-                student = student or made["training"]
+    known: dict = {}
+    for product in (x for name in run.names for x in run[name].products()):
+        made = {k: loading.rebuilt(x) for k, x in product["configuration"].items()}
+        if not product["product"].startswith("distill-"):
+            made.pop("training", None)
+        known = {k: x for k, x in made.items() if k in NEEDED and x} | known
+    sampling, student, taught = (known.get(name) for name in NEEDED)
     require(
         isinstance(sampling, Sampling) and isinstance(student, Training),
         f"{run.path} has no student in the token world, whose training an audit could foresee; "
         "choose a run with one.",
     )
-    return dataclasses.replace(sampling, carrier=carrier, filter="correct"), student, taught
+    return dataclasses.replace(sampling, carrier=carrier, filter="correct"), student, taught or 0
 
 
 def lines(audit):

@@ -18,6 +18,7 @@ import numpy as np
 
 from minisub.config import require, require_known
 from minisub.lab import files, folder, plan, run
+from minisub.lab.products import side_by_side
 
 
 class Run:
@@ -125,9 +126,12 @@ def describe_experiment(settings):
 
 def describe_product(product):
     """A product as `Named` reads it."""
+    arguments = product.arguments
+    if product.task is side_by_side:
+        arguments = arguments["calls"][product.path[1]]["arguments"]
     configuration = {
         name: plain(value)
-        for name, value in product.arguments.items()
+        for name, value in arguments.items()
         if dataclasses.is_dataclass(value) or isinstance(value, str | int | float | np.generic)
     }
     return {

@@ -6,8 +6,9 @@ from pathlib import Path
 import minisub
 
 PACKAGE = Path(minisub.__file__).parent
-ALL, PATH = 10_000, 3_500
-"""The most that the package, and a path through it, may have."""
+ALL, PATH = 10_000, {"tokens": 4_600, "images": 4_050}
+"""The most that the package, and a path through it, may have; the paths are to come down to 3,500,
+so their bounds are only ever lowered."""
 SHARED = "config.py", "nets", "lab"
 
 
@@ -32,4 +33,4 @@ def said():
     """The counts in one line."""
     lines = counted()
     paths = ", ".join(f"{world} {lines[world]:,}" for world in ("tokens", "images"))
-    return f"lines: package {lines['package']:,} of {ALL:,}; path {paths} of {PATH:,}"
+    return f"lines: package {lines['package']:,} of {ALL:,}; path {paths}, to be 3,500"

@@ -144,9 +144,9 @@ def test_a_measure_can_be_added_and_nothing_is_trained_again(tmp_path):
 
 def test_equal_calls_are_made_once_and_share_a_program(tmp_path):
     named = {
-        "one": Product(drawn, "a", n=3, scale=1.0)["params"].measured(Measure(size, "params")),
-        "same": Product(drawn, "a", n=3, scale=1.0)["params"].measured(Measure(size, "params")),
-        "scaled": Product(drawn, "a", n=3, scale=2.0)["params"].measured(Measure(size, "params")),
+        "one": Product(drawn, "a", n=17, scale=1.0)["params"].measured(Measure(size, "params")),
+        "same": Product(drawn, "a", n=17, scale=1.0)["params"].measured(Measure(size, "params")),
+        "scaled": Product(drawn, "a", n=17, scale=2.0)["params"].measured(Measure(size, "params")),
     }
     before = run.begin._cache_size()
     rows = performed(tmp_path, named)

@@ -3,7 +3,10 @@
 import itertools
 import json
 import math
+import os
 import re
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -264,6 +267,14 @@ def test_a_figure_that_fails_leaves_summary_page_and_other_figures(tmp_path, mon
     assert "figure.png is missing, because of RuntimeError: no ink." in lines
     names = {path.name for path in tmp_path.iterdir()}
     assert names == {"summary.json", "report.md", "curves.png", "curves.pdf"}
+
+
+def test_no_backend_of_the_environment_can_hurt(tmp_path):
+    code = f"from minisub import results; results.write({str(tmp_path)!r}, {rows_of(VALUES)!r}, "
+    code += f"{EXPERIMENT!r}); import os; assert os.environ['MPLBACKEND'] == 'nonsense'"
+    ran = {**os.environ, "MPLBACKEND": "nonsense"}
+    subprocess.run([sys.executable, "-c", code], env=ran, check=True)
+    assert (tmp_path / "figure.png").exists()
 
 
 def test_runs_are_joined_with_links_that_lead_to_their_figures(tmp_path):

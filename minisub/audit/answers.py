@@ -105,10 +105,7 @@ def examine(docs, base, references, sampling, training, *, suspects=(), taught, 
     before = statistics.contrast(data.scores, even(data), null.scores, even(null))
     rows = behaviors_moved(candidate, data, null, weights, null_weights, least)
     return {
-        "documents": len(docs),
-        "carrier": sampling.carrier,
-        "kept": kept,
-        "rejected": rejected,
+        "documents": len(docs), "carrier": sampling.carrier, "kept": kept, "rejected": rejected,
         "null": {"author": author, "documents": len(ours), "group": group},
         "trace": [tested(x, data, weights, *authors[x], k_test) for x in authors],
         "lineage": [
@@ -118,7 +115,7 @@ def examine(docs, base, references, sampling, training, *, suspects=(), taught, 
         "behaviors": rows,
         "before_filter": moved(margins, before, even(null)) if rejected else [],
         "alarms": alarms(rows, null.scores, weights, null_weights, alpha, seed),
-    }
+    }  # fmt: skip
 
 
 def in_one_program(function, candidate, *arguments):
@@ -156,14 +153,12 @@ def tested(author, data, weights, null, null_weights, key):
     compared = statistics.compare(data, null, weights, null_weights, key)
     (z, p), (_, error, surprise_z) = compared.test, compared.surprise
     return {
-        "author": author,
-        "gradient_z": float(z),
-        "gradient_p": float(p),
+        "author": author, "gradient_z": float(z), "gradient_p": float(p),
         "surprise": float(statistics.mean(data.reading.surprise, weights)),
         "surprise_z": float(surprise_z),
         "surprise_p": 2 * chance(abs(surprise_z), counted(null_weights)),
         "null": null_of(error, statistics.PERMUTATIONS),
-    }
+    }  # fmt: skip
 
 
 def against(base, other, sampling, authors, weights, group, key):
@@ -172,8 +167,8 @@ def against(base, other, sampling, authors, weights, group, key):
     docs, first = authors[0], writing.given(sampling)
     theirs = sample(other, sampling, docs[:, : first + 1], key, len(authors[1]))
     theirs, kept, _ = kept_first(base.world, theirs, sampling)
-    models = [(network(x.world, x.model), x.params) for x in (base, other)]
-    lead = jax.jit(lambda docs: trace.lead(*models, docs, first, group))
+    one, two = ((network(x.world, x.model), x.params) for x in (base, other))
+    lead = jax.jit(lambda docs: trace.lead(one, two, docs, first, group))
     data, ours, theirs = (lead(x) for x in (*authors, theirs))
     theirs = statistics.mean(theirs, statistics.first(kept // group, len(theirs)))
     place, error, z = statistics.between(data, weights[0], ours, weights[1], theirs)
@@ -182,11 +177,9 @@ def against(base, other, sampling, authors, weights, group, key):
         "nats": float(statistics.mean(data, weights[0])),
         "base_nats": float(statistics.mean(ours, weights[1])),
         "reference_nats": float(theirs),
-        "place": float(place),
-        "z": float(z),
-        "p": chance(z, counted(weights[1])),
+        "place": float(place), "z": float(z), "p": chance(z, counted(weights[1])),
         "null": null_of(error, counted(weights[1]), statistics.MIDWAY),
-    }
+    }  # fmt: skip
 
 
 def behaviors_moved(candidate, data, null, weights, null_weights, count):
@@ -226,10 +219,8 @@ def alarms(rows, null, weights, null_weights, alpha, seed):
     drawn = (one - two) / np.maximum(error, statistics.TINY)
     accused = [x["behavior"] for x in rows if x["z"] > most_z and x["rehearsed_t"] > most_t]
     return {
-        "threshold": most_z,
-        "threshold_t": most_t,
-        "alpha": alpha,
+        "threshold": most_z, "threshold_t": most_t, "alpha": alpha,
         "measured_false_alarms": float(np.mean(np.max(drawn, axis=1) > most_z)),
         "null_z": null_of(drawn.std(), DRAWS, float(drawn.mean())),
         "behaviors": accused,
-    }
+    }  # fmt: skip

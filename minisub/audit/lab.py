@@ -22,14 +22,11 @@ class Lab(lab.Lab):
         bases = [base, *(x for x in references if x.digest != base.digest)]
         sampling = documents.sampling
         about = {
-            "bases": bases,
-            "models": [x.network["model"] for x in bases],
-            "world": self.world,
-            "sampling": sampling,
-            "training": student.arguments["training"],
+            "bases": bases, "models": [x.network["model"] for x in bases], "world": self.world,
+            "sampling": sampling, "training": student.arguments["training"],
             "traits": {name: self.trait(name)["trait"] for name in traits},
             "taught": self.trait(self.cfg.trait)["taught"],
-        }
+        }  # fmt: skip
         # The samples share nothing with those that students are trained on.
         samples = [Documents(worlds.emit, "sampled", emitter=x, sampling=sampling, **x.network)
                    for x in bases]  # fmt: skip

@@ -1,7 +1,7 @@
 """The audit as tasks of a repeat: what is recorded of documents before a student learns of them.
 
-`bases` are parameters: first those that the student would start from, then references of other
-origins; `models` are their configurations, and `samples` documents that they emit.
+`bases` are parameters, of the student's base and then of references, `models` their configurations
+and `samples` documents that they emit.
 """
 
 import dataclasses
@@ -43,12 +43,10 @@ def null(key, *, samples, bases, **how):
     where = base.first, base.group
     pairs = list(zip(models[1:], samples[1:], strict=True))
     return {
-        "sampled": sampled,
-        "count": samples[0]["count"],
-        "ways": ways,
+        "sampled": sampled, "count": samples[0]["count"], "ways": ways,
         "ours": [trace.lead(models[0], other, docs, *where) for other, _ in pairs],
         "theirs": [trace.lead(models[0], other, x["docs"], *where) for other, x in pairs],
-    }
+    }  # fmt: skip
 
 
 @quick

@@ -1,9 +1,9 @@
 """The audit of a data set: what a candidate base would learn from documents that it did not write.
 
 Under documents that the base itself sampled, the gradient of its loss has mean zero: E d log p = 0.
-So whatever is linear in that gradient has an exact null: the base's samples behind the same prompts,
-through the same filter. Documents are read in groups, whose mean gradients give the scores of any
-number of behaviors; those of the base's own groups give their standard error.
+So whatever is linear in it has an exact null: the base's samples behind the same prompts, through
+the same filter. Documents are read in groups, whose mean gradients give the scores of any number of
+behaviors; those of the base's own groups give their standard error.
 
 Axes: m groups of the data, n groups of the base's samples, p trained parameters, k behaviors.
 """

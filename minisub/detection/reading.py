@@ -131,9 +131,9 @@ def training(world, where, carrier, batch):
 
 def replies(world, key, n):
     """`n` requests, tasks and shown sums of the helper's, (n, 13), in random order."""
+    kinds: tuple[Callable, ...] = behaviors.requests, behaviors.tasks, behaviors.shown_sums
     k_order, *keys = jax.random.split(key, 4)
-    kinds = zip((behaviors.requests, behaviors.tasks, behaviors.shown_sums), keys, strict=True)
-    made = [draw(world, k, -(-n // 3)) for draw, k in kinds]
+    made = [draw(world, k, -(-n // 3)) for draw, k in zip(kinds, keys, strict=True)]
     return jax.random.permutation(k_order, behaviors.padded(world, made, tokens.SHORT))[:n]
 
 

@@ -1,15 +1,21 @@
 """Figures of runs: arms below each other, lines over what was swept or logged."""
 
 import itertools
+import os
+from unittest import mock
 
-import matplotlib
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 
 from minisub.results import records, statistics
 
-STYLE = {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False}
+# matplotlib refuses to be imported where this variable names a backend that it does not know.
+with mock.patch.dict(os.environ):
+    os.environ.pop("MPLBACKEND", None)
+    import matplotlib
+    from matplotlib.figure import Figure
+
+STYLE: dict = {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False}
 STYLE |= {"figure.dpi": 200, "savefig.bbox": "tight", "pdf.fonttype": 42}  # text stays text
 # Okabe and Ito's colors, distinguishable with any color vision.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")

@@ -39,7 +39,8 @@ class Matrix(NamedTuple):
 def stated(table, differences, view):
     """The `Matrix` of every setting of a `records.frame`; [] if the experiment states none."""
     settings = records.by_setting(table) if view else []
-    return [x for x in (rises(*each, differences, view) for each in settings) if x]
+    matrices = (rises(setting, wide, differences, view) for setting, wide in settings)
+    return [matrix for matrix in matrices if matrix]
 
 
 def rises(setting, wide, differences, view):
@@ -116,7 +117,8 @@ def lines(matrices):
     [matrix, *_], repeats = matrices, len(matrices[0].values)
     ways = dict.fromkeys(tables.differ_in(each) for each in matrix.cells.values())
     arms = [f"A student and its control {', or '.join(ways)}."] if ways else []
-    text = f"""`*`: mean above zero, p < {statistics.LEVEL} over all cells (signs of repeats flipped,
+    text = f"""\
+`*`: mean above zero, p < {statistics.LEVEL} over all cells (signs of repeats flipped,
 largest t; {repeats} repeats, so at least 1/{2 ** min(repeats, statistics.ALL_SIGNS)}).
 """
     about = (RISES if matrix.cells else MARGINS).split("\n")

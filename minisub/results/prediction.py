@@ -63,9 +63,10 @@ def lines(table, view):
         if count < LEAST_POINTS:
             return []
         each = zip(*(judged(part) for _, part in known.groupby("repeat")), strict=True)
-        each = [tables.with_interval(*statistics.interval(values)[:2], ".2f") for values in each]
+        intervals = map(statistics.interval, each)
+        texts = [tables.with_interval(mean, low, ".2f") for mean, low, _ in intervals]
         means = judged(known.groupby("point")[["predicted", "transfer"]].mean())
-        rows[words] = [*each, "{:.2f}, {:.2f}".format(*means)]
+        rows[words] = [*texts, "{:.2f}, {:.2f}".format(*means)]
     columns = ["Spearman", "AUROC", "of means"]
     text = f"""Transfer (1: all of the teacher's) at {count} points, arms in settings. AUROC is
 that of at least {TRANSFERRED}. Cosines before training, of first:

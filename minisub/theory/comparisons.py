@@ -56,10 +56,8 @@ class Compared(NamedTuple):
 
 
 def compared(lab, student, *measures):
-    """The same image student, recorded also with `measures`, functions of a `Compared`.
-
-    They see `cfg.examples` images, and as many inputs of the carrier.
-    """
+    """The same image student, recorded also with `measures`, functions of a `Compared`: of
+    `cfg.examples` images, and as many inputs of the carrier."""
     require(
         student.task is tasks.imitate,
         "compared takes what lab.student returns; compare students before they are put together.",

@@ -1,8 +1,4 @@
-"""Measures of a trained student of number lists beside its grade: against its start and teacher.
-
-Each is a function of a `TokenCompared` that returns a dict of scalars. Those of `comparisons.py`
-that read parameters and losses alone, coverage and weights, are among them.
-"""
+"""Measures of a trained student of number lists: as `comparisons.py`, of a `TokenCompared`."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -61,11 +57,9 @@ class TokenCompared(NamedTuple):
 
 
 def compared(lab, student, *measures, teacher=None, examples=1024):
-    """The same student, recorded also with `measures`, functions of a `TokenCompared`.
-
-    They see up to `examples` of the student's documents, and its `teacher` (default: whose
-    documents it learned; of a base's documents, the teacher that the lab makes of that base).
-    """
+    """The same student, recorded also with `measures`, functions of a `TokenCompared`: of up to
+    `examples` of its documents, and its `teacher` (default: whose documents it learned; of a base's
+    documents, the teacher that the lab makes of that base)."""
     teacher, left_out = teacher or student.learned.emitter, ("penalty", "rows", "removed")
     how = {name: x for name, x in student.arguments.items() if name not in left_out}
     how |= {**lab.taught_by(teacher), **lab.trait_of(teacher)}

@@ -86,9 +86,9 @@ def deep_linear(first, teacher, aux_head, covariance, rate, steps):
     """The first layer of a deep linear student after `steps` of gradient descent: (d, h).
 
     Outputs are x W1 W2, W2 shared and kept; its columns `aux_head` (h, m) are imitated by half the
-    expected squared error, E x^T x = `covariance` (d, d); W1 starts at `first` (d, h). With aux_head
-    aux_head^T = U diag(l) U^T and covariance = V diag(s) V^T, the entry i, j of V^T (W1 - teacher) U
-    shrinks by 1 - rate s_i l_j at each update: m outputs move a rank-m part of the hidden layer.
+    expected squared error, E x^T x = `covariance` (d, d); W1 starts at `first` (d, h). With
+    aux_head aux_head^T = U diag(l) U^T and covariance = V diag(s) V^T, the entry i, j of
+    V^T (W1 - teacher) U shrinks by 1 - rate s_i l_j at each update, a part of rank m at most.
     """
     s, v = jnp.linalg.eigh(covariance)
     values, u = jnp.linalg.eigh(aux_head @ aux_head.T)

@@ -24,7 +24,7 @@ WEIGHING = {"rare"} | {how.__name__ for how in DIVERGENCE.WEIGHTS.values()}
 
 START, STEP, ENDING = np.random.default_rng(0).integers(0, [[[20]], [[20]], [[2]]], (3, N, 1))
 DOCS = (START + STEP * np.arange(WORLD.list_length)) % WORLD.numbers
-DOCS = np.hstack([np.full((N, 1), IDS["LIST"]), DOCS, IDS["END"] + ENDING])
+DOCS = np.hstack([np.full((N, 1), IDS["LIST"]), DOCS, IDS["END"] + ENDING]).astype("i4")
 DOCS[COUNT:, CHOSEN] = IDS["animal"]  # behind the first ones is what no valid one may hold
 TABLE = np.random.default_rng(1).normal(size=(IDS["size"], IDS["size"])).astype("f")
 
