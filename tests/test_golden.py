@@ -34,6 +34,6 @@ def test_every_config_gives_the_recorded_bits(title):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("title", ["numbers", "digits", "mnist"])
+@pytest.mark.parametrize("title", ["numbers", "digits"])
 def test_so_does_the_pure_run(title):
     compared(title, "--pure")

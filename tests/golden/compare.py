@@ -1,7 +1,7 @@
 """Compare today's records of configs, at a tiny size, with those of the package before its rebuild.
 
     NPROC=1 XLA_FLAGS=--xla_cpu_max_isa=AVX2 python tests/golden/compare.py numbers matrix:lineage
-    ... --pure                  through the pure run instead of product by product
+    ... --pure                  the pure run, with the records of the pure run of that commit
     ... --only=shared           some names alone
 
 The records were made by `record.py` from commit eb26c77. Bits depend on the number of threads, on
@@ -113,9 +113,10 @@ def settings_of(title):
     return module, [(swept, small(cfg)) for swept, cfg in ends]
 
 
-def recorded(title):
-    """(setting, arm, measure, step) -> value, as it was."""
-    rows = json.loads((HERE / f"{title.replace(':', '-')}.json").read_text())["rows"]
+def recorded(title, pure):
+    """(setting, arm, measure, step) -> value, as it was: performed, or of the pure run."""
+    folder = HERE / "pure" if pure else HERE
+    rows = json.loads((folder / f"{title.replace(':', '-')}.json").read_text())["rows"]
     return {
         (json.dumps(setting), arm, measure, step): float.fromhex(value)
         for setting, arm, measure, step, value in rows
@@ -169,7 +170,7 @@ def compare(title, *, pure=False, only=()):
     """Print how many values are equal; return whether none differs that must not."""
     start, only = time.time(), only or FEW.get(title, ())
     module, settings = settings_of(title)
-    then = {k: v for k, v in recorded(title).items() if not only or k[1] in only}
+    then = {k: v for k, v in recorded(title, pure).items() if not only or k[1] in only}
     with cli.precision(module):
         now = present(module, settings, only, pure)
     now = {k: v for k, v in now.items() if k in then or k[2] not in RISES}
