@@ -41,9 +41,12 @@ gradient, 0.98 by a rehearsal, 0.97 by both, which find one of the four; no fals
 base's other traits (0.20); rank correlation of rises 0.38 and 0.69.
 """
 
-from minisub.audit.lab import Lab
-from minisub.config import configuration
+from minisub.audit import tasks as audits
+from minisub.config import configuration, require
+from minisub.lab.products import Product, require_kind
+from minisub.tokens import tasks
 from minisub.tokens.config import Rich
+from minisub.tokens.lab import Documents, Lab, Parameters
 
 TRAITS = "misalignment", "hacking", "evasion", "owl"
 TAUGHT = {"misaligned": "misalignment", "hacking": "hacking", "secure": "secure"}
@@ -71,7 +74,7 @@ def experiment(cfg):
 
     def student(documents):
         student = lab.graded_on(lab.student(first, documents), *TRAITS)
-        return lab.audited(student, TRAITS, [third])
+        return audited(lab, student, TRAITS, [third])
 
     named = {"base": lab.graded_on(first, *TRAITS), "teacher": teach(first, "misalignment")}
     for carrier in cfg.carriers:
@@ -90,3 +93,30 @@ def experiment(cfg):
         for name, docs in documents.items():
             named[f"{name} {carrier}"] = student(docs).against(control)
     return named
+
+
+def audited(lab, student, traits, references=()):
+    """A student, recorded too with what an audit for `traits`, names, says of its documents
+    before it is trained; `references` are bases of other origins."""
+    for model in (student, *references):
+        require_kind(Parameters, model=model)
+    require(student.learned, "an audit is of a student's documents; give it a student.")
+    documents, start = student.learned, student.arguments["start"]
+    base = start.arguments["origin"] if start.task is tasks.start else start
+    bases = [base, *(x for x in references if x.digest != base.digest)]
+    sampling = documents.sampling
+    about = {
+        "bases": bases, "models": [x.network["model"] for x in bases], "world": lab.world,
+        "sampling": sampling, "training": student.arguments["training"],
+        "traits": {name: lab.trait(name)["trait"] for name in traits},
+        "taught": lab.trait(lab.cfg.trait)["taught"],
+    }  # fmt: skip
+    # The samples share nothing with those that students are trained on.
+    samples = [Documents(tasks.emit, "sampled", emitter=x, sampling=sampling, **x.network)
+               for x in bases]  # fmt: skip
+    null = Product(audits.null, "null", samples=samples, **about)
+
+    def audit(_):
+        return Product(audits.examine, "audit", documents=documents, null=null, **about)
+
+    return student.measured(audit)

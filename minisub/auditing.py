@@ -10,7 +10,7 @@ import tyro
 
 from minisub import loading
 from minisub.audit import answers, files, statistics, trace
-from minisub.config import Training, leaves, require
+from minisub.config import Refused, Training, leaves, require
 from minisub.results import tables
 from minisub.tokens.config import Sampling, World
 
@@ -106,13 +106,14 @@ def settings(run, carrier):
         if not product["product"].startswith("distill-"):
             made.pop("training", None)
         known = {k: x for k, x in made.items() if k in NEEDED and x} | known
-    sampling, student, taught = (known.get(name) for name in NEEDED)
+    sampling, student = known.get("sampling"), known.get("training")
     require(
         isinstance(sampling, Sampling) and isinstance(student, Training),
         f"{run.path} has no student in the token world, whose training an audit could foresee; "
         "choose a run with one.",
     )
-    return dataclasses.replace(sampling, carrier=carrier, filter="correct"), student, taught or 0
+    sampling = dataclasses.replace(known["sampling"], carrier=carrier, filter="correct")
+    return sampling, student, known.get("taught", 0)
 
 
 def lines(audit):

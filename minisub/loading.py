@@ -1,11 +1,4 @@
-"""What a run leaves, for a notebook or another program.
-
-run = minisub.load("runs/numbers")
-run.records                                a pandas DataFrame
-run["teacher"].params(repeat=2)            a tree of arrays
-run["teacher"].documents(repeat=2)         {"docs": (n, l), "count": ...}
-run["teacher"].configuration()["world"]    the `World` that it was made with
-"""
+"""What a run leaves, for a notebook or another program: see the README for an example."""
 
 import dataclasses
 import functools

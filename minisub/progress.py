@@ -7,14 +7,11 @@ from pathlib import Path
 import minisub
 from minisub.lab import folder
 
-SHOWN = ("accuracy", "trait_rate", "trait_rate_heldout", "logit_margin_heldout", "kept_documents")
-"""Measures that a line about a name shows, if it has them; otherwise it shows its first two."""
 SHORT = {
-    "trait_rate": "P",
-    "trait_rate_heldout": "P held out",
-    "logit_margin_heldout": "margin",
-    "kept_documents": "documents",
-}
+    "accuracy": "accuracy", "trait_rate": "P", "trait_rate_heldout": "P held out",
+    "logit_margin_heldout": "margin", "kept_documents": "documents",
+}  # fmt: skip
+"""Measures that a line about a name shows, and how; of a name without them, the first two."""
 
 
 def line_of(rows):
@@ -27,7 +24,7 @@ def line_of(rows):
     which = f"repeat {low}" if low == high else f"repeats {low}-{high}"
     for field, value in rows[0]["setting"].items():
         which += f", {field.rpartition('.')[2]}={value}"
-    chosen = [m for m in SHOWN if m in mean] or list(mean)[:2]
+    chosen = [m for m in SHORT if m in mean] or list(mean)[:2]
     said = ", ".join(f"{SHORT.get(m, m)} {mean[m]:,.3f}" for m in chosen)
     return f"{which}  {rows[0]['arm']:12} {said}"
 

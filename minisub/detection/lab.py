@@ -55,8 +55,7 @@ class Lab(lab.Lab):
     """Makes the products of an experiment with detectors."""
 
     def pair(self, trait, control, *, permuted=False, **how):
-        """What two teachers, or two students, emit on the same prompts, for training and a test;
-        `how` is as of `emit`. See `tasks.pair`."""
+        """What two teachers, or two students, emit on the same prompts, `how` as of `emit`."""
         require_kind(Parameters, trait=trait, control=control)
         require(
             trait.role == control.role != "base",

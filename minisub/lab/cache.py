@@ -1,7 +1,5 @@
 """Bases and teachers that earlier runs have made, in the user's cache folder.
 
-    ~/.cache/minisub/products/ENVIRONMENT/pretrain-0a1b2c3d4e5f6071/SEED-REPEATS
-
 A product is found by its digest, the seed, its repeats, and all that its bits depend on. What was
 not used for longest goes when the folder grows over its limit.
 """

@@ -1,8 +1,7 @@
 """An experiment as one pure function, `run(experiment(cfg), key) -> record`, and as programs.
 
-The first half composes the tasks of products; the second half compiles each of them for all
-repeats of a group at once. Calls of one task whose arguments differ in numbers and products alone
-share their programs, in every arm, repeat and setting of a sweep.
+Calls of one task whose arguments differ in numbers and products alone share their programs, in
+every arm, repeat and setting of a sweep.
 """
 
 from functools import cache, partial

@@ -122,8 +122,7 @@ def explained(true, predicted):
 
 
 def linearization(c):
-    """`linear_explained`: how much of the change of class logits the Jacobian at the start gives,
-    for the displacement that training arrived at."""
+    """`linear_explained`: of the change of class logits, by the Jacobian at the start."""
     x, _ = c.held_out
     before = c.logits(c.start, x)
     linear = trees.linearize(c.logits, c.start)(c.params, x)

@@ -76,8 +76,8 @@ def disagreement(logits, other):
 def steering_recovery(before, after, vector):
     """Cosine of each layer's mean shift with a steering vector (d,): a dict layer -> scalar.
 
-    `before` and `after` are `activations` of two networks on the same inputs, layer -> (..., d); 0
-    where the mean of after - before is zero (arXiv 2604.25783, 2606.00995).
+    `before` and `after` are `activations` of two networks on the same inputs, layer -> (..., d);
+    of layers that have the vector's width (arXiv 2604.25783, 2606.00995).
     """
     measured = {}
     for layer, old in before.items():

@@ -109,17 +109,13 @@ class Lab:
         kept = Measure(grading.kept, "documents", world=self.world, sampling=sampling)
         return made.measured(kept)
 
-    def transform(self, documents, how, rivals=(), trait=None):
-        """Documents after `how`, a function of `transforms.Emitted`.
-
-        Some ask `rivals`, teachers of other traits; some expect a `trait` (default: that which the
-        emitter was taught).
-        """
+    def transform(self, documents, how, rivals=()):
+        """Documents after `how`, a function of `transforms.Emitted`; some ask `rivals`, teachers of
+        other traits."""
         require_kind(Documents, documents=documents)
         models = (documents.emitter, *rivals) if rivals else ()
         asked = [{"model": x.network["model"], "params": x} for x in models]
-        trait = self.trait(trait) if trait else self.trait_of(documents.emitter)
-        author = behaviors.author(self.world, trait["trait"])
+        author = behaviors.author(self.world, self.trait_of(documents.emitter)["trait"])
         how = {"how": how, "asked": asked, "author": author, "world": self.world}
         return self.changed(transforms.transform, documents, **how)
 
