@@ -10,7 +10,7 @@ import tyro
 
 from minisub import loading
 from minisub.audit import answers, files, statistics, trace
-from minisub.config import Refused, Training, leaves, require
+from minisub.config import Training, leaves, require
 from minisub.results import tables
 from minisub.tokens.config import Sampling, World
 

@@ -1,7 +1,6 @@
-"""What programs cost: the operations of their matrix products, counted in what JAX traced.
+"""What programs cost: operations of their matrix products, counted in what JAX traced.
 
-XLA's own analysis counts the body of every loop once; this one counts that of a scan as often as it
-runs. The body of a loop of unknown length counts once: of a training it is one update.
+The body of a scan counts as often as it runs, that of a loop of unknown length once: an update.
 """
 
 import math

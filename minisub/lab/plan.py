@@ -1,7 +1,7 @@
 """What an experiment would make: its calls in order, what they cost, and whether they can be made.
 
-Nothing is computed: shapes stand for values. What cannot be made is refused here, before anything
-runs, with the line of the experiment that asks for it. What is traced for that is what then runs.
+Nothing is computed: shapes stand for values. What cannot be made is refused here, with the line of
+the experiment that asks for it. What is traced for that is what then runs.
 """
 
 from functools import lru_cache, partial
