@@ -7,8 +7,8 @@
     dropped.json                             products that were dropped to save space
     experiment.json                          what the experiment's names stand for
 
-Arrays have an axis of repeats. A kill leaves what is whole, or what is recognized as not whole and
-made again. `orbax.checkpoint.v1.load(folder)` needs none of this module.
+Arrays have an axis of repeats. A kill leaves what is whole, or is recognized and made again.
+`orbax.checkpoint.v1.load(folder)` needs none of this module.
 """
 
 import concurrent.futures

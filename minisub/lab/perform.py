@@ -1,7 +1,6 @@
 """An experiment performed product by product: each is kept when it is made, and found again.
 
-`run` composes the same functions. A run that was killed goes on when the same experiment is
-performed into the same folder: what is there is not made again.
+`run` composes the same functions. What is in a run's folder is not made again.
 """
 
 import time
