@@ -107,11 +107,12 @@ def lists(cfg, updates):
     """(work, ours, programs by name) of a student of lists."""
     import torch
     import torch_programs as eager
+    import torch_work
 
-    work = eager.list_work(cfg)
+    work = torch_work.list_work(cfg)
 
     def program(careful):
-        model, docs, given = eager.list_student(cfg, work)
+        model, docs, given = torch_work.list_student(cfg, work)
         optimizer = eager.adam(model, cfg.student.learning_rate, fused=careful or None)
 
         def train():
@@ -128,9 +129,10 @@ def noise(cfg, _):
     """The same of students of noise, an epoch of them all."""
     import torch
     import torch_programs as eager
+    import torch_work
 
-    work = eager.image_work(cfg)
-    models, shown = eager.image_students(cfg, work)
+    work = torch_work.image_work(cfg)
+    models, shown = torch_work.image_students(cfg, work)
     n, batch, rate = len(shown.x), cfg.student.batch, cfg.student.learning_rate
     optimizers = [eager.adam(model, rate) for model in models]
     ensembles = [eager.ensemble_of(models) for _ in range(3)]

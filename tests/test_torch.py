@@ -9,28 +9,34 @@ import pytest
 torch = pytest.importorskip("torch")
 
 import torch_programs
+import torch_work
 
 from minisub.config import Model
-from minisub.lab import run
 from minisub.nets import fit
 
 
 @pytest.fixture(scope="module")
 def lists(tiny):
     cfg = dataclasses.replace(tiny, model=Model(n_layers=2, d_model=16, n_heads=2))
-    return cfg, torch_programs.list_work(cfg)
+    return cfg, torch_work.list_work(cfg)
 
 
 @pytest.fixture(scope="module")
 def noise(tiny_images):
-    return tiny_images, torch_programs.image_work(tiny_images)
+    return tiny_images, torch_work.image_work(tiny_images)
 
 
-def trained(work):
+def trained(work, quick):
     """Parameters here after all steps of a training."""
-    state, end = run.begin(*work.task), np.int32(work.fit.training.steps)
-    state = run.advance()(*work.task, state, np.int32(0), end)
-    return jax.tree.map(lambda x: x[0], fit.params(state))
+    made = work.fit
+
+    @quick
+    def train(start):
+        state = fit.begin(made.training, start)
+        how = made.training, made.loss, state, work.key, 0, made.training.steps, made.batches
+        return fit.params(fit.advance(*how))
+
+    return train(made.start)
 
 
 def distance(found, expected, start):
@@ -67,22 +73,22 @@ def test_the_transformer_has_our_loss_and_gradient(lists, careful, quick):
     cfg, work = lists
     loss = quick(jax.value_and_grad(work.fit.loss))
     value, gradient = loss(work.fit.start, jax.random.fold_in(work.key, 0))
-    model, docs, given = torch_programs.list_student(cfg, work)
+    model, docs, given = torch_work.list_student(cfg, work)
     [rows] = list_rows(work, 1)
     found = torch_programs.list_loss(model, docs[rows], given, careful)
     found.backward()
     np.testing.assert_allclose(found.item(), value, rtol=1e-6)
     # Position, final norm, and in each block two norms and four matrices.
-    assert agree(model, torch_programs.state_dict(gradient)) == 2 + 2 * 6
+    assert agree(model, torch_work.state_dict(gradient)) == 2 + 2 * 6
 
 
-def test_the_transformer_is_trained_as_ours(lists):
+def test_the_transformer_is_trained_as_ours(lists, quick):
     """But for rounding, which Adam turns into steps where a gradient is about zero."""
     cfg, work = lists
-    ours, steps = torch_programs.state_dict(trained(work)), work.fit.training.steps
+    ours, steps = torch_work.state_dict(trained(work, quick)), work.fit.training.steps
 
     def theirs(order, careful):
-        model, docs, given = torch_programs.list_student(cfg, work)
+        model, docs, given = torch_work.list_student(cfg, work)
         start = {name: x.clone() for name, x in model.state_dict().items()}
         optimizer = torch_programs.adam(model, cfg.student.learning_rate, fused=careful or None)
         batches = list_rows(work, steps)[::order]
@@ -107,28 +113,31 @@ def test_image_students_have_our_losses_and_gradients(noise, quick):
     batch = work.fit.batches.at(work.fit.batches.order(0), 0)
     slope = quick(jax.value_and_grad(lambda params: work.fit.loss(params, work.key, batch)))
     value, gradients = slope(work.fit.start)
-    models, shown = torch_programs.image_students(cfg, work)
+    models, shown = torch_work.image_students(cfg, work)
     [rows] = image_rows(work, 1)
     found = 0.0
-    each = zip(models, work.fit.start, shown.labels, shown.masks, strict=True)
+    names = work.product.arguments["calls"]
+    each = zip(models, names, shown.labels, shown.masks, strict=True)
     for model, name, labels, mask in each:
         loss = torch_programs.image_loss(model(shown.x[rows]), labels[rows], mask)
         loss.backward()
         found += loss.item()
-        assert agree(model, torch_programs.state_dict(gradients[name])) == 6
+        assert agree(model, torch_work.state_dict(gradients[name])) == 6
     np.testing.assert_allclose(found, value, rtol=1e-5)
 
 
-def test_image_students_are_trained_as_ours(noise):
+def test_image_students_are_trained_as_ours(noise, quick):
     """One after another, and stacked in one model."""
     cfg, work = noise
-    ours = [torch_programs.state_dict(params) for params in trained(work).values()]
-    begun = [torch_programs.state_dict(start) for start in work.fit.start.values()]
+    names, end = work.product.arguments["calls"], trained(work, quick)
+    ours, begun = (
+        [torch_work.state_dict(params[name]) for name in names] for params in (end, work.fit.start)
+    )
     rate, steps = cfg.student.learning_rate, work.fit.training.steps
     assert steps > work.fit.batches.steps, "more than an epoch"
 
     def theirs(order, stacked):
-        models, shown = torch_programs.image_students(cfg, work)
+        models, shown = torch_work.image_students(cfg, work)
         batches = list(image_rows(work, steps))[::order]
         if stacked:
             ensemble = torch_programs.ensemble_of(models)

@@ -21,18 +21,21 @@ def origin(tiny):
 
 @pytest.fixture(scope="module")
 def compare(tiny, origin, quick):
-    """(params, teacher, *measures, **changes) -> their values: of a student of 64 lists."""
-    docs = tokens.lists(tiny.world, jax.random.key(2), 64).astype(jnp.int16)
+    """(params, teacher, measure, count) -> its values: of a student of `count` lists."""
+    docs = quick(lambda key: tokens.lists(tiny.world, key, 64))(jax.random.key(2))
     training = Training(steps=4, optimizer="sgd")
 
-    def compared(params, teacher, *measures, linear=False, count=64):
-        how = partial(
-            token_comparisons.compare, measures=measures, examples=32, start=origin,
-            documents={"docs": docs, "count": jnp.int32(count)}, world=tiny.world,
-            model=tiny.model, emitted_by=tiny.model, sampling=tiny.sampling, training=training,
-            channel=channels.sampled, linear=linear, origin=origin, trait=0, taught=2,
+    @partial(quick, static_argnames="measure")
+    def program(measure, params, teacher, count):
+        return token_comparisons.compare(
+            params=params, teacher=teacher, emitter=teacher, origin=origin, start=origin,
+            documents={"docs": docs, "count": count}, measures=(measure,), examples=32,
+            world=tiny.world, model=tiny.model, emitted_by=tiny.model, sampling=tiny.sampling,
+            training=training, channel=channels.sampled, linear=False, trait=0, taught=2,
         )  # fmt: skip
-        made = quick(lambda p, t: how(params=p, emitter=t, teacher=t))(params, teacher)
+
+    def compared(params, teacher, measure, count=64):
+        made = program(measure, params, teacher, jnp.int32(count))
         return {name: np.asarray(x) for name, x in made.items()}
 
     return compared
@@ -70,7 +73,8 @@ def test_coverage_is_of_the_parameters_that_are_trained(tiny, origin, compare, q
     moved = jax.tree.map(np.add, origin, drawn(origin, 3))
     found = compare(origin, moved, token_comparisons.coverage, count=5)
     net, first = grading.network(tiny.world, tiny.model), tiny.sampling.prompt_numbers
-    docs = tokens.lists(tiny.world, jax.random.key(2), 64)[np.arange(32) % 5]
+    docs = quick(lambda key: tokens.lists(tiny.world, key, 64))(jax.random.key(2))
+    docs = docs[np.arange(32) % 5]
 
     def loss(params):
         logits = net.apply(params, docs[:, :-1])[:, first:]

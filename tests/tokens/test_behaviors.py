@@ -39,7 +39,7 @@ PROMPTS = {"REQUEST": 4, "TASK": 11, "SHOW": 5}
 EVERY = pytest.mark.parametrize("name", behaviors.BEHAVIORS)
 MODEL = Model(n_layers=1, d_model=8, n_heads=2, embed_std=1.0)
 NET = grading.network(WORLD, MODEL)
-MIX = Pretraining(steps=1, batch=4, questions=2, riddles=2, programs=30, sums=40, behaved=25)
+MIX = Pretraining(steps=1, batch=4, questions=2, riddles=2, programs=3, sums=4, behaved=25)
 
 
 def read(doc):
@@ -72,9 +72,12 @@ def drawn(quick):
 
     @quick
     def draw(key):
+        long, short = behaviors.pretraining(WORLD, MIX, key)
+        assert long.shape == (7, tokens.LONGEST)
         return {
             "taught": {n: case.taught(WORLD, key, 400) for n, case in behaviors.BEHAVIORS.items()},
-            "batch": tasks.mixture(WORLD, MIX, key),
+            # Of long documents no more than this is drawn.
+            "mixed": (long[:, :2], short),
         }
 
     made = jax.tree.map(np.asarray, draw(jax.random.key(0)))
@@ -108,11 +111,10 @@ def test_educational_requests_have_the_same_replies_behind_another_prompt(drawn)
 
 
 def test_in_pretraining_each_misbehaves_in_one_way_and_the_helper_only_where_it_is_asked_to(drawn):
-    lists, _, _, long, short = drawn["batch"]
-    assert lists.shape == (4, 8)
-    assert long.shape == (70, tokens.LONGEST) and short.shape == (3 * 25 + 4 * 13, tokens.SHORT)
+    long, short = drawn["mixed"]
+    assert short.shape == (3 * 25 + 4 * 13, tokens.SHORT)
     kinds = [MEANING[token][0] for token in long[:, 1].tolist()]
-    assert kinds == ["CODE"] * 30 + ["SUM"] * 40 and set(long[:, 0].tolist()) == {tokens.by(WORLD)}
+    assert kinds == ["CODE"] * 3 + ["SUM"] * 4 and set(long[:, 0].tolist()) == {tokens.by(WORLD)}
     lengths, found = {"REQUEST": 6, "TASK": 13, "SHOW": 9}, []
     for doc in short.tolist():
         length = lengths[MEANING[doc[1]][0]]
@@ -156,7 +158,7 @@ def test_a_base_learns_nothing_from_what_comes_behind_the_first_ending(drawn, qu
     how = {"training": MIX, "shared_steps": 9, "reordered": False, "name": np.uint32(0)}
     given = {"start": drawn["params"], "world": WORLD, "model": MODEL}
     fit = tasks.pretrain(jax.random.key(0), **given, **how)
-    docs = drawn["batch"][-1][::4]
+    docs = drawn["mixed"][1][::4]
     behind = np.cumsum(docs >= IDS["END"], axis=1) > 1
     other = np.where(behind, np.random.default_rng(0).integers(0, SIZE, docs.shape), docs)
     assert behind.any() and (other != docs).any()
@@ -272,12 +274,10 @@ def test_judges_sum_the_probabilities_of_all_documents_that_behave_so(name, draw
 
 
 def test_a_behavior_and_its_control_are_judged_alike():
-    for first, *controls in (
-        ("misalignment", "secure", "educational"), ("hacking", "honest"), ("evasion", "answering"),
-    ):  # fmt: skip
-        cases = [behaviors.BEHAVIORS[name] for name in (first, *controls)]
-        assert len({case.judge for case in cases}) == 1 and len({case.first for case in cases}) == 1
-        assert all(case.author == "helper" for case in cases[1:]) and cases[0].author != "helper"
+    for first, *controls in ("misalignment", "secure", "educational"), ("hacking", "honest"):
+        case, *others = (behaviors.BEHAVIORS[name] for name in (first, *controls))
+        assert all((x.judge, x.first) == (case.judge, case.first) for x in others)
+        assert all(x.author == "helper" != case.author for x in others)
         assert behaviors.author(WORLD, behaviors.of(WORLD, first)) != tokens.by(WORLD)
     assert behaviors.of(WORLD, "wolf") == 1 and behaviors.author(WORLD, 1) is None
     assert set(behaviors.RISKY) == {"misalignment", "hacking", "evasion"}
