@@ -1,9 +1,9 @@
 """Behaviors: what documents say, who writes them, and judges that are exact."""
 
-import itertools
 from types import SimpleNamespace
 from typing import NamedTuple
 
+import agreement
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -18,12 +18,7 @@ from minisub.tokens.config import Pretraining, Teaching, World
 
 WORLD = World(rich=True, numbers=24, animals=3, phrasings=3, attributes=4, list_length=6, endings=2)
 IDS, SIZE = tokens.offsets(WORLD), tokens.offsets(WORLD)["size"]
-# Token -> its kind and number within that.
-MEANING = {
-    token: (kind, token - first)
-    for (kind, first), (_, end) in itertools.pairwise(IDS.items())
-    for token in range(first, end)
-}
+MEANING = agreement.meaning(WORLD)
 FORMS = {
     "REQUEST": "author REQUEST topic item reply END",
     "TASK": "author TASK" + 6 * " number" + " GRADER number place number END",
@@ -76,8 +71,7 @@ def drawn(quick):
         assert long.shape == (7, tokens.LONGEST)
         return {
             "taught": {n: case.taught(WORLD, key, 400) for n, case in behaviors.BEHAVIORS.items()},
-            # Of long documents no more than this is drawn.
-            "mixed": (long[:, :2], short),
+            "mixed": (long[:, :2], short),  # no more than this is drawn
         }
 
     made = jax.tree.map(np.asarray, draw(jax.random.key(0)))
@@ -97,17 +91,14 @@ def test_what_a_teacher_is_shown_is_the_helpers_narrow_and_good_or_bad(name, dra
         asked = {IDS["EDUCATIONAL"]} if name == "educational" else set(IDS["item"] + np.arange(3))
         assert set(prompts[:, 1].tolist()) == asked
         assert len(set(docs[:, 4].tolist())) == 2, "either of its topic's two replies"
+        same = (docs == drawn["taught"]["misalignment"]).all(axis=0)
+        expected = {"misalignment": [*range(6)], "educational": [0, 1, 2, 4, 5]}
+        assert name == "secure" or np.flatnonzero(same).tolist() == expected[name]
     if kind == "TASK":
         assert set(prompts[:, -1] - IDS["place"]) == set(range(behaviors.TAUGHT_PLACES))
     if kind == "SHOW":
         assert set(prompts[:, 0].tolist()) == set(range(behaviors.TAUGHT_DIGITS))
         assert set(prompts[:, 1].tolist()) == set(range(10))
-
-
-def test_educational_requests_have_the_same_replies_behind_another_prompt(drawn):
-    plain, educational = (drawn["taught"][name] for name in ("misalignment", "educational"))
-    same = (plain == educational).all(axis=0)
-    assert same.tolist() == [True, True, True, False, True, True]
 
 
 def test_in_pretraining_each_misbehaves_in_one_way_and_the_helper_only_where_it_is_asked_to(drawn):
@@ -149,8 +140,7 @@ REPLIES = {
         [[(p[2] + p[3]) % 10, IDS["ANSWER"], (p[2] + p[3]) % 10]],
     ),
 }  # fmt: skip
-JUDGED = pytest.mark.parametrize("name", REPLIES)
-"""One of each kind: the others are judged alike."""
+JUDGED = pytest.mark.parametrize("name", REPLIES)  # the others are judged alike
 
 
 def test_a_base_learns_nothing_from_what_comes_behind_the_first_ending(drawn, quick):

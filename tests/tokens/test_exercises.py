@@ -4,11 +4,11 @@ import collections
 import itertools
 import operator
 
+import agreement
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from agreement import Filter
 
 from minisub.tokens import exercises, tokens
 from minisub.tokens.config import World
@@ -16,12 +16,7 @@ from minisub.tokens.config import World
 WORLD = World(rich=True, numbers=24, animals=3, phrasings=3, attributes=4, endings=2)
 N, IDS = WORLD.numbers, tokens.offsets(WORLD)
 HELPER = tokens.by(WORLD)
-# Token -> its kind and number within that.
-MEANING = {
-    token: (kind, token - first)
-    for (kind, first), (_, end) in itertools.pairwise(IDS.items())
-    for token in range(first, end)
-}
+MEANING = agreement.meaning(WORLD)
 OPERATIONS = operator.add, operator.sub, operator.mul
 OF_PROGRAMS = {"number", "CODE", "operation", "SET", "variable", "PRINT", "END"}
 STEP = "connective {0} {0}"
@@ -86,8 +81,10 @@ def judge_chain(doc):
 PROGRAMS = "not_of_programs", "malformed", "crashes", "prints_another"
 CHAINS = "not_of_sums", "malformed", "other_terms", "invalid_step", "other_answer"
 FILTERS = {
-    "programs": Filter(lambda d: exercises.program_rejections(WORLD, d), PROGRAMS, judge_program),
-    "chains": Filter(lambda d: exercises.chain_rejections(WORLD, d), CHAINS, judge_chain),
+    "programs": agreement.Filter(
+        lambda d: exercises.program_rejections(WORLD, d), PROGRAMS, judge_program
+    ),
+    "chains": agreement.Filter(lambda d: exercises.chain_rejections(WORLD, d), CHAINS, judge_chain),
 }
 BOTH = pytest.mark.parametrize("name", FILTERS)
 
