@@ -216,7 +216,10 @@ def main():
     parser.add_argument("--pure", action="store_true")
     parser.add_argument("--only", action="append", default=[])
     said = parser.parse_args()
-    if any(title.split(":")[0] in OPTIMIZED_LESS for title in said.titles):
+    kinds = {title.split(":")[0] in OPTIMIZED_LESS for title in said.titles}
+    if len(kinds) > 1:
+        parser.error(f"compare {', '.join(OPTIMIZED_LESS)} in a call of their own")
+    if kinds == {True}:
         jax.config.update("jax_disable_most_optimizations", True)
     stand_in()
     good = [compare(x, pure=said.pure, only=tuple(said.only)) for x in said.titles]
