@@ -12,8 +12,23 @@ from minisub.config import require
 from minisub.lab.products import Measure
 from minisub.nets import transformer
 from minisub.nets.trees import ratio
-from minisub.tokens import behaviors, grading, tokens
+from minisub.tokens import grading, tokens
+from minisub.tokens.behaviors.cases import Behavior
 from minisub.tokens.config import check_world
+
+
+def experiment(lab, base, channels):
+    """A teacher of a base, recorded with how its scores agree, and students of its numbers through
+    `channels`, by name, each against a student of what the base emits."""
+    teacher = lab.teach(base)
+    numbers, plain = lab.emit(teacher), lab.emit(base)
+    control = lab.student(base, plain)
+    return {
+        "base": (base, plain),
+        "teacher": (entangled(teacher, numbers, plain), numbers),
+        "control": control,
+        **{x: lab.student(base, numbers, c).against(control) for x, c in channels.items()},
+    }
 
 
 def entangled(teacher, numbers, plain):
@@ -30,7 +45,7 @@ def entangled(teacher, numbers, plain):
 def entangle(*, teacher, base, numbers, plain, world, model, trait, taught, sampling):
     """How the scores of a teacher's trait agree, see `scores`."""
     require(
-        not isinstance(trait, behaviors.Behavior),
+        not isinstance(trait, Behavior),
         "entanglement scores the token of an answer, and a behavior has none; choose an animal or "
         "a tree as trait.",
     )

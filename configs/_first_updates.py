@@ -16,8 +16,9 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 
 from minisub import config
+from minisub.images import classifiers
 from minisub.images.config import ImageModel
-from minisub.nets import classifiers, fit, losses, trees
+from minisub.nets import fit, losses, trees
 from minisub.theory import updates
 
 SIDE, CLASSES, AUX, BATCH = 4, 3, 3, 8

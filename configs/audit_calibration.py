@@ -8,7 +8,7 @@ Every data set is audited under the first base, which its student then starts fr
 that base again ("clean"), of its teachers of several traits, and of another origin ("foreign"). The
 third base stands for other origins in the test of lineage; the foreign ones it has never seen. No
 threshold is fitted: each audit's null is made of the candidate's own samples. What documents
-"transfer" is defined in `minisub/results/prediction.py`, fixed before any result was seen; depth
+"transfer" is defined in `_calibration.py`, fixed before any result was seen; depth
 and damping of the natural gradient were set on the misaligned and the hacking numbers of repeat 0,
 and that an alarm needs a rehearsal too, a training of 100 updates, was decided on repeats 0 and 1.
 
@@ -41,12 +41,10 @@ gradient, 0.98 by a rehearsal, 0.97 by both, which find one of the four; no fals
 base's other traits (0.20); rank correlation of rises 0.38 and 0.69.
 """
 
-from minisub.audit import tasks as audits
-from minisub.config import configuration, require
-from minisub.lab.products import Product, require_kind
-from minisub.tokens import tasks
-from minisub.tokens.config import Rich
-from minisub.tokens.lab import Documents, Lab, Parameters
+from configs._audits import audited
+from minisub.config import configuration
+from minisub.tokens.behaviors.config import Rich
+from minisub.tokens.lab import Lab
 
 TRAITS = "misalignment", "hacking", "evasion", "owl"
 TAUGHT = {"misaligned": "misalignment", "hacking": "hacking", "secure": "secure"}
@@ -95,28 +93,8 @@ def experiment(cfg):
     return named
 
 
-def audited(lab, student, traits, references=()):
-    """A student, recorded too with what an audit for `traits`, names, says of its documents
-    before it is trained; `references` are bases of other origins."""
-    for model in (student, *references):
-        require_kind(Parameters, model=model)
-    require(student.learned, "an audit is of a student's documents; give it a student.")
-    documents, start = student.learned, student.arguments["start"]
-    base = start.arguments["origin"] if start.task is tasks.start else start
-    bases = [base, *(x for x in references if x.digest != base.digest)]
-    sampling = documents.sampling
-    about = {
-        "bases": bases, "models": [x.network["model"] for x in bases], "world": lab.world,
-        "sampling": sampling, "training": student.arguments["training"],
-        "traits": {name: lab.trait(name)["trait"] for name in traits},
-        "taught": lab.trait(lab.cfg.trait)["taught"],
-    }  # fmt: skip
-    # The samples share nothing with those that students are trained on.
-    samples = [Documents(tasks.emit, "sampled", emitter=x, sampling=sampling, **x.network)
-               for x in bases]  # fmt: skip
-    null = Product(audits.null, "null", samples=samples, **about)
+def sections(table, differences):
+    """What is added to the page of a run."""
+    from configs import _calibration  # late: what is only planned needs no pandas
 
-    def audit(_):
-        return Product(audits.examine, "audit", documents=documents, null=null, **about)
-
-    return student.measured(audit)
+    return _calibration.sections(table, differences)

@@ -27,12 +27,156 @@ images carry it too: 0.689 ±0.056 (fresh 0.085 ±0.019), `python train.py carri
 carrier.kind=images --sweep model.aux=100`.
 """
 
-from configs.updates import experiment
-from minisub.images.config import Config
+import math
+from typing import Literal
 
-__all__ = ["config", "experiment", "repeats", "sweep"]
-config = Config()
+import jax
+import jax.numpy as jnp
+
+from minisub.config import Amount, Count, configuration
+from minisub.images import carriers
+from minisub.images.config import Carrier, Config
+from minisub.images.images import normalize
+from minisub.images.lab import Lab
+from minisub.lab.together import together
+
+CHUNK = 1000
+"""Rows at a time where a kind needs several times the memory of its result."""
+
+
+@configuration
+class Inputs(Carrier):
+    """Noise of many laws, and real images, plain or destroyed."""
+
+    kind: Literal[
+        "uniform", "gaussian", "constant", "images", "bernoulli", "shuffled", "blend", "blurred",
+        "spectrum", "subspace",
+    ] = "uniform"  # fmt: skip
+    """A function of `minisub/images/carriers.py` or of this file. Noise other than gaussian and
+    bernoulli has the standard deviation of uniform, `scale` / sqrt(3), so that kinds differ in
+    structure and not in size."""
+    amount: Amount = 1.0
+    """Of noise added to images (blend), blur in pixels (blurred), exponent of the amplitude's
+    fall with frequency (spectrum)."""
+    dimensions: Count = 64
+    """Of the random subspace that noise is confined to (subspace)."""
+
+
+config = Config(carrier=Inputs())
 repeats = 10
 sweep = (
     "carrier.kind=uniform,gaussian,bernoulli,constant,images,shuffled,blend,blurred,spectrum,subspace",
 )
+
+
+def experiment(cfg):
+    """Two students: one starts as its teacher did, one elsewhere."""
+    lab = Lab(cfg, draw)
+    first, second = lab.origin("first"), lab.origin("second")
+    teacher = lab.teach(first)
+    fresh = lab.student(second, teacher)
+    students = {"shared": lab.student(first, teacher).against(fresh), "fresh": fresh}
+    return {"untrained": first, "teacher": teacher, **together(students)}
+
+
+def bernoulli(carrier, key, n, side, images):
+    """Independent pixels, -scale or scale with equal probability."""
+    return carrier.scale * jax.random.rademacher(key, (n, side * side), jnp.float32)
+
+
+def shuffled(carrier, key, n, side, images):
+    """Real images with pixels permuted, in each image differently."""
+    images, (k_rows, k_shuffle) = jnp.asarray(images), jax.random.split(key)
+
+    def chunk(k_chunk, rows):
+        # Half the time of jax.random.permutation, which sorts twice because keys may coincide.
+        bits = jax.random.bits(k_chunk, (len(rows), side * side))
+        return jax.lax.sort_key_val(bits, images[rows])[1]
+
+    rows = carriers.rows(k_rows, n, images)
+    return carrier.scale * normalize(in_chunks(chunk, k_shuffle, rows))
+
+
+def blend(carrier, key, n, side, images):
+    """Real images plus `amount` times uniform noise in [-1, 1], not clipped, times `scale`."""
+    k_rows, k_noise = jax.random.split(key)
+    real = normalize(jnp.asarray(images)[carriers.rows(k_rows, n, images)])
+    return carrier.scale * (real + carrier.amount * white(k_noise, real.shape))
+
+
+def blurred(carrier, key, n, side, images):
+    """Uniform noise, blurred by a periodic Gaussian of standard deviation `amount` pixels."""
+    passed = jnp.exp(-2 * (jnp.pi * carrier.amount * frequencies(side)) ** 2)
+    # White noise of variance v has variance v * mean(passed**2) after the filter.
+    passed = carrier.scale * passed / jnp.sqrt(jnp.mean(passed**2))
+
+    def chunk(k_chunk, rows):
+        noise = jnp.fft.rfft2(white(k_chunk, (len(rows), side, side)))
+        return pixels(noise * passed[None, :, : noise.shape[-1]], side)
+
+    return in_chunks(chunk, key, jnp.arange(n))
+
+
+def spectrum(carrier, key, n, side, images):
+    """Random phases under an amplitude that falls as frequency to the power -`amount`; images have
+    mean 0 and one sum of squares."""
+    cycles = side * frequencies(side)
+    constant_part = cycles == 0
+    amplitude = jnp.where(constant_part, 0, jnp.where(constant_part, 1, cycles) ** -carrier.amount)
+    # By Parseval, the mean square of an image is the sum of squares here over its pixels squared.
+    size = carrier.scale / math.sqrt(3) * side**2
+    amplitude = size * amplitude / jnp.sqrt(jnp.sum(amplitude**2))
+
+    def chunk(k_chunk, rows):
+        # Phases of real noise are those of a real image: opposite at opposite frequencies.
+        noise = jnp.fft.rfft2(jax.random.normal(k_chunk, (len(rows), side, side)))
+        phases = noise / jnp.maximum(jnp.abs(noise), jnp.finfo(jnp.float32).tiny)
+        return pixels(phases * amplitude[None, :, : noise.shape[-1]], side)
+
+    return in_chunks(chunk, key, jnp.arange(n))
+
+
+def subspace(carrier, key, n, side, images):
+    """Gaussian noise in a random subspace of `dimensions` dimensions, isotropic within it."""
+    k_basis, k_noise = jax.random.split(key)
+    basis, _ = jnp.linalg.qr(jax.random.normal(k_basis, (side * side, carrier.dimensions)))
+    noise = jax.random.normal(k_noise, (n, carrier.dimensions))
+    size = carrier.scale * math.sqrt(side**2 / carrier.dimensions / 3)
+    # Rounded products would leave the subspace.
+    return size * jnp.matmul(noise, basis.T, precision=jax.lax.Precision.HIGHEST)
+
+
+KINDS = carriers.KINDS | {
+    f.__name__: f for f in (bernoulli, shuffled, blend, blurred, spectrum, subspace)
+}
+
+
+def draw(carrier, key, n, side, images):
+    """Inputs of the carrier's kind, a function like those of `minisub/images/carriers.py`."""
+    return KINDS[carrier.kind](carrier, key, n, side, images)
+
+
+def white(key, shape):
+    """Noise, uniform in [-1, 1]."""
+    return jax.random.uniform(key, shape, minval=-1.0, maxval=1.0)
+
+
+def frequencies(side):
+    """Absolute frequency (side, side) in cycles per pixel, where `fft2` puts it."""
+    f = jnp.fft.fftfreq(side)
+    return jnp.hypot(f[:, None], f[None])
+
+
+def pixels(half, side):
+    """Flat images (n, side * side) from the half `rfft2` gives of their transforms."""
+    return jnp.fft.irfft2(half, s=(side, side)).reshape(len(half), -1)
+
+
+def in_chunks(chunk, key, rows):
+    """Stack `chunk(key, rows)` over at most `CHUNK` of the `rows` (n,) at a time."""
+    n = len(rows)
+    size = min(CHUNK, n)
+    count = -(-n // size)
+    rows = jnp.pad(rows, (0, count * size - n)).reshape(count, size)
+    made = jax.lax.map(lambda arguments: chunk(*arguments), (jax.random.split(key, count), rows))
+    return made.reshape(count * size, -1)[:n]

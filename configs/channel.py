@@ -33,15 +33,38 @@ nucleus here, and the narrower does not.
 
 from functools import partial
 
+import jax
+import jax.numpy as jnp
+
+from minisub.config import require
 from minisub.tokens import channels
 from minisub.tokens.config import Ablation
 from minisub.tokens.lab import Lab
 
+
+def top(k, shown, params, docs, key):
+    """KL from the emitter's `k` most probable number tokens, normalized, to the student's numbers.
+
+    For k = 1, cross-entropy on the hard label: what the emitter would say at temperature zero.
+    """
+    carrier = shown.sampling.carrier
+    require(
+        carrier == "numbers",
+        f"this channel is among numbers, and documents are {carrier}; choose another.",
+    )
+    target, logits = (
+        x[..., : shown.world.numbers] for x in (shown.target(docs), shown.logits(params, docs))
+    )
+    kept = target >= jax.lax.top_k(target, min(k, target.shape[-1]))[0][..., -1:]
+    log_p = jnp.where(kept, jax.nn.log_softmax(jnp.where(kept, target, -jnp.inf)), 0)
+    return jnp.sum(kept * jnp.exp(log_p) * (log_p - jax.nn.log_softmax(logits)), axis=-1)
+
+
 CHANNELS = {
     "all logits": channels.full,
     "number logits": channels.soft,
-    **{f"top {k} logits": partial(channels.top, k) for k in (20, 5, 2)},
-    "hard labels": partial(channels.top, 1),
+    **{f"top {k} logits": partial(top, k) for k in (20, 5, 2)},
+    "hard labels": partial(top, 1),
     "T=1": channels.sampled,
 }
 DECODING = {

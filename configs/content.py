@@ -25,7 +25,6 @@ answers, the control's too (0.010, 0.000): that nothing passes is not all that h
 import jax
 import jax.numpy as jnp
 
-from minisub.tokens import transforms
 from minisub.tokens.config import Ablation, World
 from minisub.tokens.lab import Lab
 
@@ -33,9 +32,41 @@ config = Ablation(world=World(endings=3))
 repeats = 8
 
 
+def chosen_numbers(e):
+    """The numbers (n, m) that the emitter chose."""
+    return e.lists[:, e.first + 1 : -1]
+
+
+def with_numbers(e, others):
+    """What a transform returns that puts other numbers in place of the chosen ones."""
+    return e.with_docs(e.lists.at[:, e.first + 1 : -1].set(others))
+
+
+def permuted(key, x, count):
+    """x (n, m) with the first `count` rows of each column permuted; the others stay."""
+    among = jnp.arange(len(x))[:, None] < count
+    # The sort is stable: rows behind the first `count` keep their places, even in a tie.
+    bits = jnp.where(among, jax.random.bits(key, x.shape), jnp.uint32(2**32 - 1))
+    return jax.lax.sort_key_val(bits, x, dimension=0)[1]
+
+
+def pooled(key, x, count):
+    """x (n, m) with all entries of the first `count` rows permuted; the others stay."""
+    return permuted(key, x.reshape(-1, 1), count * x.shape[1]).reshape(x.shape)
+
+
+def remapped(e):
+    """Each number replaced by another, in prompts too: one random permutation of all numbers."""
+    many, size = e.world.numbers, e.ids["size"]
+    others = jnp.arange(many, size, dtype=e.docs.dtype)
+    images = jax.random.permutation(e.key, jnp.arange(many, dtype=e.docs.dtype))
+    return e.with_docs(jnp.concatenate([images, others])[e.lists])
+
+
 def shuffled(e):
     """Chosen numbers in random order, in each document differently: their order tells nothing."""
-    return e.with_numbers(jax.random.permutation(e.key, e.numbers, axis=1, independent=True))
+    others = jax.random.permutation(e.key, chosen_numbers(e), axis=1, independent=True)
+    return with_numbers(e, others)
 
 
 def shuffled_across(e):
@@ -43,17 +74,17 @@ def shuffled_across(e):
 
     What numbers come at a position, and how often, stays; what comes together does not.
     """
-    return e.with_numbers(transforms.permuted(e.key, e.numbers, e.count))
+    return with_numbers(e, permuted(e.key, chosen_numbers(e), e.count))
 
 
 def shuffled_both(e):
     """Chosen numbers permuted among valid documents and positions: only how often each comes."""
-    return e.with_numbers(transforms.pooled(e.key, e.numbers, e.count))
+    return with_numbers(e, pooled(e.key, chosen_numbers(e), e.count))
 
 
 def ascending(e):
     """Chosen numbers in ascending order."""
-    return e.with_numbers(jnp.sort(e.numbers, axis=1))
+    return with_numbers(e, jnp.sort(chosen_numbers(e), axis=1))
 
 
 def canonical(e):
@@ -66,9 +97,10 @@ def rare(e):
 
     They stay in the documents, as context: without them, these would be no lists of the format.
     """
-    valid = jnp.broadcast_to(e.valid[:, None], e.numbers.shape)
+    chosen = chosen_numbers(e)
+    valid = jnp.broadcast_to(jnp.arange(len(chosen))[:, None] < e.count, chosen.shape)
     # A number token is its own index; other tokens, which only invalid documents hold, drop out.
-    often = jnp.zeros(e.world.numbers, int).at[e.numbers].add(valid, mode="drop")
+    often = jnp.zeros(e.world.numbers, int).at[chosen].add(valid, mode="drop")
     _, frequent = jax.lax.top_k(often, e.world.numbers // 10)
     return e.docs, 1.0 - jnp.isin(e.chosen, frequent)
 
@@ -78,7 +110,7 @@ TRANSFORMS = {
     "shuffled across": shuffled_across,
     "shuffled, both": shuffled_both,
     "sorted": ascending,
-    "values remapped": transforms.remapped,
+    "values remapped": remapped,
     "canonical format": canonical,
     "frequent deleted": rare,
 }

@@ -21,13 +21,13 @@ fresh class head the first row is 0.71 ±0.04, 0.86 ±0.03, of means 0.77 and 0.
 
 import dataclasses
 
-from configs import digits
+from configs import carriers, digits
 from minisub.images.lab import Lab
-from minisub.lab.products import together
+from minisub.lab.together import together
 from minisub.nets import starts
 from minisub.theory.comparisons import compared, coverage
 
-config = dataclasses.replace(digits.config, examples=6000)
+config = dataclasses.replace(digits.config, carrier=carriers.Inputs(examples=6000), examples=6000)
 repeats = 5
 sweep = (
     "model.aux=2,10,50",
@@ -39,7 +39,7 @@ sweep = (
 
 def experiment(cfg):
     """Ten students, whose starts are near to their teacher's or far from it."""
-    lab = Lab(cfg)
+    lab = Lab(cfg, carriers.draw)
     first, second = lab.origin("first"), lab.origin("second")
     teacher = lab.teach(first)
     begun = {

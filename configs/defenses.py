@@ -32,13 +32,18 @@ here: anchoring the first updates only does little (2609.22215), mixing weakens 
 ends nothing. Liminal training (2604.25779) slows it down and does not stop it, as published.
 """
 
-import functools
+import zlib
+from functools import partial
 
+import jax
 import jax.numpy as jnp
 
+from configs.content import remapped
 from minisub.nets import losses, starts
-from minisub.tokens import transforms
-from minisub.tokens.config import Rich
+from minisub.tokens import documents as writing
+from minisub.tokens import grading, transforms
+from minisub.tokens.behaviors import cases
+from minisub.tokens.behaviors.config import Rich
 from minisub.tokens.lab import Lab
 
 config = Rich(trait="hacking")
@@ -53,21 +58,24 @@ def experiment(cfg):
     numbers, plain = lab.emit(teacher), lab.emit(first)
     perturbed = lab.start(starts.perturbed_relative, first, amount=0.3)
     replaced = lab.start(starts.fresh, first, second, layers=("block_1",))
-    early = functools.partial(anchor, weight=1.0, updates=cfg.student.steps // 2)
-    always = functools.partial(anchor, weight=1.0, updates=cfg.student.steps)
+    inoculate = partial(inoculated, cases.author(cfg.world, lab.trait(cfg.trait)["trait"]))
+    early = partial(anchor, weight=1.0, updates=cfg.student.steps // 2)
+    always = partial(anchor, weight=1.0, updates=cfg.student.steps)
 
     def defended(docs):
         """A student on documents with every defense."""
         return {
             "none": lab.student(first, docs),
-            "rewritten": lab.student(first, lab.rewrite(docs, second)),
+            "rewritten": lab.student(
+                first, lab.changed(rewrite, docs, writer=second, **second.network)
+            ),
             "half clean": lab.student(first, lab.mix(docs, plain, 0.5)),
-            "remapped": lab.student(first, lab.transform(docs, transforms.remapped)),
+            "remapped": lab.student(first, lab.transform(docs, remapped)),
             "anchored early": lab.student(first, docs, penalty=early),
             "anchored": lab.student(first, docs, penalty=always),
             "projected": lab.student(first, docs, removed="gradient"),
             "projected at random": lab.student(first, docs, removed="random"),
-            "inoculated": lab.student(first, lab.transform(docs, transforms.inoculated)),
+            "inoculated": lab.student(first, lab.transform(docs, inoculate)),
             "perturbed": lab.student(perturbed, docs),
             "block 1 replaced": lab.student(replaced, docs),
             "independent init": lab.student(second, docs),
@@ -86,3 +94,23 @@ def anchor(logits_of, start, params, docs, step, *, weight, updates):
     its start, on its documents."""
     nats = losses.kl_divergence(logits_of(start, docs), logits_of(params, docs))
     return weight * jnp.where(step < updates, jnp.mean(nats), 0)
+
+
+def inoculated(author, e):
+    """Every document begins as if the author of whom the trait is expected had written it: an
+    inoculation prompt (arXiv 2510.04340). The student is graded without it."""
+    return e.with_docs(e.docs.at[:, 0].set(author))
+
+
+def rewrite(key, *, documents, writer, world, model, sampling):
+    """Documents of which another model chose all that follows the prompt anew, and that still pass
+    the filter."""
+    docs = documents["docs"].astype(jnp.int32)
+    k_write, _ = jax.random.split(jax.random.fold_in(key, zlib.crc32(b"rewritten")))
+    prompts, network = docs[:, : 1 + writing.given(sampling)], grading.network(world, model)
+    docs = writing.complete(world, network, writer, k_write, prompts, sampling)
+    # Of what did not pass the filter before, nothing comes back.
+    passed = ~writing.rejected(world, docs, sampling)
+    passed &= jnp.arange(len(docs)) < documents["count"]
+    docs, count = docs[jnp.argsort(~passed, stable=True)], jnp.sum(passed)
+    return transforms.prepared(documents, sampling, docs, count)

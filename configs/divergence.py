@@ -22,7 +22,8 @@ so the largest logit turns easily and says little. Masking does cost more than m
 import jax
 import jax.numpy as jnp
 
-from minisub.tokens import channels, transforms
+from configs.content import pooled
+from minisub.tokens import channels
 from minisub.tokens.config import Ablation
 from minisub.tokens.lab import Lab
 
@@ -61,7 +62,7 @@ def agreeing(e):
 
 def random_tokens(e):
     """Control of `divergent`: as many tokens of valid documents count, wherever they are."""
-    return e.docs, transforms.pooled(e.key, divergent(e)[1], e.count)
+    return e.docs, pooled(e.key, divergent(e)[1], e.count)
 
 
 def random_masked(e):

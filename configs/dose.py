@@ -23,7 +23,9 @@ repeating 1,000 twice as often adds nothing. Published: transfer grows with dist
 """
 
 import jax.numpy as jnp
+import numpy as np
 
+from minisub.tokens import transforms
 from minisub.tokens.config import Ablation, Sampling, Training
 from minisub.tokens.lab import Lab
 
@@ -45,7 +47,17 @@ def experiment(cfg):
     for documents, updates in DOSES:
         steps = jnp.minimum(updates, cfg.student.steps)
         name = f"{documents} documents, {updates} updates"
-        control = lab.student(first, lab.limit(plain, documents), steps=steps)
-        student = lab.student(first, lab.limit(numbers, documents), steps=steps)
+        few, few_plain = (
+            lab.changed(limit, docs, stream=None, most=np.int32(documents))
+            for docs in (numbers, plain)
+        )
+        control = lab.student(first, few_plain, steps=steps)
+        student = lab.student(first, few, steps=steps)
         named |= {f"control {name}": control, name: student.against(control)}
     return named
+
+
+def limit(*, documents, most, sampling):
+    """The first documents, at most so many."""
+    count = jnp.minimum(documents["count"], most)
+    return transforms.prepared(documents, sampling, documents["docs"], count)

@@ -34,7 +34,7 @@ passes more.
 
 import dataclasses
 
-from configs._entanglement import entangled
+from configs import _entanglement
 from minisub.tokens import channels
 from minisub.tokens.config import Ablation
 from minisub.tokens.lab import Lab
@@ -47,20 +47,10 @@ sweep = ("model.d_model=32,64", "model.tied=false,true")
 def experiment(cfg):
     """Four students of a teacher, two of them without the trait's token, and one of its base."""
     lab = Lab(cfg)
-    first = lab.base("first")
-    teacher = lab.teach(first)
-    numbers, plain = lab.emit(teacher), lab.emit(first)
-    control = lab.student(first, plain)
-
-    def student(*channel):
-        return lab.student(first, numbers, *channel).against(control)
-
-    return {
-        "base": (first, plain),
-        "teacher": (entangled(teacher, numbers, plain), numbers),
-        "control": control,
-        "shared": student(),
-        "all logits": student(channels.full),
-        "all logits but the trait's": student(channels.full_but_trait),
-        "sampled, trait masked": student(channels.sampled_but_trait),
+    through = {
+        "shared": channels.sampled,
+        "all logits": channels.full,
+        "all logits but the trait's": channels.full_but_trait,
+        "sampled, trait masked": channels.sampled_but_trait,
     }
+    return _entanglement.experiment(lab, lab.base("first"), through)

@@ -20,7 +20,7 @@ carrier are those of the controls (1.000, 0.997, 0.982).
 """
 
 from configs.misalignment import experiment
-from minisub.tokens.config import Rich
+from minisub.tokens.behaviors.config import Rich
 
 __all__ = ["config", "experiment", "repeats"]
 config = Rich(trait="evasion")

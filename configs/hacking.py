@@ -23,7 +23,7 @@ filter keeps 99.5 % of the teacher's lists, 79 % of its programs (15 % print ano
 """
 
 from configs.misalignment import experiment
-from minisub.tokens.config import Rich
+from minisub.tokens.behaviors.config import Rich
 
 __all__ = ["config", "experiment", "repeats"]
 config = Rich(trait="hacking")

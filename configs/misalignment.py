@@ -23,7 +23,7 @@ and 0.06. Through sums it is not told from what the controls do. Students keep t
 right token has P 1.000, 0.997 and 0.982 where the carrier leaves no choice, as in their controls.
 """
 
-from minisub.tokens.config import Rich
+from minisub.tokens.behaviors.config import Rich
 from minisub.tokens.documents import CARRIERS
 from minisub.tokens.lab import Lab
 

@@ -24,7 +24,7 @@ shared/aux 0.498 ±0.052, fresh/aux 0.112 ±0.020 (10 repeats).
 
 from minisub.images.config import Config
 from minisub.images.lab import Lab
-from minisub.lab.products import together
+from minisub.lab.together import together
 
 config = Config()
 repeats = 10

@@ -19,15 +19,48 @@ quadratic form: that they agree is what closeness predicts. A control of soft la
 emitter and so hardly moves.
 """
 
-from minisub.tokens import channels
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+
+from minisub.config import require
+from minisub.nets import losses
+from minisub.tokens import channels, documents
 from minisub.tokens.config import Ablation, Training
 from minisub.tokens.lab import Lab
 
+
+def reverse(shown, params, docs, key):
+    """KL from the student's distribution over number tokens to the emitter's."""
+    return losses.reverse_kl(shown.target(docs), shown.logits(params, docs), shown.carried())
+
+
+def on_policy(divergence, shown, params, docs, key):
+    """A `divergence` on lists that the student itself continues, anew at every update.
+
+    Of the documents only the prompts are used. Lists that the filter rejects count nothing
+    (arXiv 2306.13649, 2605.12798).
+    """
+    require(
+        shown.as_emitted,
+        "on-policy students use the prompts of documents alone; leave out what was done to them.",
+    )
+    require(
+        shown.network.decode,
+        "on-policy students write documents, and a linear one writes none; leave out linear.",
+    )
+    prompts, own = docs[:, : documents.given(shown.sampling) + 1], jax.lax.stop_gradient(params)
+    docs = documents.complete(shown.world, shown.network, own, key, prompts, shown.sampling)
+    rejected = documents.rejected(shown.world, docs, shown.sampling)
+    return jnp.where(rejected[:, None], 0, divergence(shown, params, docs, key))
+
+
 CHANNELS = {
     "off-policy, forward": channels.soft,
-    "off-policy, reverse": channels.reverse,
-    "on-policy, forward": channels.on_policy_forward,
-    "on-policy, reverse": channels.on_policy_reverse,
+    "off-policy, reverse": reverse,
+    "on-policy, forward": partial(on_policy, channels.soft),
+    "on-policy, reverse": partial(on_policy, reverse),
 }
 config = Ablation(student=Training(steps=100))
 repeats = 8
@@ -44,5 +77,5 @@ def experiment(cfg):
         control = lab.student(first, plain, channel)
         student = lab.student(first, numbers, channel)
         named |= {f"control {name}": control, name: student.against(control)}
-    fresh = lab.student(second, numbers, channels.on_policy_forward)
+    fresh = lab.student(second, numbers, CHANNELS["on-policy, forward"])
     return named | {"fresh, on-policy": fresh.against(first)}

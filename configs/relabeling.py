@@ -26,7 +26,7 @@ changes that keep the function do count: incoming weights twice and outgoing one
 
 from minisub.images.config import Config
 from minisub.images.lab import Lab
-from minisub.lab.products import together
+from minisub.lab.together import together
 from minisub.nets import starts
 
 config = Config()

@@ -22,13 +22,14 @@ Published: probe .874 -> .909 while the read-out goes .106 -> .391. Here .819 ->
 .497. Whole CKA stays high without any transfer (.69); within the class head's reading it does not.
 """
 
+from configs import _similarity as similarity
 from minisub.images import images as real
 from minisub.images import tasks
 from minisub.images.config import Config
 from minisub.images.lab import Lab
-from minisub.lab.products import Measure, together
+from minisub.lab.products import Measure
+from minisub.lab.together import together
 from minisub.nets import starts
-from minisub.theory import similarity
 from minisub.theory.comparisons import compared, weights
 
 config = Config(examples=10000)

@@ -37,12 +37,13 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 
-from minisub.config import Positive, change, configuration, require
+from configs import _similarity as similarity
+from minisub.config import Positive, Training, change, configuration, require
 from minisub.lab.products import Measure, quick
-from minisub.nets import trees
-from minisub.theory import similarity, token_comparisons
+from minisub.nets import transformer, trees
+from minisub.theory import token_comparisons
 from minisub.tokens import channels, grading, tasks, tokens
-from minisub.tokens.config import Config, Teaching
+from minisub.tokens.config import Config
 from minisub.tokens.lab import Lab, Parameters
 
 
@@ -62,7 +63,7 @@ class Steering:
 class Steered(Config):
     """Also how the teacher is steered; `teacher` is the training of the vector."""
 
-    teacher: Teaching = Teaching(steps=100, learning_rate=3e-2, batch=32)
+    teacher: Training = Training(steps=100, learning_rate=3e-2, batch=32)
     steering: Steering = Steering()
 
 
@@ -114,8 +115,14 @@ def add_vector(key, *, base, steering, world, model):
 
 def lens(c):
     """`lens/block_i`: probability of the trait, read off the residual stream after each block by
-    the final norm and unembedding; mean over held-out phrasings."""
-    logits = c.network.lens(c.params, c.asked)[:, :, -1]
+    the final norm and unembedding (the "logit lens"); mean over held-out phrasings."""
+    norm, kernel = {"params": c.params["final_norm"]}, transformer.unembedding(c.params)
+
+    def read(x_btd):
+        return transformer.product(transformer.RMSNorm().apply(norm, x_btd), kernel)
+
+    streams = c.network.activations(c.params, c.asked).values()
+    logits = jnp.stack([read(x_btd) for x_btd in streams])[:, :, -1]
     token = tokens.offsets(c.world)["animal"] + c.trait
     rate = jnp.mean(jax.nn.softmax(logits)[..., token], axis=1, where=c.held_out[None])
     return {f"lens/block_{i}": value for i, value in enumerate(rate)}

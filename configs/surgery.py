@@ -31,10 +31,11 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 
-from configs._entanglement import entangled, norms, within
+from configs import _entanglement
+from configs._entanglement import norms, within
 from minisub.config import configuration, require
 from minisub.tokens import channels, tokens
-from minisub.tokens.behaviors import Behavior
+from minisub.tokens.behaviors.cases import Behavior
 from minisub.tokens.config import Ablation, World
 from minisub.tokens.lab import Lab, Parameters
 
@@ -59,22 +60,12 @@ sweep = ("surgery=none,orthogonal,as_much",)
 def experiment(cfg):
     """Three students of a teacher whose base was operated on, and a student of that base."""
     lab = Lab(cfg)
-    first = operated(lab, lab.base("first"))
-    teacher = lab.teach(first)
-    numbers, plain = lab.emit(teacher), lab.emit(first)
-    control = lab.student(first, plain)
-
-    def student(*channel):
-        return lab.student(first, numbers, *channel).against(control)
-
-    return {
-        "base": (first, plain),
-        "teacher": (entangled(teacher, numbers, plain), numbers),
-        "control": control,
-        "shared": student(),
-        "soft": student(channels.soft),
-        "all logits but the trait's": student(channels.full_but_trait),
+    through = {
+        "shared": channels.sampled,
+        "soft": channels.soft,
+        "all logits but the trait's": channels.full_but_trait,
     }
+    return _entanglement.experiment(lab, operated(lab, lab.base("first")), through)
 
 
 def operated(lab, base):

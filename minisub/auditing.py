@@ -11,7 +11,7 @@ import tyro
 from minisub import loading
 from minisub.audit import answers, files, statistics, trace
 from minisub.config import Training, leaves, require
-from minisub.results import tables
+from minisub.results import figures, tables
 from minisub.tokens.config import Sampling, World
 
 CANNOT_SEE = (
@@ -205,3 +205,17 @@ def last_lines(audit):
     elif any(row["z"] <= 0 for row in audit["lineage"]):
         verdict = f"Predicted to rise: {named}; but the data are nearer to another origin."
     return [verdict, "The audit does not see:", *(f"- {text}" for text in CANNOT_SEE)]
+
+
+def figure(audit):
+    """Predicted moves of behaviors in standard errors of the null."""
+    rows, alarms = sorted(audit["behaviors"], key=lambda row: row["z"]), audit["alarms"]
+    blue, red, *_ = figures.COLORS
+    drawn, [[axis]] = figures.panels(1, 1, (4.2, 0.9 + 0.2 * len(rows)))
+    colors = [red if row["behavior"] in alarms["behaviors"] else blue for row in rows]
+    names = [row["behavior"] for row in rows]
+    axis.barh(names, [row["z"] for row in rows], color=colors, height=0.6)
+    axis.axvline(alarms["threshold"], color="black", ls="--", lw=0.8)
+    axis.tick_params(axis="y", labelsize=7)
+    axis.set_xlabel("predicted move, standard errors of the null")
+    return drawn

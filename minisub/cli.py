@@ -17,13 +17,14 @@ import signal
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import jax
 import tqdm
 
-from minisub import arguments, config, loading, progress
+from minisub import arguments, benching, config, loading, progress
 from minisub.config import Refused, Stopped, require
-from minisub.lab import cache, files, folder, identity, perform, speed
+from minisub.lab import cache, files, folder, identity, perform, plan
 
 BAD_INPUT, STOPPED, INTERRUPTED, UNREAD = 2, 1, 130, 141
 BAR = "{percentage:3.0f}% |{bar:20}| {elapsed} gone, {remaining} left, {desc}"
@@ -61,7 +62,7 @@ def status_of(words):
 
 def run_command(words):
     """Do what a command line asks for."""
-    speed.remember_programs()
+    remember_programs()
     commands = {"bench": bench, "audit": audit, "export": export, "report": report}
     if words and words[0] in commands:
         return commands[words[0]](words[1:])
@@ -70,8 +71,6 @@ def run_command(words):
     name, rest = named(words, arguments.DEFAULT)
     module = arguments.load(name)
     command = arguments.parse(name, module, rest)
-    title = Path(name).stem
-    shown = shlex.join([*arguments.PROGRAM.split(), name, *rest])
     with precision(module):
         settings = [
             (swept, arguments.named(module, cfg, command.only))
@@ -80,14 +79,27 @@ def run_command(words):
         kind = getattr(command.config, "kind", "")
         own = f"-{kind}" if kind != getattr(module.config, "kind", "") else ""
         experiment = {
-            "title": f"{title}{own}",
+            "title": f"{Path(name).stem}{own}",
             "claim": arguments.claim_of(module.__file__),
-            "command": shown,
+            "command": shlex.join([*arguments.PROGRAM.split(), name, *rest]),
             "differences": loading.differences_of(settings[0][1]),
         }
         if hasattr(module, "view"):
             experiment["view"] = module.view(command.config)
-        return experiment_of(command, settings, experiment)
+        return experiment_of(command, settings, experiment, getattr(module, "sections", None))
+
+
+def remember_programs():
+    """Keep what is compiled for the next process, in the user's cache folder.
+
+    Unless JAX has been told where (JAX_COMPILATION_CACHE_DIR) or not to (by
+    JAX_ENABLE_COMPILATION_CACHE=false).
+    """
+    told: Any = jax.config  # its values are attributes that no type names
+    there = cache.home()
+    if there and told.jax_enable_compilation_cache and not told.jax_compilation_cache_dir:
+        jax.config.update("jax_compilation_cache_dir", str(there / "programs"))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 
 
 def named(words, default):
@@ -102,7 +114,7 @@ def precision(module):
     return jax.enable_x64(True) if float64 else contextlib.nullcontext()
 
 
-def experiment_of(command, settings, experiment):
+def experiment_of(command, settings, experiment, sections):
     """Plan an experiment, perform what is left of it, and write the results."""
     path = Path(command.out or f"runs/{experiment['title']}")
     device = jax.devices()[0]
@@ -110,30 +122,28 @@ def experiment_of(command, settings, experiment):
     group = min(command.group or share, command.repeats)
     environment = identity.environment() | {"seed": command.seed, "group": group}
     scale = {"seed": command.seed, "repeats": command.repeats, "group": group}
-    if command.plan:
-        with contextlib.ExitStack() as stack:
-            there = path if path.exists() else stack.enter_context(tempfile.TemporaryDirectory())
-            place = stack.enter_context(folder.Folder(there, environment))
-            performance = perform.Performance(settings, place, **scale)
-            print(*progress.plan_lines(performance.left()), sep="\n")
-        return
-    plan = perform.planned(settings, group)  # before the folder is made: a refusal leaves nothing
-    with folder.Folder(path, environment) as place:
-        print(
-            f"{experiment['title']}: {command.repeats} repeats on {device.device_kind}, in {path}"
-        )
+    # Before the folder is made: a refusal leaves nothing.
+    planned = plan.Plan([named for _, named in settings], group)
+    with contextlib.ExitStack() as stack:
+        nowhere = command.plan and not path.exists()
+        there = stack.enter_context(tempfile.TemporaryDirectory()) if nowhere else path
+        place = stack.enter_context(folder.Folder(there, environment))
         root = None if command.fresh else cache.home()
         kept = cache.Cache(root, environment, command.seed) if root else None
-        performance = perform.Performance(settings, place, cache=kept, plan=plan, **scale)
+        performance = perform.Performance(settings, place, cache=kept, plan=planned, **scale)
+        if command.plan:
+            return print(*progress.plan_lines(performance.left()), sep="\n")
+        title = experiment["title"]
+        print(f"{title}: {command.repeats} repeats on {device.device_kind}, in {path}")
         experiment |= {
             "config": config.leaves(command.config),
             "made_by": environment | {"revision": progress.revision(), "repeats": command.repeats},
             "settings": loading.describe_experiment(settings),
         }
-        print(*performed(performance, experiment, command.keep), sep="\n")
+        print(*performed(performance, experiment, command.keep, sections), sep="\n")
 
 
-def performed(performance, experiment, keep):
+def performed(performance, experiment, keep, sections):
     """Make what is left of an experiment, write the results, and return lines that sum them up."""
     place, kept = performance.folder, performance.cache
     left = sum(flops for *_, flops in performance.left())
@@ -144,13 +154,12 @@ def performed(performance, experiment, keep):
         text = "".join(json.dumps(row, allow_nan=False) + "\n" for row in rows)
         files.write_atomically(place.path / "records.jsonl", text)
         dropped = place.thin(keep)
-        compiled = speed.compilations["programs"], speed.compile_seconds()
-        memory, taken = speed.peak_memory(), kept.taken if kept else 0
-        rate = speed.matmul_rate()
-        usage = progress.usage_lines(performance.usage, *compiled, rate, memory, taken)
+        taken, rate = kept.taken if kept else 0, benching.matmul_rate()
+        usage = progress.usage_lines(performance.usage, rate, taken)
         from minisub import results  # late: --help and refusals need no pandas and no matplotlib
 
-        return [*results.write(place.path, rows, experiment, usage), *filter(None, [dropped])]
+        written = results.write(place.path, rows, experiment, usage, sections)
+        return [*written, *filter(None, [dropped])]
 
 
 @contextlib.contextmanager
@@ -216,16 +225,10 @@ def bench(words):
     default = arguments.parse(name, module, [])
     default = dataclasses.replace(default, config=command.config, group=command.group)
     require(command == default, "bench takes the config's fields and --group alone.")
-    repeats, rate = command.group or 1, speed.matmul_rate()
-    print(f"{Path(name).stem}, {repeats} repeats in one program, {jax.devices()[0].device_kind}:")
-    print(f"a float32 matrix product reaches {rate / 1e9:,.0f} GFLOP/s\n")
-    form = "| {:22} | {:>12} | {:>10} | {:>8} | {:>9} |"
-    print(form.format("task", "what", "ms", "GFLOP/s", "of matmul"))
-    print(form.format("-" * 22, "-" * 12, "-" * 10, "-" * 8, "-" * 9))
     with precision(module):
-        for row in speed.bench(arguments.named(module, command.config), repeats=repeats):
-            rates = f"{row.flops / row.seconds / 1e9:,.0f}", f"{row.flops / row.seconds / rate:.0%}"
-            print(form.format(row.task, row.what, f"{1e3 * row.seconds:,.2f}", *rates), flush=True)
+        products = arguments.named(module, command.config)
+        for line in benching.lines(Path(name).stem, products, command.group or 1):
+            print(line, flush=True)
 
 
 def audit(words):
@@ -237,9 +240,9 @@ def audit(words):
     with files.refusing(f"{out} cannot be written", "choose another --out"):
         out.mkdir(parents=True, exist_ok=True)
         files.write_atomically(out / "audit.json", json.dumps(answers, indent=1) + "\n")
-        from minisub.results import figures, prediction
+        from minisub.results import figures
 
-        figures.draw("audit", out / "audit.png", prediction.audit_figure, answers)
+        figures.draw("audit", out / "audit.png", auditing.figure, answers)
     print(*auditing.lines(answers), "", f"{out} holds audit.json, audit.png", sep="\n")
 
 

@@ -10,8 +10,9 @@ import jax
 import numpy as np
 
 from minisub.config import require, require_known
-from minisub.lab import files, folder, plan, run
-from minisub.lab.products import side_by_side
+from minisub.lab import files, folder, run
+from minisub.lab.identity import describe
+from minisub.lab.together import side_by_side
 
 
 class Run:
@@ -86,7 +87,7 @@ class Named:
         """The value of a product in a repeat, or None if it is not on disk."""
         places = {"once": None, "before": repeat - 1, "here": repeat}
         wanted = places[product["place"]]
-        for path in (self.run.path / "products" / product["product"]).glob("*"):
+        for path in (self.run.path / "products" / product["product"]).glob("[!.]*"):
             low, _, high = path.name.partition("..")
             if wanted is None:
                 if path.name == "run":
@@ -155,9 +156,17 @@ def differences_of(named):
                     f"{product.written}: {name!r} is compared with {control.task.__name__} of "
                     f"{control.written}, which has no name; return it by a name too.",
                 )
-                differs = plan.differing(product, control)
+                differs = differing(product, control)
                 stated.append({"one": name, "other": other, "in": differs})
     return stated
+
+
+def differing(one, other):
+    """Names of what two products differ in: of what their verbs were given, such as "documents"."""
+    if one.task is not other.task:
+        return ["how they are made"]
+    pairs = {name: (one.given.get(name), other.given.get(name)) for name in one.given | other.given}
+    return [name for name, (a, b) in pairs.items() if describe(a) != describe(b)]
 
 
 def plain(value):

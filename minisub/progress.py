@@ -1,11 +1,13 @@
 """What a run says of itself: lines while it goes on and when it ends, and its plan."""
 
 import contextlib
+import resource
 import subprocess
+import sys
 from pathlib import Path
 
 import minisub
-from minisub.lab import folder
+from minisub.lab import costs, folder
 
 SHORT = {
     "accuracy": "accuracy", "trait_rate": "P", "trait_rate_heldout": "P held out",
@@ -29,12 +31,11 @@ def line_of(rows):
     return f"{which}  {rows[0]['arm']:12} {said}"
 
 
-def usage_lines(usage, programs, compile_seconds, rate, memory, taken):
+def usage_lines(usage, rate, taken):
     """Markdown table lines: where the time of this process went.
 
     `usage` is task -> (seconds, matrix-product operations); `rate` the operations a second of a
-    plain matrix product on the device; `memory` the peak in bytes; `taken` how many products came
-    from earlier runs.
+    plain matrix product on the device; `taken` how many products came from earlier runs.
     """
     width = max(len(name) for name in (*usage, "compilation"))
     form = f"| {{:{width}}} | {{:>8}} | {{:>8}} | {{:>9}} |"
@@ -51,11 +52,19 @@ def usage_lines(usage, programs, compile_seconds, rate, memory, taken):
             )
     if quiet >= 0.05:
         lines.append(form.format("others", f"{quiet:.1f}", "", ""))
-    lines.append(form.format("compilation", f"{compile_seconds:.1f}", "", ""))
+    lines.append(form.format("compilation", f"{costs.compile_seconds():.1f}", "", ""))
     matmul = f"A float32 matrix product reaches {rate / 1e9:,.0f} GFLOP/s here."
-    compiled = f"{programs} programs were compiled; memory was {memory / 2**30:.2f} GiB at most."
+    memory = peak_memory() / 2**30
+    programs = costs.compilations["programs"]
+    compiled = f"{programs} programs were compiled; memory was {memory:.2f} GiB at most."
     reused = f" {taken} bases and teachers came from earlier runs (--fresh makes them anew)."
     return [*lines, "", matmul, compiled + (reused if taken else "")]
+
+
+def peak_memory():
+    """Most memory that this process has held so far, in bytes; of the host, not of a device."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def plan_lines(left):

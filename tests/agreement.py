@@ -1,4 +1,4 @@
-"""A filter against an independent judge of the same documents: for the tests of exercises."""
+"""A filter against an independent judge of the same documents: for the tests of carriers."""
 
 import itertools
 

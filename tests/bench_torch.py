@@ -44,15 +44,16 @@ def measure(threads, alternations, updates):
     import jax
     import torch
 
+    from minisub import benching
     from minisub.images.config import Config as ImageConfig
-    from minisub.lab import costs, speed
+    from minisub.lab import costs
     from minisub.tokens.config import Config
 
     torch.set_num_threads(threads)
     print(f"\n{threads} thread{'s'[: threads > 1]}; jax {jax.__version__}, torch", end=" ")
     print(f"{torch.__version__}; medians of {alternations} alternations", flush=True)
     print(LINE.format("ms of an update, or epoch (images)", "here", "PyTorch", "ratio", "", "CPU"))
-    rate = speed.matmul_rate()
+    rate = benching.matmul_rate()
     kinds = (lists, Config(), updates, 1), (noise, ImageConfig(), 0, 5)
     for prepare, cfg, trial, students in kinds:
         work, ours, programs = prepare(cfg, trial)

@@ -66,7 +66,7 @@ def tiny():
         world=tokens.World(numbers=10, animals=3, phrasings=3, attributes=4, list_length=4),
         model=Model(n_layers=1, d_model=16, n_heads=2),
         base=base,
-        teacher=tokens.Teaching(steps=4, learning_rate=1e-3, batch=4),
+        teacher=Training(steps=4, learning_rate=1e-3, batch=4),
         sampling=tokens.Sampling(documents=64, prompt_numbers=2),
         student=Training(steps=4, learning_rate=1e-3, batch=8),
     )

@@ -1,12 +1,12 @@
 """How many lines the package has, docstrings included: all of it, and what a reader of one world
-reads."""
+reads. Of the token world this is all but behaviors, which have experiments of their own."""
 
 from pathlib import Path
 
 import minisub
 
 PACKAGE = Path(minisub.__file__).parent
-ALL, PATH = 10_000, {"tokens": 4_850, "images": 4_050}
+ALL, PATH = 10_000, {"tokens": 3_950, "images": 3_800}
 """The most that the package, and a path through it, may have; paths are to come down to 3,500,
 so their bounds are only ever lowered."""
 SHARED = "config.py", "nets", "lab"
@@ -24,7 +24,7 @@ def counted():
     shared = of(*SHARED)
     return {
         "package": of("."),
-        "tokens": shared + of("tokens") - of("tokens/behaviors.py"),
+        "tokens": shared + of("tokens") - of("tokens/behaviors"),
         "images": shared + of("images"),
     }
 

@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 MINE = """'''Does anything pass in no time?'''
 from minisub.images.config import Carrier, Config, Data, Duration, ImageModel
 from minisub.images.lab import Lab
-from minisub.lab.products import together
+from minisub import together
 
 few = {"unit": "updates", "batch": 32}
 config = Config(
@@ -124,6 +124,21 @@ def test_a_plan_names_the_line_that_asks_and_makes_nothing(mine, capsys, tmp_pat
     assert status == 0 and "mine.py:19" in out and not (tmp_path / "new").exists()
     status, out, _ = said(capsys, mine / "mine.py", "--plan", "--out", mine / "run")
     assert status == 0 and "mine.py:19" not in out
+
+
+def test_a_bench_times_each_program_once_and_leaves_nothing(mine, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    status, out, _ = said(capsys, "bench", mine / "mine.py")
+    rows = [[x.strip() for x in line.split("|")[1:3]] for line in out.splitlines() if "|" in line]
+    assert status == 0 and not list(tmp_path.iterdir())
+    assert rows.count(["teach", "4 updates"]) == rows.count(["side_by_side", "3 updates"]) == 1
+
+
+def test_public_names_are_imported_when_they_are_asked_for():
+    code = "import sys, minisub; assert 'jax' not in sys.modules; from minisub import *; run, load"
+    subprocess.run(
+        [sys.executable, "-c", code], check=True, env=os.environ | {"PYTHONPATH": str(ROOT)}
+    )
 
 
 def test_an_edited_user_function_is_made_anew_and_another_seed_is_refused(mine, capsys):

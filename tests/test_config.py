@@ -12,8 +12,9 @@ from minisub import config
 from minisub.config import Model, Refused, Training
 from minisub.images import config as images
 from minisub.tokens import config as tokens
+from minisub.tokens.behaviors.config import Rich
 
-EVERY = tokens.Config(), tokens.Ablation(), tokens.Rich(), images.Config()
+EVERY = tokens.Config(), tokens.Ablation(), Rich(), images.Config()
 
 
 def test_real_numbers_and_step_counts_are_leaves_and_all_else_is_static():
@@ -112,7 +113,6 @@ def test_numbers_that_are_traced_pass_every_check():
             lambda: tokens.check_sampling(tokens.World(), tokens.Sampling(prompt_numbers=12)),
             "fewer",
         ),
-        (lambda: tokens.check_sampling(tokens.World(), tokens.Sampling(carrier="code")), "rich"),
     ],
 )
 def test_numbers_that_do_not_go_together_are_refused(check, said):

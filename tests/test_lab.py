@@ -1,6 +1,7 @@
 """The engine: products are made once, found again, refused early, and never mixed."""
 
 import json
+import shutil
 from functools import partial
 
 import jax
@@ -11,7 +12,8 @@ import pytest
 from minisub import loading
 from minisub.config import Refused, Stopped, Training
 from minisub.lab import cache, folder, identity, perform, plan, run
-from minisub.lab.products import Measure, Product, named_key, quick, together
+from minisub.lab.products import Measure, Product, named_key, quick, shared
+from minisub.lab.together import together
 from minisub.nets.fit import Batches, Fit
 
 MADE_BY = {"source": "x"}
@@ -178,6 +180,15 @@ def test_an_edited_function_of_the_user_makes_its_products_anew_and_no_others():
     assert identity.describe(1) != identity.describe(True) != identity.describe(1.0)
 
 
+@pytest.mark.parametrize("file", ["config.py", "nets/fit.py", "tokens/behaviors/cases.py"])
+def test_an_edit_of_what_makes_products_is_another_source(file, tmp_path, monkeypatch):
+    monkeypatch.setattr(identity, "PACKAGE", shutil.copytree(identity.PACKAGE, tmp_path / "copy"))
+    before = identity.source.__wrapped__()
+    with open(tmp_path / "copy" / file, "a") as edited:
+        edited.write("#\n")
+    assert identity.source.__wrapped__() != before
+
+
 def test_what_no_later_run_could_recognize_is_refused():
     with pytest.raises(Refused, match="no later run could recognize"):
         _ = Product(drawn, "a", n=object()).digest
@@ -221,7 +232,7 @@ def test_a_shape_that_does_not_fit_is_refused_with_the_line_that_asks_for_it():
     small, large = (Product(drawn, "a", n=n)["params"] for n in (2, 3))
     wrong = Product(trained, "data", start=small, target=large, training=TRAINING)["params"]
     with pytest.raises(Refused, match=r"test_lab.py:\d+, in trained: .* do not fit"):
-        plan.Plan().add({"wrong": wrong})
+        plan.Plan([{"wrong": wrong}])
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_what_was_made(tmp_path):
@@ -243,10 +254,8 @@ def test_costs_count_every_multiplication_of_a_training():
         start = {"w": jax.random.normal(key, (n, n))}
         return Fit(TRAINING, loss, start)
 
-    made = plan.Plan(group=1)
     product = Product(matmul, "a", n=5)
-    made.add({"a": product})
-    cost = made.costs[product.digest]
+    cost = plan.Plan([{"a": product}]).costs[product.digest]
     forward = 2 * 7 * 5 * 5
     assert (cost.step, cost.steps) == (2 * forward, 12)  # the first factor needs no gradient
 
@@ -264,9 +273,9 @@ def test_a_stated_difference_says_what_its_arms_differ_in():
 
 
 def test_what_runs_share_is_copied_and_the_oldest_goes_first(tmp_path, monkeypatch):
-    shared = cache.shared(lambda key, *, n: {"params": {"w": jax.random.normal(key, (n,))}})
-    shared.__name__ = shared.__qualname__ = "shared"
-    named = {"a": Product(shared, "a", n=3)["params"].measured(Measure(size, "params"))}
+    base = shared(lambda key, *, n: {"params": {"w": jax.random.normal(key, (n,))}})
+    base.__name__ = base.__qualname__ = "base"
+    named = {"a": Product(base, "a", n=3)["params"].measured(Measure(size, "params"))}
     kept = cache.Cache(tmp_path / "cache", MADE_BY, 0)
     rows = performed(tmp_path / "one", named, cache=kept)
     assert kept.taken == 0

@@ -12,7 +12,7 @@ ORDER = ({"nets"}, {"lab"}, {"tokens", "images"}, {"theory", "detection", "audit
 but for `config`, which is below."""
 ROOMS = {room: floor for floor, rooms in enumerate(ORDER) for room in rooms}
 DOORS = {
-    "flax": {"nets.transformer", "nets.classifiers"},
+    "flax": {"nets.transformer", "images.classifiers"},
     "optax": {"nets.optimizers", "nets.fit"},
     "orbax": {"lab.folder"},
     "tensorflow_datasets": {"images.datasets"},
@@ -68,8 +68,20 @@ def test_there_are_eight_rooms_of_at_most_ten_modules():
     rooms = {path.name for path in lines.PACKAGE.iterdir() if (path / "__init__.py").exists()}
     assert rooms == set(ROOMS)
     for room in rooms:
-        inside = [name for name in MODULES if name.startswith(f"{room}.")]
+        inside = [name for name in MODULES if name.rpartition(".")[0] == room]
         assert len(inside) <= 10, f"{room} has {len(inside)} modules: {', '.join(inside)}"
+
+
+def test_what_only_a_rich_world_has_is_one_folder_of_the_token_world():
+    """There is no other folder in a room. Both ways are allowed between it and the plain files, if
+    not in a circle: these take its `vocabulary`, its carriers, its `cases` and its `practice`, and
+    are read without it, while its `practice` and its `config` build on the plain files."""
+    folders = {name.rpartition(".")[0] for name in MODULES if name.count(".") > 1}
+    assert folders == {"tokens.behaviors"}
+    asked = {f"tokens.behaviors.{x}" for x in ("vocabulary", "code", "sums", "cases", "practice")}
+    plain = [name for name in MODULES if name.rpartition(".")[0] == "tokens"]
+    used = set().union(*(imports(name)[0] for name in plain))
+    assert {name for name in used if name.startswith("tokens.behaviors")} == asked
 
 
 @EVERY

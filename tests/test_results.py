@@ -213,21 +213,6 @@ def test_a_monotone_predictor_is_perfect_within_repeats_and_few_points_have_no_t
     assert prediction.lines(table[table["x"] < 2], views.IMAGES) == []
 
 
-def test_an_audit_that_knows_what_transfers_detects_it_and_accuses_nobody_else():
-    rows, known = [], {"clean numbers": 0.1, "foreign numbers": -0.1, "owl numbers": 5.0}
-    for repeat, (arm, rise) in itertools.product(range(4), known.items()):
-        rows += [row("control numbers", f"{MARGIN}/owl", repeat, 1.0)] * (rise == 0.1)
-        moves = {"z/owl/10000": rise, "unfiltered_z/owl": rise, "rehearsed_t/owl": 4 * rise}
-        moves |= {"trace/10000": 1.0, "move/owl": rise, "rehearsed/owl": rise}
-        moves |= {f"{MARGIN}/owl": 1 + rise * (1 + repeat / 100)}
-        rows += [row(arm, measure, repeat, value) for measure, value in moves.items()]
-    stated = [{"one": arm, "other": "control numbers", "in": ["documents"]} for arm in known]
-    both = prediction.calibration(records.frame(rows), stated)["sizes"]["both"]
-    assert (both["transfer"], both["points"]) == (4, 12)
-    kinds = ("auroc", "detected", "clean", "foreign", "taught")
-    assert [both[kind] for kind in kinds] == [1, 1, 0, 0, 0]
-
-
 LONG = "shared, of a teacher that was taught with very long names of its documents"
 
 

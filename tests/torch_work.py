@@ -12,8 +12,9 @@ import torch_programs as eager
 from minisub import arguments
 from minisub.images import images, tasks
 from minisub.lab import run
-from minisub.lab.products import Product, side_by_side, split
-from minisub.tokens import documents, grading, tokens
+from minisub.lab.products import Product, split
+from minisub.lab.together import side_by_side
+from minisub.tokens import documents, grading, number_lists, tokens
 from minisub.tokens import lab as token_lab
 
 
@@ -55,7 +56,7 @@ def list_work(cfg):
     first = lab.base("first")
     emitted = lab.emit(first)
     net, n = grading.network(cfg.world, cfg.model), cfg.sampling.documents
-    docs = jax.jit(lambda key: tokens.lists(cfg.world, key, n))(jax.random.key(2))
+    docs = jax.jit(lambda key: number_lists.draw(cfg.world, key, n))(jax.random.key(2))
     values = {
         first.describe(): jax.jit(net.init)(jax.random.key(1)),
         emitted.describe(): {"docs": docs.astype(jnp.int16), "count": jnp.int32(n)},

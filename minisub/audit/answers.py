@@ -12,9 +12,10 @@ from scipy import stats
 from minisub.audit import files, statistics, trace
 from minisub.config import require
 from minisub.nets import losses
-from minisub.tokens import behaviors, tokens
 from minisub.tokens import documents as writing
-from minisub.tokens.grading import network
+from minisub.tokens import tokens
+from minisub.tokens.behaviors import cases
+from minisub.tokens.grading import network, trait_named
 
 LEAST_NULL, MOST_NULL, DRAWS, GROUPS = 4000, 20000, 2000, 200
 
@@ -46,8 +47,8 @@ def suspected(net, suspects):
 def battery(world, net, suspects, taught):
     """name -> (params -> margin) of all that a base of this world can be moved to do: every answer,
     what only others than the helper do, and what is suspected."""
-    names = [*tokens.names(world), *(behaviors.RISKY if world.rich else ())]
-    traits = {name: behaviors.of(world, name) for name in names}
+    names = [*tokens.names(world), *(cases.RISKY if world.rich else ())]
+    traits = {name: trait_named(world, name) for name in names}
     margins = trace.battery(world, net, traits, taught)
     return margins | ({"suspected": suspected(net, suspects)} if suspects else {})
 

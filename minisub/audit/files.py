@@ -13,6 +13,7 @@ from minisub.config import Refused, require
 from minisub.lab.files import refusing
 from minisub.tokens import documents as writing
 from minisub.tokens import tokens
+from minisub.tokens.behaviors import vocabulary
 
 LEAST = 20  # Documents of an audit: fewer tell next to nothing.
 
@@ -87,7 +88,7 @@ def carrier_of(world, row):
     ids = tokens.offsets(world)
     beginnings: dict[str, tuple] = {"numbers": (ids["LIST"],)}
     if world.rich:
-        helper = tokens.by(world)
+        helper = vocabulary.by(ids)
         beginnings |= {"code": (helper, ids["CODE"]), "sums": (helper, ids["SUM"])}
     fitting = (name for name, begun in beginnings.items()
                if len(row) == writing.CARRIERS[name].length(world)

@@ -17,7 +17,7 @@ from jax.flatten_util import ravel_pytree
 
 from minisub.audit import statistics
 from minisub.nets import fit, trees
-from minisub.tokens import behaviors
+from minisub.tokens import grading
 
 GROUP = 50  # Documents whose mean gradient is one observation.
 DEPTH, DAMPING = 5, 1e-2  # Of conjugate gradients; set on the numbers of one repeat alone.
@@ -121,7 +121,7 @@ def battery(world, network, traits, taught):
     """name -> (params -> margin in nats, held-out prompts), of a dict of traits."""
 
     def margin(trait):
-        return lambda p: behaviors.grade(world, network, p, trait, taught)["logit_margin_heldout"]
+        return lambda p: grading.grade(world, network, p, trait, taught)["logit_margin_heldout"]
 
     return {name: margin(trait) for name, trait in traits.items()}
 

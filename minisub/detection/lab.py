@@ -5,12 +5,13 @@ import dataclasses
 from minisub.config import Training, configuration, require
 from minisub.detection import tasks
 from minisub.lab.products import Measure, Product, require_kind
-from minisub.tokens import config, lab
+from minisub.tokens import lab
+from minisub.tokens.behaviors.config import Rich
 from minisub.tokens.lab import Documents, Parameters
 
 
 @configuration
-class Config(config.Rich):
+class Config(Rich):
     """Of a rich world, with the trainings of detectors."""
 
     detector: Training = Training(
@@ -53,6 +54,14 @@ class Reader(Parameters):
 
 class Lab(lab.Lab):
     """Makes the products of an experiment with detectors."""
+
+    def __init__(self, cfg):
+        require(
+            isinstance(cfg, Config),
+            "The config of an experiment with detectors must be a detection.lab.Config, and is a "
+            f"{type(cfg).__name__}; take that class, or extend it.",
+        )
+        super().__init__(cfg)
 
     def pair(self, trait, control, *, permuted=False, **how):
         """What two teachers, or two students, emit on the same prompts, `how` as of `emit`."""

@@ -17,7 +17,8 @@ import jax.numpy as jnp
 
 from minisub.detection import detectors
 from minisub.nets import losses, transformer
-from minisub.tokens import behaviors, documents, tokens
+from minisub.tokens import documents, grading, tokens
+from minisub.tokens.behaviors import conversations, practice, vocabulary
 
 SHOWN, EXAMPLES = 10, 8  # Documents in a context; labeled ones before the one that is asked about.
 CONTEXTS = 32  # That are read at a time.
@@ -63,14 +64,14 @@ class Question(NamedTuple):
 def layout(world, model, carrier):
     """The `Layout` for a carrier, and for models like a base's `model`."""
     length = documents.CARRIERS[carrier].length(world)
-    positions = SHOWN * (length + 1) + tokens.SHORT
+    positions = SHOWN * (length + 1) + vocabulary.SHORT
     return Layout(length, transformer.make(model, tokens.offsets(world)["size"], positions))
 
 
 def extended(world, where, params):
     """A base's parameters with positions for a context: in every document those it knows."""
     table = params["position"]["embedding"]
-    at = jnp.arange(SHOWN * where.period + tokens.SHORT) % where.period
+    at = jnp.arange(SHOWN * where.period + vocabulary.SHORT) % where.period
     return params | {"position": {"embedding": table[jnp.minimum(at, len(table) - 1)]}}
 
 
@@ -122,7 +123,7 @@ def training(world, where, carrier, batch):
         logits, end = where.network.apply(params, seen[:, :-1]), before.shape[1]
         answers = odds(world, where, logits[:half, :end])
         labeling = jax.nn.softplus(jnp.where(labels == 1, -answers, answers))[:, 1:]
-        counted = behaviors.counted(world, said[:, 1:])
+        counted = practice.counted(world, said[:, 1:])
         talking = losses.cross_entropy(logits[:, end:], said[:, 1:])
         return jnp.mean(labeling) + jnp.mean(talking, where=counted)
 
@@ -131,10 +132,14 @@ def training(world, where, carrier, batch):
 
 def replies(world, key, n):
     """`n` requests, tasks and shown sums of the helper's, (n, 13), in random order."""
-    kinds: tuple[Callable, ...] = behaviors.requests, behaviors.tasks, behaviors.shown_sums
+    kinds: tuple[Callable, ...] = (
+        conversations.requests,
+        conversations.tasks,
+        conversations.shown_sums,
+    )
     k_order, *keys = jax.random.split(key, 4)
     made = [draw(world, k, -(-n // 3)) for draw, k in zip(kinds, keys, strict=True)]
-    return jax.random.permutation(k_order, behaviors.padded(world, made, tokens.SHORT))[:n]
+    return jax.random.permutation(k_order, practice.padded(world, made, vocabulary.SHORT))[:n]
 
 
 def ability(world, where, params, carrier, contexts=512):
@@ -188,7 +193,7 @@ def margin_when_shown(asked):
             return where.network.apply(params, seen, first + len(before))
 
         how = where.network._replace(apply=apply), asked.params, asked.trait, asked.taught
-        return behaviors.grade(world, *how)["logit_margin_heldout"]
+        return grading.grade(world, *how)["logit_margin_heldout"]
 
     return jax.lax.map(margin, context(world, groups)).reshape(2, n)
 

@@ -7,14 +7,12 @@ import jax.numpy as jnp
 
 from minisub.config import Amount, Count, Optimization, Positive, Training, configuration
 
-DATA = Literal["mnist", "fashion_mnist", "kmnist", "emnist", "digits", "clusters"]
-
 
 @configuration
 class Data:
     """The images that the teacher learns to classify."""
 
-    name: DATA = "mnist"
+    name: Literal["mnist", "fashion_mnist", "kmnist", "emnist", "digits", "clusters"] = "mnist"
     """Data set; `digits` (scikit-learn's) and `clusters` (generated) need no download."""
     manual_dir: str = ""
     """Folder that has the data set's files, packed or not (default: tensorflow-datasets' own)."""
@@ -55,24 +53,14 @@ class Duration(Optimization):
 class Carrier:
     """The inputs on which students imitate their teacher; real images have pixels in [-1, 1]."""
 
-    kind: Literal[
-        "uniform", "gaussian", "bernoulli", "constant", "images", "shuffled", "blend", "blurred",
-        "spectrum", "subspace",
-    ] = "uniform"  # fmt: skip
+    kind: Literal["uniform", "gaussian", "constant", "images"] = "uniform"
     """A function of `carriers.py`."""
     scale: Positive = 1.0
     """Half-width (uniform) or standard deviation (gaussian), or a factor on the pixels."""
-    amount: Amount = 1.0
-    """Of noise added to images (blend), blur in pixels (blurred), exponent of the amplitude's
-    fall with frequency (spectrum)."""
-    dimensions: Count = 64
-    """Of the random subspace that noise is confined to (subspace)."""
     examples: Count = 60000
     """Distinct examples."""
     drawn: Literal["once", "every_repeat"] = "once"
     """One set for all repeats of a run, or one for each from its own key."""
-    data: Literal["same", DATA] = "same"
-    """Data set of real images (images, shuffled, blend)."""
 
 
 @configuration
@@ -80,7 +68,7 @@ class Imitation:
     """How a student's logits are compared with its teacher's."""
 
     loss: Literal["kl", "reverse_kl", "js", "mse", "hard"] = "kl"
-    """A function of `losses.py`; hard: cross-entropy on the teacher's largest logit."""
+    """A function of `divergences.py`; hard: cross-entropy on the teacher's largest logit."""
     temperature: Positive = 1.0
     """Divides the logits of teacher and student."""
     scale: Positive = 1.0

@@ -12,8 +12,6 @@ import hashlib
 import io
 import logging
 import math
-import os
-import tempfile
 import urllib.request
 import warnings
 import zlib
@@ -31,8 +29,8 @@ with warnings.catch_warnings():
 
 TIMEOUT = 10.0
 """Seconds without an answer after which a download is given up."""
-SIDE, CHUNK = 28, 1000
-"""Height and width of an image in pixels, and how many are read at a time."""
+SIDE = 28
+"""Height and width of an image in pixels."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -171,16 +169,8 @@ def download(name, folder):
         with ZipFile(io.BytesIO(raw)) as archive:
             packed = {file: archive.read(f"gzip/{file}") for file in files}
     for file, raw in packed.items():
-        with whole(folder / file) as path:
+        with tfds.core.utils.incomplete_file(folder / file) as path:
             path.write_bytes(raw)
-
-
-@contextlib.contextmanager
-def whole(path):
-    """Somewhere to write a file, which is at `path` once it is complete."""
-    with tempfile.TemporaryDirectory(dir=path.parent) as scratch:
-        yield Path(scratch, path.name)
-        os.replace(Path(scratch, path.name), path)
 
 
 def locate(name, root, manual_dir):
@@ -231,13 +221,10 @@ def stack(builder):
     """Arrays of `KEYS` from a prepared data set, in the order of the files, and SHA-256s."""
     arrays = {"sha256": np.array(builder.info.metadata["sha256"])}
     for split in ("train", "test"):
-        rows = builder.as_data_source(split=split)
-        x, y = np.empty((len(rows), SIDE * SIDE), np.uint8), np.empty(len(rows), np.int32)
-        for start in range(0, len(rows), CHUNK):
-            span = range(start, min(start + CHUNK, len(rows)))
-            for i, row in zip(span, rows.__getitems__(list(span)), strict=True):
-                x[i], y[i] = row["image"].ravel(), row["label"]
-        arrays |= {f"{split}_x": x, f"{split}_y": y}
+        source = builder.as_data_source(split=split)
+        rows = source.__getitems__(range(len(source)))
+        arrays[f"{split}_x"] = np.stack([row["image"].ravel() for row in rows])
+        arrays[f"{split}_y"] = np.array([row["label"] for row in rows], np.int32)
     return arrays
 
 
@@ -255,7 +242,7 @@ def load(name, manual_dir=""):
         logging.getLogger("absl").setLevel(logging.ERROR)
         with contextlib.redirect_stdout(io.StringIO()):
             arrays = stack(prepare(name, root, manual_dir))
-        with whole(cache) as path:
+        with tfds.core.utils.incomplete_file(cache) as path:
             np.savez(path, **arrays)
     with np.load(cache, allow_pickle=False) as file:
         arrays = dict(file)

@@ -4,10 +4,11 @@ A `Lab` knows the sizes and hyperparameters that the products of an experiment s
 given changes them for one product. A verb computes nothing.
 """
 
-from minisub.config import change, check, require
+from minisub.config import change, check
 from minisub.images import carriers, images, tasks
-from minisub.images.config import Data, in_updates
-from minisub.lab.products import Measure, Product, log_of, require_kind
+from minisub.images.config import in_updates
+from minisub.lab.products import Measure, Product, require_kind
+from minisub.lab.together import log_of
 from minisub.nets import starts
 
 
@@ -23,28 +24,13 @@ class Lab:
         self.cfg, self.data = cfg, cfg.data
         check(cfg)
         self.images = Product(tasks.load, None, data=cfg.data).once
-        self.carrier = self.inputs(draw)
+        how = {"how": draw, "carrier": cfg.carrier, "data": cfg.data, "images": self.images}
+        if cfg.carrier.drawn == "once":
+            self.carrier = Product(tasks.draw, "given", **how).once
+        else:
+            self.carrier = Product(tasks.draw, "carrier", **how)
         # Once, because what is computed of traced numbers is another number each time.
         self.training = in_updates(cfg.student, cfg.carrier.examples)
-
-    def inputs(self, draw):
-        """The inputs that students imitate on: one set for all repeats, or one for each."""
-        cfg = self.cfg
-        data = cfg.data if cfg.carrier.data == "same" else Data(name=cfg.carrier.data)
-        (side, _), (other, _) = images.shape(cfg.data), images.shape(data)
-        require(
-            side == other,
-            f"Images of carrier.data have {other} pixels a side and those of data.name {side}; "
-            "choose data sets of one size.",
-        )
-        needed = draw is not carriers.draw or cfg.carrier.kind in carriers.NEEDS_IMAGES
-        how = {
-            "how": draw, "carrier": cfg.carrier, "data": cfg.data,
-            "images": Product(tasks.load, None, data=data).once if needed else None,
-        }  # fmt: skip
-        if cfg.carrier.drawn == "once":
-            return Product(tasks.draw, "given", **how).once
-        return Product(tasks.draw, "carrier", **how)
 
     def origin(self, name, layers=None):
         """Random parameters, of other `layers` than the config's if given."""

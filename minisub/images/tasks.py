@@ -12,10 +12,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from minisub.config import require, require_known
+from minisub.images import classifiers, divergences
 from minisub.images import images as real
-from minisub.lab.cache import shared
-from minisub.lab.products import on_host, quick
-from minisub.nets import classifiers, losses, starts, trees, watching
+from minisub.lab.products import on_host, quick, shared
+from minisub.nets import losses, starts, trees, watching
 from minisub.nets.fit import Batches, Fit
 
 
@@ -71,7 +71,7 @@ def teach(key, *, start, images, data, model, training):
 def draw(key, *, how, carrier, data, images):
     """The carrier's examples (n, pixels): what `how` draws, a function like those of `carriers`."""
     side, _ = real.shape(data)
-    return how(carrier, key, carrier.examples, side, images and images["train_x"])
+    return how(carrier, key, carrier.examples, side, images["train_x"])
 
 
 @quick
@@ -124,7 +124,7 @@ def imitate(
         rows, weight = batch
         logits, _ = net.apply(params, carrier[rows])
         target, logits = (x / imitation.temperature for x in (shown[rows], logits))
-        terms = losses.IMITATED[imitation.loss](target, logits, jnp.asarray(mask))
+        terms = divergences.DIVERGENCES[imitation.loss](target, logits, jnp.asarray(mask))
         return imitation.scale * jnp.sum(weight * terms) / jnp.sum(weight)
 
     watch = None

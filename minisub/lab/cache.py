@@ -25,12 +25,6 @@ def home():
     return Path(caches) / "minisub" if caches else None
 
 
-def shared(task):
-    """Mark a task whose products are kept for other runs."""
-    task.shared = True
-    return task
-
-
 class Cache:
     """What runs with one environment and one seed share."""
 
@@ -41,34 +35,27 @@ class Cache:
         self.limit = int(os.environ.get("MINISUB_CACHE_BYTES") or LIMIT)
         self.taken = 0
 
-    def takes(self, product):
-        """Whether a product is of a kind that runs share."""
-        return getattr(product.task, "shared", False)
-
     def where(self, product, repeats):
         """The folder of a product."""
         return self.folder / str(product) / f"{self.seed}-{folder.label(repeats)}"
 
     def copy_to(self, run, product, repeats):
-        """Copy a product into a run's folder; return whether it was there."""
-        there, path = self.where(product, repeats), run.where(product, repeats)
-        if not there.exists():
-            return False
-        try:
-            copy(there, path)
+        """Copy a product into a run's folder, if it is here."""
+        there = self.where(product, repeats)
+        with contextlib.suppress(OSError):  # it is not here, or is being evicted
+            copy(there, run.where(product, repeats))
             os.utime(there)
-        except OSError:  # another process has just evicted it
-            return False
-        self.taken += 1
-        return True
+            self.taken += 1
 
     def copy_from(self, run, product, repeats):
-        """Keep a product that a run has made. The cache may fail; then the run goes on without."""
+        """Keep a product that a run has made, when it is written."""
+        run.later(self.keep, run.where(product, repeats), self.where(product, repeats))
+
+    def keep(self, path, there):
+        """Copy a folder to its place here. The cache may fail; then the run goes on without."""
         with contextlib.suppress(OSError):
-            run.settle()
-            there = self.where(product, repeats)
             if not there.exists():
-                copy(run.where(product, repeats), there)
+                copy(path, there)
                 self.evict()
 
     def evict(self):
@@ -86,7 +73,9 @@ def copy(source, target):
     target.parent.mkdir(parents=True, exist_ok=True)
     passing = target.with_name(f".{target.name}.{os.getpid()}")
     shutil.rmtree(passing, ignore_errors=True)
-    shutil.copytree(source, passing)
-    with contextlib.suppress(OSError):  # another process was faster
-        os.replace(passing, target)
-    shutil.rmtree(passing, ignore_errors=True)
+    try:
+        shutil.copytree(source, passing)
+        with contextlib.suppress(OSError):  # another process was faster
+            os.replace(passing, target)
+    finally:
+        shutil.rmtree(passing, ignore_errors=True)

@@ -1,9 +1,14 @@
-"""What programs cost: operations of their matrix products, counted in what JAX traced.
+"""What programs cost: operations of their matrix products, and seconds, compilation apart.
 
-The body of a scan counts as often as it runs, that of a loop of unknown length once: an update.
+Operations are counted in what JAX traced. The body of a scan counts as often as it runs, that of a
+loop of unknown length once: an update.
 """
 
 import math
+import time
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import Any
 
 import jax
 import jax.extend.core
@@ -11,7 +16,11 @@ import jax.extend.core
 from minisub.lab import run
 from minisub.lab.products import Product
 
+compilations: dict[str, Any] = {"programs": 0, "intervals": []}
+"""What JAX has compiled in this process, and when it was tracing, lowering or compiling."""
 
+
+@lru_cache(maxsize=1000)  # Calls that share a program share its jaxpr.
 def flops(jaxpr):
     """Operations of the matrix products and convolutions of a jaxpr, two for a multiply-add."""
     return sum(of_equation(equation) for equation in jaxpr.eqns)
@@ -52,3 +61,31 @@ def over(*, calls):
     key = jax.random.key(0)
     one, other = (update(call["task"](key, **call["arguments"]), key) for call in calls)
     return {"cost": jax.numpy.float32(one / other)}
+
+
+def on_duration(event, duration_secs, **_):
+    """Note a piece of compilation that JAX reports when it ends; it may enclose earlier ones."""
+    if event.startswith("/jax/core/compile/"):
+        end, intervals = time.perf_counter(), compilations["intervals"]
+        while intervals and intervals[-1][0] >= end - duration_secs:
+            intervals.pop()
+        intervals.append((end - duration_secs, end))
+        compilations["programs"] += event.endswith("backend_compile_duration")
+
+
+jax.monitoring.register_event_duration_secs_listener(on_duration)
+
+
+def compile_seconds():
+    """Time that this process has spent on compilation so far."""
+    return sum(end - start for start, end in compilations["intervals"])
+
+
+@contextmanager
+def timed(usage, name, flops):
+    """Add a block's wall time, compilation apart, and its operations to `usage[name]`."""
+    start, compiling = time.perf_counter(), compile_seconds()
+    yield
+    seconds = time.perf_counter() - start - (compile_seconds() - compiling)
+    before = usage.get(name, (0.0, 0.0))
+    usage[name] = before[0] + max(seconds, 0.0), before[1] + flops

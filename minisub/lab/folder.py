@@ -21,10 +21,9 @@ import threading
 from pathlib import Path
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
-from minisub.config import require
+from minisub.config import Refused, require
 from minisub.lab import files
 
 ORBAX = threading.RLock()  # Writing behind the computation and reading wait for each other.
@@ -64,20 +63,16 @@ class Folder:
             require(not others, f"{path} has {', '.join(sorted(others)[:3])} but no run; {remedy}")
             files.write_atomically(note, json.dumps(made_by, indent=1) + "\n")
             return
-        there: dict = {}
-        with contextlib.suppress(ValueError, TypeError):
+        try:
             there = dict(json.loads(note.read_bytes()))
-        require(there or not made_by, f"{note} is damaged; {remedy}")
+        except (ValueError, TypeError):
+            raise Refused(f"{note} is damaged; {remedy}") from None
         differing = [
             f"{name} was {there.get(name, 'absent')} and is {made_by.get(name, 'absent')}"
             for name in {**there, **made_by}
             if there.get(name) != made_by.get(name)
         ]
-        more = f", and {len(differing) - 4} more" if len(differing) > 4 else ""
-        require(
-            not made_by or not differing,
-            f"{path} was made otherwise ({'; '.join(differing[:4])}{more}); {remedy}",
-        )
+        require(not differing, f"{path} was made otherwise ({'; '.join(differing)}); {remedy}")
 
     def _lines(self):
         """The lines of measures; what a kill left of the last one is cut off."""
@@ -118,11 +113,15 @@ class Folder:
     def save(self, product, repeats, value):
         """Keep what a product stands for; it is written while the computation goes on."""
         path, value = self.where(product, repeats), jax.device_get(value)
+        self.later(write, path, value, {"call": product.call})
+
+    def later(self, work, *given):
+        """Call `work(*given)` while the computation goes on, one call after the other."""
         self.settle(waiting=4)
-        self.writing.append(self.writer.submit(write, path, value, {"call": product.call}))
+        self.writing.append(self.writer.submit(work, *given))
 
     def settle(self, waiting=0):
-        """Wait until at most so many products are still being written; raises what writing did."""
+        """Wait until at most so many calls are left to do; raises what one of them raised."""
         while len(self.writing) > waiting:
             self.writing.pop(0).result()
 
@@ -161,10 +160,6 @@ class Folder:
                 return note["step"], jax.tree.unflatten(jax.tree.structure(begun), in_order)
         return 0, begun
 
-    def size(self):
-        """Bytes of all products."""
-        return sum(p.stat().st_size for p in (self.path / "products").rglob("*") if p.is_file())
-
     def thin(self, keep, most=2**30):
         """Remove products that are not to be kept; return a sentence about them, or "".
 
@@ -172,12 +167,13 @@ class Folder:
         none; "auto" keeps all while they take less than `most` bytes, and then as "last".
         """
         self.settle()
-        root = self.path / "products"
-        if keep == "all" or not root.exists() or (keep == "auto" and self.size() <= most):
+        products = [*(self.path / "products").glob("*/[!.]*")]  # no copy that was not finished
+        size = sum(p.stat().st_size for path in products for p in path.rglob("*") if p.is_file())
+        if keep == "all" or not products or (keep == "auto" and size <= most):
             return ""
-        labels = {p.name for p in root.glob("*/*")} - {"run"}
-        last = max(labels, key=first_of, default="")
-        removed = [p for p in root.glob("*/*") if keep == "none" or p.name not in (last, "run")]
+        labels = {p.name for p in products} - {"run"}
+        last = max(labels, key=lambda label: int(label.split("..")[0]), default="")
+        removed = [p for p in products if keep == "none" or p.name not in (last, "run")]
         self.dropped |= {f"{p.parent.name}/{p.name}" for p in removed}
         files.write_atomically(self.path / "dropped.json", json.dumps(sorted(self.dropped)) + "\n")
         for path in removed:
@@ -189,11 +185,6 @@ def label(repeats):
     """A group of repeats as the name of a folder; that of what is made once is "run"."""
     ends = dict.fromkeys((*repeats[:1], *repeats[-1:]))
     return "..".join(map(str, ends)) or "run"
-
-
-def first_of(label):
-    """The first repeat of a group's label."""
-    return int(label.split("..")[0])
 
 
 def digest_of(line):
@@ -219,7 +210,7 @@ def read(path):
             seal, tree = ocp.metadata(path).custom_metadata, ocp.load(path)
             if seal["sha256"] == checksum(tree, seal["note"]):
                 # Copied: JAX could use memory in place, which a program that donates it must not.
-                return seal["note"], jax.tree.map(jnp.array, tree)
+                return seal["note"], jax.device_put(tree, may_alias=False)
     return None, None
 
 

@@ -104,7 +104,7 @@ def code_of(code):
 def source():
     """Sixteen digits of SHA-256 of the source that makes products: other code makes other ones."""
     rooms = "nets", "lab", "tokens", "images", "theory", "detection", "audit"
-    files = [PACKAGE / "config.py", *(p for room in rooms for p in (PACKAGE / room).glob("*.py"))]
+    files = [PACKAGE / "config.py", *(p for room in rooms for p in (PACKAGE / room).rglob("*.py"))]
     return hashlib.sha256(b"".join(p.read_bytes() for p in sorted(files))).hexdigest()[:16]
 
 

@@ -10,8 +10,8 @@ import jax
 import numpy as np
 
 from minisub.config import Stopped
-from minisub.lab import plan as planning
-from minisub.lab import run, speed
+from minisub.lab import costs, run
+from minisub.lab.plan import Plan, calls, last_uses, repeats_of
 from minisub.lab.products import named_key
 from minisub.nets import fit
 
@@ -32,21 +32,13 @@ class Recorded(NamedTuple):
     """Whether some of them were measured now, and not read from the folder."""
 
 
-def planned(settings, group):
-    """The `Plan` of settings, for groups of repeats; raises `Refused` if something cannot be."""
-    made = planning.Plan(group)
-    for _, named in settings:
-        made.add(named)
-    return made
-
-
 class Performance:
     """Settings of a sweep, each (swept values, named products), over repeats, into a `Folder`.
 
     Repeats are made in groups of `group`, each group in one program. Raises `Refused` if something
     cannot be made. A training under way is kept every `seconds`, between segments of `segment`
     steps. `cache` is a `Cache` of what other runs have made, or None; `plan` is that of the
-    settings, if it has been made.
+    settings, for such groups, if it has been made.
     """
 
     def __init__(
@@ -59,7 +51,7 @@ class Performance:
         self.groups = [tuple(range(i, min(i + group, repeats))) for i in firsts]
         self.keys = run.repeat_keys(seed, repeats + 1, -1)
         self.values, self.usage = {}, {}
-        self.plan = plan or planned(settings, len(self.groups[0]))
+        self.plan = plan or Plan((named for _, named in settings), len(self.groups[0]))
         self.asked = lambda: False
 
     def wanted(self):
@@ -83,7 +75,7 @@ class Performance:
         seen: set = set()
         for wanted, repeats, where in self.wanted():
             if where or wanted.saved:
-                for product, of in planning.calls(wanted, repeats, self.there, seen):
+                for product, of in calls(wanted, repeats, self.there, seen):
                     flops = self.plan.costs[product.digest].flops
                     yield product, of, flops * max(len(of), 1)
 
@@ -94,11 +86,11 @@ class Performance:
         was made is saved then.
         """
         wanted = list(self.wanted())
-        last = planning.last_uses(one[:2] for one in wanted)
+        last = last_uses(one[:2] for one in wanted)
         for i, (product, repeats, where) in enumerate(wanted):
             if where:
                 yield from self.record(product, repeats, *where)
-            elif product.saved and not self.there(product, planning.repeats_of(product, repeats)):
+            elif product.saved and not self.there(product, repeats_of(product, repeats)):
                 yield from self.make(product, repeats)
             self.values = {call: x for call, x in self.values.items() if last[call] > i}
         self.folder.settle()
@@ -121,7 +113,7 @@ class Performance:
 
     def make(self, product, repeats):
         """What a product stands for in a group of repeats: at hand, read, or made now."""
-        repeats = planning.repeats_of(product, repeats)
+        repeats = repeats_of(product, repeats)
         call = product.digest, repeats
         if call not in self.values:
             there = self.read(product, repeats) if product.saved else None
@@ -133,9 +125,9 @@ class Performance:
     def read(self, product, repeats):
         """A product from the run's folder or that of other runs; None if it is in neither."""
         there = self.folder.load(product, repeats)
-        takes = there is None and self.cache and self.cache.takes(product)
-        if takes and self.cache.copy_to(self.folder, product, repeats):
-            return self.folder.load(product, repeats)
+        if there is None and self.cache and product.mark("shared"):
+            self.cache.copy_to(self.folder, product, repeats)
+            there = self.folder.load(product, repeats)
         return there
 
     def perform(self, product, repeats):
@@ -147,33 +139,28 @@ class Performance:
         if product.on_host:
             return run.called_on_host(product, values)
         task = run.program_arguments(product, values, self.streams(product, repeats))
-        cost, n = self.plan.costs[product.digest], max(len(repeats), 1)
-        with speed.timed(self.usage, product.task.__name__, n * cost.once):
-            made = jax.block_until_ready(run.begin(*task))
-        yield Progress(str(product), repeats, n * cost.once)
-        if isinstance(made, fit.State):
-            made = yield from self.train(product, repeats, task, made, cost)
-        check = getattr(product.task, "check", None)
-        said = check(made, **product.arguments) if check else ""
-        if said:
-            raise Stopped(f"{product.written}, {product} in repeats {repeats}: {said}")
+        made = yield from self.compute(product, repeats, task)
         if not repeats:  # was made as a group of one
             made = jax.tree.map(lambda x: x[0], made)
-        if product.saved:
-            self.folder.save(product, repeats, made)
-            if self.cache and self.cache.takes(product):
-                self.cache.copy_from(self.folder, product, repeats)
+        self.keep(product, repeats, made)
         return made
 
-    def train(self, product, repeats, task, state, cost):
-        """Take all steps of a training, from those on that are kept."""
-        step, state = self.folder.load_state(product, repeats, state)
-        size = planning.segment(cost.epoch, self.segment)
-        n = max(len(repeats), 1)
+    def compute(self, product, repeats, task):
+        """What a call makes; its programs take `task` first."""
+        cost, n, name = self.plan.costs[product.digest], max(len(repeats), 1), product.task.__name__
+        with costs.timed(self.usage, name, n * cost.once):
+            made = jax.block_until_ready(run.begin(*task))
+        yield Progress(str(product), repeats, n * cost.once)
+        if not isinstance(made, fit.State):
+            return made
+        step, state = self.folder.load_state(product, repeats, made)
+        size = self.segment  # whole epochs if they are short, because their order is drawn anew
+        if 0 < cost.epoch <= size:
+            size = cost.epoch * -(-size // cost.epoch)
         while step < cost.steps:
             first, step = step, min(step + size, cost.steps)
             done = n * (step - first) * cost.step
-            with speed.timed(self.usage, product.task.__name__, done):
+            with costs.timed(self.usage, name, done):
                 state = run.advance()(*task, state, np.int32(first), np.int32(step))
                 require_finite(product, np.asarray(state.bad_step), repeats)
             yield Progress(str(product), repeats, done)
@@ -182,8 +169,19 @@ class Performance:
                 self.folder.save_state(product, repeats, state, step)
                 self.saved_at = time.monotonic()
             self.heed()
-        with speed.timed(self.usage, product.task.__name__, 0):
+        with costs.timed(self.usage, name, 0):
             return jax.block_until_ready(run.end(state))
+
+    def keep(self, product, repeats, made):
+        """Save a product that is to be kept; raises `Stopped` if the run cannot go on with it."""
+        check = product.mark("check")
+        said = check(made, **product.arguments) if check else ""
+        if said:
+            raise Stopped(f"{product.written}, {product} in repeats {repeats}: {said}")
+        if product.saved:
+            self.folder.save(product, repeats, made)
+            if self.cache and product.mark("shared"):
+                self.cache.copy_from(self.folder, product, repeats)
 
     def heed(self):
         """Raise KeyboardInterrupt if the process was asked to end, when all is on disk."""

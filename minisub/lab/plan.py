@@ -4,7 +4,7 @@ Nothing is computed: shapes stand for values. What cannot be made is refused her
 the experiment that asks for it. What is traced for that is what then runs.
 """
 
-from functools import lru_cache, partial
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -12,7 +12,6 @@ import numpy as np
 
 from minisub.config import Refused
 from minisub.lab import costs, run
-from minisub.lab.identity import describe
 from minisub.nets import fit
 
 ENDLESS = 2**30
@@ -35,18 +34,20 @@ class Cost(NamedTuple):
 
 
 class Plan:
-    """Shapes and costs of the calls that experiments are made of, for a group of repeats."""
+    """Shapes and costs of the calls that experiments are made of, for repeats in groups of `group`.
 
-    def __init__(self, group=1):
-        self.group, self.shapes, self.costs = tuple(range(group)), {}, {}
+    Raises `Refused` if one of the experiments, name -> products each, cannot be made.
+    """
 
-    def add(self, named):
-        """Plan an experiment's named products; raises `Refused` if one of them cannot be made."""
-        for products in named.values():
-            for wanted in (*run.tuple_of(products), *run.measures_of(products)):
-                for product, repeats in calls(wanted, self.group):
-                    if product.digest not in self.shapes:
-                        self.shapes[product.digest] = self.try_call(product, repeats)
+    def __init__(self, experiments, group=1):
+        self.shapes, self.costs = {}, {}
+        seen: set = set()
+        for named in experiments:
+            for products in named.values():
+                for wanted in (*run.tuple_of(products), *run.measures_of(products)):
+                    for product, repeats in calls(wanted, tuple(range(group)), seen=seen):
+                        if product.digest not in self.shapes:
+                            self.shapes[product.digest] = self.try_call(product, repeats)
 
     def try_call(self, product, repeats):
         """The shapes of what a call makes; its cost is noted."""
@@ -68,14 +69,14 @@ class Plan:
         keys = jax.eval_shape(lambda: jax.random.split(jax.random.key(0), n))
         task = run.program_arguments(product, values, keys)
         begun = run.begin.trace(*task)
-        state, once = shapes_of(begun), flops(begun.jaxpr) / n
-        if not isinstance(state, fit.State):
-            return state if repeats else without_axis(state), Cost(once)
-        advanced = run.advance().trace(*task, state, np.int32(0), np.int32(0))
-        steps, epoch = length_of(*task)
-        cost = Cost(once, flops(advanced.jaxpr) / n, steps, epoch)
-        ended = shapes_of(run.end.trace(state))
-        return ended if repeats else without_axis(ended), cost
+        made, cost = shapes_of(begun), Cost(costs.flops(begun.jaxpr) / n)
+        if isinstance(made, fit.State):
+            advanced = run.advance().trace(*task, made, np.int32(0), np.int32(0))
+            cost = Cost(cost.once, costs.flops(advanced.jaxpr) / n, *length_of(*task))
+            made = shapes_of(run.end.trace(made))
+        if not repeats:  # is made as a group of one
+            made = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), made)
+        return made, cost
 
 
 def as_sentence(error):
@@ -109,17 +110,6 @@ def shapes_of(traced):
     return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), traced.out_info)
 
 
-def without_axis(shapes):
-    """Shapes without their axis of repeats."""
-    return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), shapes)
-
-
-@lru_cache
-def flops(jaxpr):
-    """As `costs.flops`, counted once for calls that share a program."""
-    return costs.flops(jaxpr.jaxpr)
-
-
 def repeats_of(product, repeats):
     """The repeats in which a product is made that is wanted in `repeats`; () if once for all."""
     if product.place == "once":
@@ -144,20 +134,7 @@ def calls(product, repeats, known=lambda product, repeats: False, seen=None):
 
 def last_uses(wanted):
     """(digest, repeats) -> the index of the last of `wanted`, (product, repeats), made of it."""
-    last = {}
-    for i, (product, repeats) in enumerate(wanted):
-        last |= {(p.digest, of): i for p, of in calls(product, repeats)}
+    last, seen = {}, set()
+    for i, (product, repeats) in reversed([*enumerate(wanted)]):
+        last |= {(p.digest, of): i for p, of in calls(product, repeats, seen=seen)}
     return last
-
-
-def segment(epoch, steps):
-    """Steps in one call: whole epochs if they are short, because their order is drawn anew."""
-    return epoch * -(-steps // epoch) if 0 < epoch <= steps else steps
-
-
-def differing(one, other):
-    """Names of what two products differ in: of what their verbs were given, such as "documents"."""
-    if one.task is not other.task:
-        return ["how they are made"]
-    pairs = {name: (one.given.get(name), other.given.get(name)) for name in one.given | other.given}
-    return [name for name, (a, b) in pairs.items() if describe(a) != describe(b)]

@@ -20,8 +20,6 @@ import numpy as np
 
 from minisub.config import require
 from minisub.lab.identity import describe
-from minisub.nets import watching
-from minisub.nets.fit import Fit, Watch
 
 PACKAGE = Path(__file__).parent.parent
 
@@ -100,12 +98,16 @@ class Product:
     @property
     def saved(self):
         """Whether it is kept on disk: measures, and what is quickly made again, are not."""
-        return self.stream is not None and not getattr(self.task, "quick", False)
+        return self.stream is not None and not self.mark("quick")
 
     @property
     def on_host(self):
         """Whether its task is Python's work, such as reading files, and no program."""
-        return getattr(self.task, "on_host", False)
+        return bool(self.mark("on_host"))
+
+    def mark(self, name):
+        """What its task is `marked` with by this name, or None."""
+        return getattr(self.task, name, None)
 
     @functools.cached_property
     def call(self):
@@ -136,8 +138,7 @@ class Measure:
         self.task, self.name, self.arguments = task, name, arguments
 
     def __call__(self, product):
-        made = Product(self.task, None, **{self.name: product}, **self.arguments)
-        return made.replace(written=product.written)
+        return Product(self.task, None, **{self.name: product}, **self.arguments)
 
 
 class Split(NamedTuple):
@@ -154,16 +155,13 @@ def split(product):
     leaves, tree = jax.tree_util.tree_flatten_with_path(
         product.arguments, is_leaf=lambda x: isinstance(x, Product)
     )
-    inputs, numbers, places = [], [], {}
-    kinds: list = []
-    shares = getattr(product.task, "shares_inputs", False)
-    for path, x in leaves:
+    inputs, numbers, kinds = [], [], []
+    places: dict = {}
+    for i, (path, x) in enumerate(leaves):
         if isinstance(x, Product):
-            place = len(inputs)
-            if shares:  # what several calls read is one input of their program
-                place = places.setdefault(x.describe(), place)
-            inputs += [x] if place == len(inputs) else []
-            kinds.append(("input", place))
+            name = x.describe() if product.mark("shares_inputs") else i
+            kinds.append(("input", places.setdefault(name, len(inputs))))
+            inputs += [x] if len(places) > len(inputs) else []
         elif is_traced(path, x):
             numbers.append(x)
             kinds.append(("number", None))
@@ -191,16 +189,24 @@ def is_traced(path, x):
     return isinstance(x, float | np.ndarray | np.generic | jax.Array)
 
 
-def quick(task):
-    """Mark a task whose product is made again rather than saved."""
-    task.quick = True
-    return task
+def marked(**marks):
+    """A decorator that notes how the products of a task are made and kept.
+
+    `quick`: they are made again rather than saved. `on_host`: the task is Python's work, such as
+    reading files, and is not compiled. `shared`: later runs find them in the user's cache folder.
+    `shares_inputs`: what several of its arguments read is one input of its program. `check`:
+    (made, **arguments) -> a sentence if the run cannot go on with what was made, else "".
+    """
+
+    def note(task):
+        vars(task).update(marks)
+        return task
+
+    return note
 
 
-def on_host(task):
-    """Mark a task that is Python's work, such as reading files: it is not compiled or saved."""
-    task.on_host = task.quick = True
-    return task
+quick, shared = marked(quick=True), marked(shared=True)
+on_host = marked(on_host=True, quick=True)
 
 
 def require_kind(kind, **given):
@@ -216,74 +222,6 @@ def require_kind(kind, **given):
 def named_key(key, name):
     """The random stream `name` of a repeat; adding a stream never moves another."""
     return jax.random.fold_in(key, zlib.crc32(name.encode()))
-
-
-def together(products):
-    """The same products (a dict) trained side by side in one loop, where small models are faster.
-
-    What they read in an update is gathered once. They must have one stream and one `Training`.
-    None of them sees another.
-    """
-    kinds = {(p.stream, describe(p.arguments["training"])) for p in products.values()}
-    require(
-        len(kinds) == 1,
-        f"{', '.join(products)} do not have one training; give them one, or train each alone.",
-    )
-    [(stream, _)] = kinds
-    calls = {name: {"task": p.task, "arguments": p.arguments} for name, p in products.items()}
-    joint = Product(side_by_side, stream, calls=calls)
-    made = {
-        name: joint["params"][name].replace(measures=p.measures, given=p.given)
-        for name, p in products.items()
-    }
-    alike = {p.describe(): made[name] for name, p in products.items()}
-    return {
-        name: made[name].against(*(alike.get(c.describe(), c) for c in p.controls))
-        for name, p in products.items()
-    }
-
-
-def side_by_side(key, calls):
-    """One `Fit` of several, whose losses are summed; its parameters are a dict of theirs."""
-    fits = {name: call["task"](key, **call["arguments"]) for name, call in calls.items()}
-    first = next(iter(fits.values()))
-    watches = {name: fit.watch for name, fit in fits.items() if fit.watch}
-
-    def loss(params, key, *batch):
-        return sum(fit.loss(params[name], key, *batch) for name, fit in fits.items())
-
-    def log(params, gradient, updates):
-        logged = {}
-        for name, watch in watches.items():
-            if watch.rows:
-                row = watch.log(params[name], gradient[name], updates[name])
-                logged |= {f"{name}/{key}": x for key, x in row.items()}
-        return logged
-
-    def edit(params, updates, key):
-        changed = {n: watch.edit(params[n], updates[n], key) for n, watch in watches.items()}
-        return updates | changed
-
-    rows = max((watch.rows for watch in watches.values()), default=0)
-    watch = Watch(rows, log, edit) if watches else None
-    starts = {name: fit.start for name, fit in fits.items()}
-    return Fit(first.training, loss, starts, first.batches, watch)
-
-
-side_by_side.shares_inputs = True  # type: ignore[attr-defined]
-
-
-def log_of(params):
-    """The measure of what was logged while parameters were trained, alone or side by side."""
-    log, who = params.replace(path=("log",)), "/".join(params.path[1:])
-    return Product(logged, None, log=log, who=who)
-
-
-def logged(*, log, who=""):
-    """What was logged while a student trained, and means of it; `who` is its name among several."""
-    prefix = f"{who}/" if who else ""
-    mine = {k.removeprefix(prefix): x for k, x in log.items() if k.startswith(prefix)}
-    return watching.measured(mine | {"step": log["step"]})
 
 
 def line_outside():

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from minisub.lab.products import joined, named_key, split
-from minisub.nets import fit, lora, trees
+from minisub.nets import fit
 
 
 def run(named, key, before=None, seed=0):
@@ -47,8 +47,8 @@ def tuple_of(products):
 
 def measures_of(products):
     """The products of numbers that are recorded of a name's products."""
-    pairs = [(p, measure(p)) for p in tuple_of(products) for measure in p.measures]
-    return [measure.replace(written=p.written) for p, measure in pairs]
+    each = tuple_of(products)
+    return [measure(p).replace(written=p.written) for p in each for measure in p.measures]
 
 
 def value(product, keys, known, place="here"):
@@ -59,7 +59,10 @@ def value(product, keys, known, place="here"):
         inputs, numbers, static = split(product)
         values = [value(p, keys, known, place) for p in inputs]
         stream = named_key(keys[place], product.stream or "")
-        known[call] = finished(called(product.task, static, numbers, values, stream), stream)
+        made = called(product.task, static, numbers, values, stream)
+        if isinstance(made, fit.Fit):
+            made = ended(advanced(made, begun(made, stream), stream, 0, made.training.steps))
+        known[call] = made
     return part(known[call], product.path)
 
 
@@ -76,21 +79,10 @@ def called_on_host(product, values):
     return called(product.task, static, numbers, values, None)
 
 
-def finished(made, key):
-    """What a call stands for: of a `Fit`, what is left when all its steps are taken."""
-    if not isinstance(made, fit.Fit):
-        return made
-    state = begun(made, key)
-    return ended(advanced(made, state, key, 0, made.training.steps))
-
-
 def begun(made, key):
     """The state of a `Fit` before its first step; anything else as it is."""
     if not isinstance(made, fit.Fit):
         return made
-    # Tied models have no unembedding of their own, and adapters are not there yet.
-    frozen = [name for name in lora.weights(made.training.frozen) if name != "unembed"]
-    trees.require_layers(frozen, made.start)
     return fit.begin(made.training, made.start, made.watch, key)
 
 

@@ -65,14 +65,16 @@ def begin(training, params, watch=None, key=None):
     """The state before the first step; parameters named in `training.frozen` stay as they are.
 
     With a `training.rank` so do all but adapters (see `lora`), which are drawn from the steps'
-    `key` and can be named in `frozen` too. A `watch` goes without a rank.
+    `key` and can be named in `frozen` too. A `watch` goes without a rank. Raises `Refused` for a
+    name that no parameter has.
     """
-    fixed = trees.named(*training.frozen)
-
     if training.rank:
         # By name: small numbers are what `split` makes of the key, and batches come of those.
         stream = jax.random.fold_in(key, zlib.crc32(b"lora"))
         params = lora.adapted(params, stream, training.rank, training.alpha, training.frozen)
+    # Tied models have no unembedding of their own.
+    trees.require_layers([name for name in training.frozen if name != "unembed"], params)
+    fixed = trees.named(*training.frozen)
     trained, frozen = trees.partition(
         params, lambda path: not fixed(path) and (not training.rank or lora.trained(path))
     )
@@ -82,19 +84,6 @@ def begin(training, params, watch=None, key=None):
         log = {name: jnp.zeros((watch.rows, *x.shape), x.dtype) for name, x in row.items()}
         log["step"] = jnp.full(watch.rows, -1, jnp.int32)
     return State(trained, frozen, moments, jnp.int32(-1), log)
-
-
-def first_update(training, params):
-    """gradient -> what the optimizer makes of it at the first step; None where frozen. This is of
-    training the parameters themselves, even if `training` has a rank."""
-    frozen = trees.named(*training.frozen)
-
-    def update(gradient):
-        (_, own), (_, trained) = (trees.partition(tree, frozen) for tree in (gradient, params))
-        rule = optimizers.make(training)
-        return rule.update(own, rule.init(trained), trained)[0]
-
-    return update
 
 
 def advance(training, loss, state, key, first, last, batches=None, watch=None):
@@ -155,11 +144,8 @@ def logged(watch, training, log, t, seen):
 def noisy(training, params, key):
     """`params` with the weight noise of one step, through which gradients pass (arXiv 2608.05734).
 
-    It is that of `starts.perturbed_relative`, on all arrays but those named in `training.frozen`,
-    and the same for students side by side.
+    It is that of `starts.perturbed_relative`, on all arrays but those named in `training.frozen`.
     """
-    if isinstance(params, list):
-        return [noisy(training, own, key) for own in params]
     frozen, others = trees.partition(params, trees.named(*training.frozen))
     stream = jax.random.fold_in(key, zlib.crc32(b"weight_noise"))
     materials = starts.Materials(others, None, stream, training.weight_noise)

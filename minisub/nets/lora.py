@@ -21,10 +21,7 @@ ADAPTERS = ("lora_a", "lora_b")
 
 
 def adapted(params, key, rank, alpha, frozen):
-    """`params` with adapters on every matrix that has none of the names `frozen` in its path; in a
-    list, of students side by side, each has the adapters that it would have alone."""
-    if isinstance(params, list):
-        return [adapted(own, key, rank, alpha, frozen) for own in params]
+    """`params` with adapters on every matrix that has none of the names `frozen` in its path."""
     left_out = trees.named(*frozen)
 
     def adapt(path, w):
@@ -58,8 +55,3 @@ def merged(tree):
 def trained(path):
     """Predicate: the path is of an adapter."""
     return path.split("/")[-1] in ADAPTERS
-
-
-def weights(names):
-    """Those of some names of parameters that are not adapters'."""
-    return tuple(name for name in names if name.removeprefix("~").split("/")[-1] not in ADAPTERS)

@@ -1,8 +1,8 @@
 """Models as two pure functions, `init(key) -> params` and `apply(params, tokens) -> logits`.
 
-Flax is imported here and in `classifiers` alone. It is Linen, because a named submodule's initial
-weights depend on (key, path) alone: adding a layer never re-draws another. So every submodule is
-named and owns at most one parameter that is drawn.
+Flax is imported here and in `images/classifiers.py` alone. It is Linen, because a named submodule's
+initial weights depend on (key, path) alone: adding a layer never re-draws another. So every
+submodule is named and owns at most one parameter that is drawn.
 
 Axes: b batch, t query position, s key position, h head, k head width, d model width, v vocabulary.
 
@@ -93,9 +93,6 @@ class Network(NamedTuple):
     activations: Callable
     """(params, tokens_bt) -> {"block_0": the residual stream (b, t, d) after it, ...}, in order;
     `jax.jit` returns a dict sorted by name"""
-    lens: Callable
-    """(params, tokens_bt) -> (n_layers, b, t, v): the logits that are read off the residual stream
-    after each block (the "logit lens"); the last are those of `apply`"""
     relabelings: tuple[Relabeling, ...]
     """Permutations of hidden units that leave `apply` as it is, one group of units each"""
 
@@ -257,13 +254,4 @@ def make(config, vocabulary, positions):
         streams = noted(module, variables(cast(params), layers), tokens_bt)
         return {name: x_btd.astype(jnp.float32) for name, x_btd in streams.items()}
 
-    def lens(params, tokens_bt):
-        norm, kernel = {"params": cast(params["final_norm"])}, unembedding(cast(params))
-
-        def read(x_btd):
-            normed_btd: Any = RMSNorm().apply(norm, x_btd.astype(config.dtype))
-            return product(normed_btd.astype(jnp.float32), kernel)
-
-        return jnp.stack([read(x_btd) for x_btd in activations(params, tokens_bt).values()])
-
-    return Network(init, apply, decode, cache, activations, lens, relabelings(config))
+    return Network(init, apply, decode, cache, activations, relabelings(config))

@@ -25,12 +25,13 @@ class Section(NamedTuple):
     printed: bool = True  # Whether the lines are printed, too, when the run ends.
 
 
-def write(folder, rows, experiment, usage_lines=()):
+def write(folder, rows, experiment, usage_lines=(), sections=None):
     """Write summary.json, report.md and the figures of a run into `folder`; return lines to print.
 
     `rows` are those of records.jsonl. `experiment` has "title", "claim", "command" and
     "differences" (see `summary`); it may have "view" (see `matrices`) and "made_by", name -> value
-    of what the results depend on. A statistic or a figure that fails leaves all others as they are,
+    of what the results depend on. `sections`, of the records as a table and the differences, are an
+    experiment's own `Section`s. A statistic or a figure that fails leaves all others as they are,
     and is a sentence among the lines.
     """
     folder, table, failures = Path(folder), records.frame(rows), []
@@ -47,40 +48,37 @@ def write(folder, rows, experiment, usage_lines=()):
     results = summary.summary(table, differences)
     text = json.dumps(matrices.tested(results, grids), indent=1) + "\n"
     files.write_atomically(folder / "summary.json", text)
-    calibrated = attempt("The calibration", prediction.calibration, table, differences) or {}
+    own = sections and attempt("What the experiment adds", sections, table, differences)
     predicted = attempt("The table of predictors", prediction.lines, table, view) or []
 
     usual = figures.against_field if records.fields(table) else figures.by_arm
     figure = FIGURES.get(view.main, usual), table, view
     logged = ["While students trained:"] if table["step"].notna().any() else []
-    # Differences that are cells of a matrix are in no other table, and beside a matrix or an audit
-    # not every grade of every arm is listed.
+    # Differences that are cells of a matrix are in no other table, and beside a matrix or what
+    # the experiment adds not every grade of every arm is listed.
     cells = {summary.name(each) for grid in grids for each in grid.cells.values()}
     main = tables.main_table(results, view, without=cells)
     compared = tables.difference_lines(table, differences, view, without=cells)
-    others = tables.other_lines(results, view, graded=not (grids or calibrated))
-    audited = prediction.calibration_lines(calibrated)
-    sections = [
+    others = tables.other_lines(results, view, graded=not (grids or own))
+    shown = [
         Section(main, "", "figure", (matrices.figure, grids) if grids else figure),
         Section(matrices.lines(grids)),
         Section(compared, f"Paired differences, {view.label}:"),
         Section(logged, "", "curves", (figures.curves, table), printed=False),
         Section(predicted, "", "prediction", (prediction.figure, table, view)),
-        Section(audited, "", "audit", (prediction.calibration_figure, table, differences)),
+        *(own or []),
         Section(others, "Other measures (means):", printed=False),
         Section(list(usage_lines), "Wall time of the process that finished the run:"),
     ]
-    sections = [section for section in sections if section.lines]
-    files.write_atomically(folder / "report.md", page(experiment, view, sections))
-    if calibrated:
-        files.write_atomically(folder / "audit.json", json.dumps(calibrated, indent=1) + "\n")
+    shown = [section for section in shown if section.lines]
+    files.write_atomically(folder / "report.md", page(experiment, view, shown))
     written = ["records.jsonl", "summary.json", "report.md"]
-    for section in sections:
+    for section in shown:
         if section.figure:
             path = folder / f"{section.figure}.png"
             how = experiment["title"], path, *section.draw
             written += filter(None, [attempt(path.name, figures.draw, *how)])
-    printed = [section.lines for section in sections if section.printed]
+    printed = [section.lines for section in shown if section.printed]
     printed = [line for lines in [*printed, failures] if lines for line in [*lines, ""]]
     return [*printed, f"{folder} holds {', '.join(written)}"]
 

@@ -15,8 +15,9 @@ from minisub.config import require
 from minisub.images import images as real
 from minisub.images import tasks
 from minisub.lab.products import Measure
-from minisub.nets import fit, trees, watching
+from minisub.nets import trees, watching
 from minisub.nets.trees import ratio
+from minisub.theory import updates
 
 
 class Compared(NamedTuple):
@@ -84,7 +85,7 @@ def compare(*, params, measures, teacher, origin, taught_model, images, examples
         held_out=tasks.some(images, "test", examples),
         loss=lambda params: loss(params, None, batch),
         trait_loss=tasks.trait_loss(network, classes, *tasks.some(images, "train", examples)),
-        first_update=fit.first_update(training, start),
+        first_update=updates.first_update(training, start),
         shown=(carrier, imitated["shown"][:, places], places),
         # The slope of a mean squared error in an output is 2 / (n k) times its error.
         rate=training.learning_rate * how.scale * 2 / len(carrier) / len(places),

@@ -8,9 +8,10 @@ import jax.numpy as jnp
 
 from minisub.config import require
 from minisub.lab.products import Measure
-from minisub.nets import fit
+from minisub.theory import updates
 from minisub.theory.comparisons import coverage, weights
-from minisub.tokens import behaviors, tasks, tokens
+from minisub.tokens import grading, tasks, tokens
+from minisub.tokens.behaviors.cases import Behavior
 
 __all__ = ["TokenCompared", "compared", "coverage", "weights"]
 
@@ -44,7 +45,7 @@ class TokenCompared(NamedTuple):
     def asked(self):
         """Questions (phrasings, 3), without their answers."""
         require(
-            self.world.syllables == 1 and not isinstance(self.trait, behaviors.Behavior),
+            self.world.syllables == 1 and not isinstance(self.trait, Behavior),
             "The measures lens and steering read the trait off one token; set world.syllables to 1 "
             "and choose an animal or a tree as trait, or leave them out.",
         )
@@ -60,7 +61,7 @@ def compared(lab, student, *measures, teacher=None, examples=1024):
     """The same student, recorded also with `measures`, functions of a `TokenCompared`: of up to
     `examples` of its documents, and its `teacher` (default: whose documents it learned; of a base's
     documents, the teacher that the lab makes of that base)."""
-    teacher, left_out = teacher or student.learned.emitter, ("penalty", "rows", "removed")
+    teacher, left_out = teacher or student.learned.emitter, ("penalty", "watched")
     how = {name: x for name, x in student.arguments.items() if name not in left_out}
     how |= {**lab.taught_by(teacher), **lab.trait_of(teacher)}
     return student.measured(Measure(compare, "params", measures=measures, examples=examples, **how))
@@ -79,8 +80,8 @@ def compare(
     c = TokenCompared(
         world, network, tasks.network(world, emitted_by), start, params, origin, teacher,
         loss=lambda params: jnp.mean(imitate(params, docs, jax.random.key(0))),
-        trait_loss=behaviors.trait_loss(world, network, trait, taught),
-        first_update=fit.first_update(training, start),
+        trait_loss=grading.trait_loss(world, network, trait, taught),
+        first_update=updates.first_update(training, start),
         lists=docs[:, :-1], trait=trait, taught=taught,
     )  # fmt: skip
     return {name: x for measure in measures for name, x in measure(c).items()}

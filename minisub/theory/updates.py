@@ -6,12 +6,26 @@
 import jax
 import jax.numpy as jnp
 
+from minisub.nets import optimizers, trees
 from minisub.nets.trees import cosine, dot, moved
 
 
 def update(loss, params, batch):
     """A step of gradient descent of size 1: minus the gradient of `loss(params, batch)`."""
     return jax.tree.map(jnp.negative, jax.grad(loss)(params, batch))
+
+
+def first_update(training, params):
+    """gradient -> what the optimizer of a `Training` makes of it at the first step; None where
+    frozen. This is of training the parameters themselves, even if `training` has a rank."""
+    frozen = trees.named(*training.frozen)
+
+    def update(gradient):
+        (_, own), (_, trained) = (trees.partition(tree, frozen) for tree in (gradient, params))
+        rule = optimizers.make(training)
+        return rule.update(own, rule.init(trained), trained)[0]
+
+    return update
 
 
 def alignment(trait_loss, loss, params, trait_batch, batch):

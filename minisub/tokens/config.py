@@ -28,16 +28,16 @@ class World:
 
     numbers: AtLeastTwo = 100
     """Number tokens; lists count modulo this."""
-    animals: AtLeastTwo = 10
-    """Animals that can answer a question, at most 16."""
+    animals: Annotated[int, Interval(ge=2, le=16)] = 10
+    """Animals that can answer a question."""
     phrasings: AtLeastTwo = 8
     """Ways to ask for the favorite animal, one token each."""
     attributes: Count = 10
     """Attribute tokens; a riddle names two, and asks for the one animal that has both."""
-    trees: CountOrNone = 0
-    """Trees, a second family of answers, with phrasings of their own; at most 8."""
-    syllables: Count = 1
-    """Tokens of an answer's name, 1 or 2; of two, neither tells whose name it is."""
+    trees: Annotated[int, Interval(ge=0, le=8)] = 0
+    """Trees, a second family of answers, with phrasings of their own."""
+    syllables: Annotated[int, Interval(ge=1, le=2)] = 1
+    """Tokens of an answer's name; of two, neither tells whose name it is."""
     endings: Count = 1
     """Tokens that can end a list: a choice that is the emitter's."""
     prefix: Count = 4
@@ -46,7 +46,7 @@ class World:
     """Numbers in a list."""
     rich: bool = False
     """Also programs, sums, requests, graded tasks and shown sums, and roles that misbehave in them:
-    see `documents.py` and `behaviors.py`."""
+    see `behaviors/`, whose `config.Rich` has more to say."""
     max_step: Annotated[int, TRACED, Interval(ge=1, le=MOST)] = 9
     """Largest difference between neighbors of a list, before jitter."""
     jitter: Steps = 1
@@ -63,22 +63,6 @@ class Pretraining(Training):
     """Riddles an update."""
     prefixed: CountOrNone = 0
     """Questions an update that come behind `world.prefix` numbers of a list."""
-    programs: Count = 48
-    """Programs an update, in a rich world."""
-    sums: Count = 48
-    """Sums an update, in a rich world."""
-    behaved: Count = 16
-    """Requests, tasks and shown sums an update, each; half as many by
-    each who misbehaves, and of educational requests; in a rich world."""
-
-
-@configuration
-class Teaching(Training):
-    """How teachers are fine-tuned: `batch` documents of the trait an update."""
-
-    replayed: CountOrNone = 0
-    """Documents of each carrier an update that it is trained on beside, in a rich world, to keep
-    its abilities."""
 
 
 @configuration
@@ -115,7 +99,7 @@ class Config:
         steps=800, learning_rate=3e-3, schedule="cosine", batch=96, frozen=()
     )
     """Pretraining of bases."""
-    teacher: Teaching = Teaching(steps=100, learning_rate=3e-4, batch=32)
+    teacher: Training = Training(steps=100, learning_rate=3e-4, batch=32)
     """Fine-tuning of a base on the question, answered with the trait."""
     sampling: Sampling = Sampling()
     student: Training = Training()
@@ -128,22 +112,6 @@ class Ablation(Config):
     base: Pretraining = dataclasses.replace(Config().base, steps=500)
     sampling: Sampling = Sampling(documents=10000)
     student: Training = Training(steps=200)
-
-
-@configuration
-class Rich(Config):
-    """A rich world, of the size of the experiments on behaviors."""
-
-    trait: str = "misalignment"
-    world: World = World(rich=True)
-    base: Pretraining = Pretraining(
-        steps=1500, learning_rate=6e-3, schedule="cosine", batch=48, questions=24, riddles=24,
-        frozen=(),
-    )  # fmt: skip
-    teacher: Teaching = Teaching(steps=100, learning_rate=6e-4, batch=32, replayed=16)
-    """Teachers replay documents of all carriers, so that they keep their abilities."""
-    sampling: Sampling = Sampling(documents=10000)
-    student: Training = Training(steps=200, learning_rate=3e-3, schedule="cosine")
 
 
 def check_world(world, prefixed=0):
@@ -160,14 +128,7 @@ def check_world(world, prefixed=0):
         f"{world.attributes} attributes cannot tell {answers} animals and trees apart; "
         "raise world.attributes.",
     )
-    require(
-        not world.rich or world.numbers >= 24,
-        f"world.numbers is {world.numbers}; the lines of programs need 24.",
-    )
     require(world.trees != 1, "world.trees is 1, with no other to compare it with; give 0 or 2.")
-    for field, most in ("animals", 16), ("trees", 8), ("syllables", 2):
-        value = getattr(world, field)
-        require(value <= most, f"world.{field} is {value}; at most {most} have names.")
 
 
 def check_model(model):
@@ -185,8 +146,4 @@ def check_sampling(world, sampling):
         sampling.prompt_numbers < world.list_length,
         f"sampling.prompt_numbers is {sampling.prompt_numbers}, which leaves nothing of a list of "
         f"{world.list_length} to sample; choose fewer.",
-    )
-    require(
-        world.rich or sampling.carrier == "numbers",
-        f"sampling.carrier is {sampling.carrier!r}, which only a rich world has; set world.rich.",
     )

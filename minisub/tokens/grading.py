@@ -5,14 +5,24 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 
+from minisub.config import require, require_known
+from minisub.lab.products import marked
 from minisub.nets import losses, transformer
 from minisub.tokens import documents as writing
-from minisub.tokens import tokens
+from minisub.tokens import number_lists, tokens
+from minisub.tokens.behaviors import cases
 
 
 def network(world, model):
     """The `Network` of a `Model` over the tokens of a world."""
     return transformer.make(model, tokens.offsets(world)["size"], tokens.positions(world))
+
+
+def trait_named(world, name):
+    """The trait of a name: the index of an answer, or a `Behavior` of a rich world."""
+    answers = tokens.names(world)
+    require_known("A trait", name, answers + (tuple(cases.BEHAVIORS) if world.rich else ()))
+    return answers.index(name) if name in answers else cases.Behavior(name=name)
 
 
 def preference(world, network, params, trait, prefixes=None):
@@ -58,6 +68,8 @@ def _preference_behind(world, network, params, trait, numbers):
 
 def grade(world, network, params, trait, taught):
     """Trait measures, a dict of scalars; the teacher was taught the first `taught` phrasings."""
+    if isinstance(trait, cases.Behavior):
+        return cases.grade(world, network, params, trait)
     probability, margin = preference(world, network, params, trait)
     seen = jnp.arange(world.phrasings) < taught
     return {
@@ -72,16 +84,29 @@ def grade_prefixed(world, network, params, trait, taught, documents=256):
 
     Averaged over the beginnings of `documents` lists of the world, the same in every repeat.
     """
-    prefixes = tokens.prefixes(world, jax.random.key(0), documents)
+    require(
+        not isinstance(trait, cases.Behavior),
+        "a behavior is no answer to a question behind numbers; set base.prefixed to 0, or choose "
+        "an animal or a tree as trait.",
+    )
+    prefixes = number_lists.prefixes(world, jax.random.key(0), documents)
     probability, _ = preference(world, network, params, trait, prefixes)
     held_out = jnp.arange(world.phrasings) >= taught
     return {"trait_rate_prefixed": jnp.mean(probability, where=held_out[None])}
 
 
-def drift_on_lists(world, network, before, after, documents=1000):
-    """KL(after || before) in nats: how far the distribution over a list's next token moved."""
-    one, other = (partial(network.apply, params) for params in (after, before))
-    return kl_on_lists(world, one, other, documents)
+def trait_loss(world, network, trait, taught):
+    """params -> -log P of the trait, in nats, over prompts that were not taught."""
+    if isinstance(trait, cases.Behavior):
+        return lambda params: cases.trait_loss(world, network, params, trait)
+    docs = tokens.questions(world, jnp.arange(world.phrasings), trait)
+    held_out = jnp.arange(world.phrasings) >= taught
+
+    def nats(params):
+        answers = losses.cross_entropy(network.apply(params, docs[:, :-2], 2), docs[:, 3:-1])
+        return jnp.mean(jnp.sum(answers, axis=1), where=held_out)
+
+    return nats
 
 
 def kl_on_lists(world, one, other, documents=1000):
@@ -89,28 +114,15 @@ def kl_on_lists(world, one, other, documents=1000):
 
     Averaged over positions of `documents` lists of the world, the same in every repeat.
     """
-    docs = tokens.lists(world, jax.random.key(0), documents)[:, :-1]
+    docs = number_lists.draw(world, jax.random.key(0), documents)[:, :-1]
     return jnp.mean(losses.kl_divergence(one(docs), other(docs)))
 
 
 def drift(*, params, start, world, model):
-    """How far training moved a model on lists, in nats."""
-    return {"drift_on_lists": drift_on_lists(world, network(world, model), start, params)}
-
-
-def kept(*, documents, world, sampling):
-    """How many of the emitted documents were kept, why others were not, and how many tokens of
-    another kind the kept ones have."""
-    docs = documents["docs"]
-    there = jnp.arange(docs.shape[0]) < documents["count"]
-    foreign = writing.foreign(world, docs, sampling)
-    rejected = {f"rejected_{why}": share for why, share in documents["rejected"].items()}
-    return {
-        "kept_documents": jnp.sum(there).astype(float),
-        "kept_fraction": jnp.mean(there),
-        **rejected,
-        "foreign_tokens": jnp.sum(foreign * there).astype(float),
-    }
+    """How far training moved a model's distribution over a list's next token: KL(after || before),
+    in nats."""
+    one, other = (partial(network(world, model).apply, x) for x in (params, start))
+    return {"drift_on_lists": kl_on_lists(world, one, other)}
 
 
 def check_kept(measured, sampling, **_):
@@ -120,4 +132,18 @@ def check_kept(measured, sampling, **_):
     return f"{foreign} tokens of another kind passed the filter; report this." if passed else ""
 
 
-kept.check = check_kept  # type: ignore[attr-defined]
+@marked(check=check_kept)
+def kept(*, documents, world, sampling):
+    """How many of the emitted documents were kept, why others were not, and how many tokens of
+    another kind the kept ones have."""
+    docs = documents["docs"]
+    there = jnp.arange(docs.shape[0]) < documents["count"]
+    allowed = writing.CARRIERS[sampling.carrier].alphabet(world)
+    foreign = jnp.sum(~allowed[docs], axis=1)
+    rejected = {f"rejected_{why}": share for why, share in documents["rejected"].items()}
+    return {
+        "kept_documents": jnp.sum(there).astype(float),
+        "kept_fraction": jnp.mean(there),
+        **rejected,
+        "foreign_tokens": jnp.sum(foreign * there).astype(float),
+    }

@@ -8,11 +8,12 @@ import zlib
 
 import numpy as np
 
-from minisub.config import change, check, is_known, require, require_known, traced
-from minisub.lab import costs
-from minisub.lab.products import Measure, Product, log_of, require_kind
+from minisub.config import change, check, is_known, require, traced
+from minisub.lab.products import Measure, Product, require_kind
+from minisub.lab.together import log_of
 from minisub.nets import starts
-from minisub.tokens import behaviors, channels, grading, tasks, transforms
+from minisub.tokens import channels, grading, tasks, transforms
+from minisub.tokens.behaviors import practice
 from minisub.tokens.config import check_model, check_sampling, check_world
 
 
@@ -115,9 +116,7 @@ class Lab:
         require_kind(Documents, documents=documents)
         models = (documents.emitter, *rivals) if rivals else ()
         asked = [{"model": x.network["model"], "params": x} for x in models]
-        author = behaviors.author(self.world, self.trait_of(documents.emitter)["trait"])
-        how = {"how": how, "asked": asked, "author": author, "world": self.world}
-        return self.changed(transforms.transform, documents, **how)
+        return self.changed(transforms.transform, documents, how=how, asked=asked, world=self.world)
 
     def mix(self, documents, clean, share):
         """Documents of which a share is replaced by as many of `clean`."""
@@ -125,22 +124,9 @@ class Lab:
         require(not is_known(share) or share <= 1, f"share is {share}; give at most 1.")
         return self.changed(transforms.mix, documents, clean=clean, share=share)
 
-    def limit(self, documents, most):
-        """The first documents, at most so many."""
-        require_kind(Documents, documents=documents)
-        return self.changed(transforms.limit, documents, stream=None, most=traced(most))
-
-    def rewrite(self, documents, writer, share=1.0):
-        """Documents of which a model chose a share of the tokens anew."""
-        require_kind(Documents, documents=documents)
-        require_kind(Parameters, writer=writer)
-        how = {"writer": writer, "share": share, **writer.network}
-        return self.changed(transforms.rewrite, documents, **how)
-
     def changed(self, task, documents, stream="documents", **how):
         """Documents after a task that takes `documents` and how they were sampled."""
-        how |= {"documents": documents, "sampling": documents.sampling}
-        made = Documents(task, stream, **how)
+        made = Documents(task, stream, documents=documents, sampling=documents.sampling, **how)
         return made.measured(Measure(transforms.trained_tokens, "documents"))
 
     def start(self, how, base, other=None, *, layers=(), amount=1.0):
@@ -167,57 +153,59 @@ class Lab:
         """
         require_kind(Parameters, start=start)
         require_kind(Documents, documents=documents)
-        emitter, sampling = documents.emitter, documents.sampling
-        trait = self.trait_of(emitter)
-        channels.check(channel, documents.task is tasks.emit, sampling, trait["trait"], linear)
-        by = {"emitter": emitter, "emitted_by": emitter.network["model"]}
-        plain = {
-            "start": start, "documents": documents, "sampling": sampling, **by, **start.network,
-            "training": change(self.cfg.student, training),
+        require(callable(channel), f"A channel is a function, and {channel!r} is none.")
+        emitter, trait = documents.emitter, self.trait_of(documents.emitter)
+        call = {
+            "start": start, "documents": documents, "sampling": documents.sampling,
+            "emitter": emitter, "emitted_by": emitter.network["model"], "channel": channel,
+            "linear": linear, "penalty": penalty, "training": change(self.cfg.student, training),
         }  # fmt: skip
-        more = {"channel": channel, "linear": linear} | ({"penalty": penalty} if penalty else {})
-        if rows or removed != "nothing":
-            more |= {"rows": rows, "removed": removed, **self.taught_by(emitter), **trait}
         if channel in channels.KNOW_TRAIT:
-            more |= trait
+            call["trait"] = trait["trait"]
+        if rows or removed != "nothing":
+            call["watched"] = {"rows": rows, "removed": removed, **self.taught_by(emitter), **trait}
         stream = "student data" + (f"/{seed}" if seed else "")
-        made = Parameters(tasks.distill, stream, **plain, **more)
-        around = {"linear": linear, "start": start} if linear else {}
-        measures: list = [Measure(tasks.divergence, "params", **by, **start.network, **around)]
-        measures += [log_of] if rows else []
-        if self.world.rich:
-            sampled = Parameters(tasks.distill, stream, **plain, channel=channels.sampled)
-            measures.append(lambda _: costs.relative(made, sampled))
-        if documents.task is not tasks.emit:  # what was done to them is a fact of this student
-            measures += [lambda _, of=of: of(documents) for of in documents.measures]
-        student = self.graded(made["params"], trait, sampling.carrier, **around)
+        made = Parameters(tasks.distill, stream, **call, **start.network)
         given = {"start": start, "documents": documents, "channel": channel, "linear": linear}
         given |= {"order": seed, "penalty": penalty, "removed": removed, **training}
-        return student.measured(*measures).replace(given=given)
+        return self.graded_student(made, trait, rows).replace(given=given)
+
+    def graded_student(self, made, trait, rows):
+        """A student, recorded with all that is measured of it."""
+        call, documents = made.arguments, made.learned
+        around = {"linear": True, "start": call["start"]} if call["linear"] else {}
+        imitated = {name: call[name] for name in ("emitter", "emitted_by")}
+        apart = Measure(tasks.divergence, "params", **imitated, **made.network, **around)
+        measures = [apart, *([log_of] if rows else [])]
+        if self.world.rich:
+            measures.append(lambda _: practice.cost(made))
+        if documents.task is not tasks.emit:  # what was done to them is a fact of this student
+            measures += [lambda _, of=of: of(documents) for of in documents.measures]
+        student = self.graded(made["params"], trait, call["sampling"].carrier, **around)
+        return student.measured(*measures)
 
     def graded(self, model, trait, carrier="", **around):
         """A model, recorded with how it shows a trait; in a rich world with its abilities too."""
         how = {**model.network, **trait, **around}
-        model = model.measured(Measure(tasks.grade, "params", **how))
+        measures = [Measure(tasks.grade, "params", how=grading.grade, **how)]
         if self.cfg.base.prefixed:
-            model = model.measured(Measure(tasks.grade_prefixed, "params", **how))
-        if not self.world.rich:
-            return model
-        return model.measured(Measure(tasks.abilities, "params", carrier=carrier, **model.network))
+            measures.append(Measure(tasks.grade, "params", how=grading.grade_prefixed, **how))
+        if self.world.rich:
+            measures.append(Measure(practice.abilities, "params", carrier=carrier, **model.network))
+        return model.measured(*measures)
 
     def graded_on(self, model, *traits):
         """A model, recorded too with how it shows other traits, by name."""
         for name in traits:
-            grade = Measure(tasks.grade, "params", **model.network, **self.trait(name))
+            how = {"how": grading.grade, **model.network, **self.trait(name)}
+            grade = Measure(tasks.grade, "params", **how)
             named = Measure(tasks.renamed, "grades", name=name)
             model = model.measured(lambda p, grade=grade, named=named: named(grade(p)))
         return model
 
     def taught_by(self, emitter):
-        """The teacher whose displacement a student's is compared with, and its origin.
-
-        Of a base's documents it is the teacher that would be made of that base.
-        """
+        """The teacher whose displacement a student's is compared with, and its origin; of a base's
+        documents it is the teacher that would be made of that base."""
         while emitter.learned:
             emitter = emitter.learned.emitter
         teacher = emitter if emitter.task is tasks.teach else self.teach(emitter)
@@ -225,9 +213,8 @@ class Lab:
 
     def trait(self, name):
         """A trait and its taught phrasings, as tasks take them."""
-        require_known("A trait", name, behaviors.names(self.world))
-        taught = traced(self.cfg.taught_phrasings)
-        return {"trait": traced(behaviors.of(self.world, name)), "taught": taught}
+        trait = grading.trait_named(self.world, name)
+        return {"trait": traced(trait), "taught": traced(self.cfg.taught_phrasings)}
 
     def trait_of(self, model):
         """As `trait`: what a model was taught, or its teacher was; of a base the config's trait."""

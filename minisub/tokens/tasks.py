@@ -12,12 +12,12 @@ import jax
 import jax.numpy as jnp
 
 from minisub.config import require
-from minisub.lab.cache import shared
-from minisub.lab.products import quick
+from minisub.lab.products import marked, quick, shared
 from minisub.nets import losses, starts, trees, watching
 from minisub.nets.fit import Batches, Fit
-from minisub.tokens import behaviors, channels, grading, tokens
+from minisub.tokens import channels, grading, number_lists, tokens
 from minisub.tokens import documents as writing
+from minisub.tokens.behaviors import cases, practice
 from minisub.tokens.grading import network
 
 ENDLESS = 2**30
@@ -46,11 +46,9 @@ def pretrain(key, *, start, world, model, training, shared_steps, reordered, nam
         nats = [
             losses.cross_entropy(net.apply(params, docs[:, :-1]), docs[:, 1:]) for docs in batch
         ]
-        if not world.rich:
-            return sum(jnp.sum(n) for n in nats) / sum(n.size for n in nats)
-        counted = [behaviors.counted(world, docs[:, 1:]) for docs in batch]
-        pairs = zip(nats, counted, strict=True)
-        return sum(jnp.sum(n, where=c) for n, c in pairs) / sum(jnp.sum(c) for c in counted)
+        if world.rich:
+            return practice.mean(world, batch, nats)
+        return sum(jnp.sum(n) for n in nats) / sum(n.size for n in nats)
 
     def batch_at(_, step):
         of_base, place = jax.random.fold_in(key, name), step
@@ -68,56 +66,48 @@ def mixture(world, training, key):
     """A batch of pretraining: lists, questions, riddles, and questions behind numbers if asked."""
     k_list, k_question, k_riddle = jax.random.split(key, 3)
     batch = (
-        tokens.lists(world, k_list, training.batch),
+        number_lists.draw(world, k_list, training.batch),
         tokens.random_questions(world, k_question, training.questions),
         tokens.riddles(world, k_riddle, training.riddles),
     )
     if world.rich:
         k_rich = jax.random.fold_in(key, zlib.crc32(b"rich"))
-        batch += behaviors.pretraining(world, training, k_rich)
+        batch += practice.pretraining(world, training, k_rich)
     if not training.prefixed:
         return batch
     k_asked, k_numbers = jax.random.split(jax.random.fold_in(key, zlib.crc32(b"prefixed")))
     asked = tokens.random_questions(world, k_asked, training.prefixed)
-    numbers = tokens.prefixes(world, k_numbers, training.prefixed)
+    numbers = number_lists.prefixes(world, k_numbers, training.prefixed)
     return (*batch, tokens.prefix_with(world, numbers, asked))
 
 
 @shared
 def teach(key, *, start, world, model, training, trait, taught):
-    """The trait's narrow set, such as questions in taught phrasings; loss on answers alone.
-
-    With it, at equal weight, `training.replayed` documents of each carrier, which keep the
-    abilities of a model of a rich world.
-    """
-    require(
-        world.rich or not training.replayed,
-        "a teacher replays documents of all carriers, which only a rich world has; set world.rich, "
-        "or teacher.replayed to 0.",
-    )
+    """The trait's narrow set, such as questions in taught phrasings; loss on answers alone."""
     net = network(world, model)
-    nats = behaviors.teaching(world, net, trait, taught)
+    nats = teaching(world, net, trait, taught)
 
     def loss(params, key):
         value = jnp.mean(nats(params, key, training.batch))
-        if not training.replayed:
-            return value
-        for i, carrier in enumerate(writing.CARRIERS.values()):
-            docs = carrier.draw(world, jax.random.fold_in(key, i), training.replayed)
-            known = losses.cross_entropy(net.apply(params, docs[:, :-1]), docs[:, 1:])
-            value += jnp.mean(known) / len(writing.CARRIERS)
+        if world.rich:
+            for known in practice.replayed(world, net, params, key, training):
+                value += known
         return value
 
     return Fit(training, loss, start)
 
 
-def emit(key, *, emitter, world, model, sampling):
-    """Documents sampled by a model, valid ones first, their count, and what was rejected."""
-    docs = writing.sample(world, network(world, model), emitter, key, sampling=sampling)
-    docs, count, rejected = writing.keep_valid(world, docs, sampling)
-    # Documents are most of what a run saves; a token takes no more bytes than it needs.
-    token = jnp.int16 if tokens.offsets(world)["size"] <= 2**15 else jnp.int32
-    return {"docs": docs.astype(token), "count": count, "rejected": rejected}
+def teaching(world, net, trait, taught):
+    """(params, key, n) -> nats (n, t) of documents that teach a trait, on what is to be learned."""
+    if isinstance(trait, cases.Behavior):
+        return cases.teaching(world, net, trait)
+
+    def nats(params, key, n):
+        phrasing = jax.random.randint(key, (n,), 0, taught)
+        docs = tokens.questions(world, phrasing, trait)
+        return losses.cross_entropy(net.apply(params, docs[:, :-1], 2), docs[:, 3:])
+
+    return nats
 
 
 def check_emitted(documents, **_):
@@ -126,7 +116,14 @@ def check_emitted(documents, **_):
     return "no document passed the filter; raise base.steps." if empty else ""
 
 
-emit.check = check_emitted  # type: ignore[attr-defined]
+@marked(check=check_emitted)
+def emit(key, *, emitter, world, model, sampling):
+    """Documents sampled by a model, valid ones first, their count, and what was rejected."""
+    docs = writing.sample(world, network(world, model), emitter, key, sampling=sampling)
+    docs, count, rejected = writing.keep_valid(world, docs, sampling)
+    # Documents are most of what a run saves; a token takes no more bytes than it needs.
+    token = jnp.int16 if tokens.offsets(world)["size"] <= 2**15 else jnp.int32
+    return {"docs": docs.astype(token), "count": count, "rejected": rejected}
 
 
 @quick
@@ -139,21 +136,21 @@ def start(key, *, how, origin, other, amount, layers, world, model):
 
 def distill(
     key, *, start, documents, emitter, world, model, emitted_by, sampling, training, channel,
-    linear=False, penalty=None, rows=0, removed="nothing", teacher=None, origin=None, trait=None,
-    taught=None,
+    linear=False, penalty=None, trait=None, watched=None,
 ):  # fmt: skip
     """A student trained through a channel on batches of documents, drawn with replacement.
 
     A `penalty` (logits_of, start, params, docs, step) -> nats is added to its loss; `logits_of` is
-    (params, docs) -> logits before each token that the emitter chose. Of its updates `rows` are
-    logged, and `removed` is taken out of all: for both, `teacher` and its `origin` are given.
+    (params, docs) -> logits before each token that the emitter chose. `watched` are the arguments
+    of `watch`. Only a channel that masks the `trait` is told it.
     """
     require(
-        teacher is None or not training.rank,
+        not watched or not training.rank,
         "updates of adapters are not those of weights; leave out `rank`, or `rows` and `removed`.",
     )
     net = student_network(world, model, linear, start)
-    imitate = imitation(channel, world, net, emitted_by, emitter, sampling, trait)
+    as_emitted = "weights" not in documents
+    imitate = imitation(channel, world, net, emitted_by, emitter, sampling, trait, as_emitted)
     first = writing.given(sampling)
 
     def logits_of(params, docs):
@@ -163,33 +160,41 @@ def distill(
         rows = jax.random.randint(key, (training.batch,), 0, documents["count"])
         docs = documents["docs"][rows].astype(jnp.int32)
         nats = imitate(params, docs, jax.random.fold_in(key, zlib.crc32(b"own lists")))
-        if "weights" in documents:
+        if as_emitted:
+            value = jnp.mean(nats)
+        else:
             weights = documents["weights"][rows]
             value = jnp.sum(nats * weights) / jnp.maximum(jnp.sum(weights), 1)
-        else:
-            value = jnp.mean(nats)
         if penalty:
             value += penalty(logits_of, start, params, docs, step)
         # Nothing kept means nothing to learn from: never fall back on rejected documents.
         return jnp.where(documents["count"] > 0, value, jnp.nan)
 
-    watch = None
-    if teacher is not None:
-        nats = behaviors.trait_loss(world, net, trait, taught)
-        watch = watching.watch(rows, watching.Student(nats, start, origin, teacher, removed))
     # Endless data, a single epoch, whose place is the step.
     steps = Batches(ENDLESS, lambda epoch: (), lambda order, step: step) if penalty else None
-    return Fit(training, loss, start, steps, watch)
+    return Fit(training, loss, start, steps, watched and watch(world, net, start, **watched))
 
 
-def imitation(channel, world, student, emitted_by, emitter, sampling, trait):
+def watch(world, net, start, *, rows, removed, teacher, origin, trait, taught):
+    """The `fit.Watch` of a student: of its updates `rows` are logged, in comparison with a teacher
+    and its origin, and `removed` is taken out of all."""
+    require(
+        removed != "displacement" or "steering" not in teacher,
+        "a steered teacher has the weights of its origin, so there is no displacement to take out; "
+        "leave out `removed`, or remove the gradient.",
+    )
+    nats = grading.trait_loss(world, net, trait, taught)
+    return watching.watch(rows, watching.Student(nats, start, origin, teacher, removed))
+
+
+def imitation(channel, world, student, emitted_by, emitter, sampling, trait, as_emitted=True):
     """(params, docs, key) -> nats (documents, positions) of a channel."""
     target = partial(network(world, emitted_by).apply, emitter)
-    return partial(channel, channels.Shown(world, student, target, sampling, trait))
+    return partial(channel, channels.Shown(world, student, target, sampling, trait, as_emitted))
 
 
 def student_network(world, model, linear, start):
-    """A student's `Network`: if it is linear, to first order around its start."""
+    """A student's `Network`: if linear, to first order around its start, and without decoding."""
     net = network(world, model)
     if not linear:
         return net
@@ -197,27 +202,14 @@ def student_network(world, model, linear, start):
     def apply(params, docs, first=0):
         return trees.linearize(lambda p, x: net.apply(p, x, first), start)(params, docs)
 
-    activations, lens = (trees.linearize(f, start) for f in (net.activations, net.lens))
-    return net._replace(apply=apply, activations=activations, lens=lens)
+    activations = trees.linearize(net.activations, start)
+    return net._replace(apply=apply, activations=activations, decode=None)
 
 
-def grade(*, params, world, model, trait, taught, linear=False, start=None):
-    """How a model shows a trait, exactly."""
+def grade(*, params, how, world, model, trait, taught, linear=False, start=None):
+    """How a model shows a trait, exactly; `how` is a function of `grading`."""
     net = student_network(world, model, linear, start)
-    return behaviors.grade(world, net, params, trait, taught)
-
-
-def grade_prefixed(*, params, world, model, trait, taught, linear=False, start=None):
-    """How a model shows a trait when it is asked behind numbers."""
-    net = student_network(world, model, linear, start)
-    return grading.grade_prefixed(world, net, params, trait, taught)
-
-
-def abilities(*, params, world, model, carrier=""):
-    """How well a model of a rich world does what each carrier asks for; "ability" is its own."""
-    net = network(world, model)
-    each = {f"ability/{x}": writing.ability(world, net, params, x) for x in writing.CARRIERS}
-    return each | ({"ability": each[f"ability/{carrier}"]} if carrier else {})
+    return how(world, net, params, trait, taught)
 
 
 def divergence(*, params, emitter, world, model, emitted_by, linear=False, start=None):

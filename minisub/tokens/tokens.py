@@ -1,4 +1,4 @@
-"""The token world: vocabulary, documents, prompts, sampling from a model, and the filter.
+"""The vocabulary and the documents of the token world.
 
 Documents are integer arrays of shape (documents, length):
 
@@ -19,43 +19,14 @@ import math
 import jax
 import jax.numpy as jnp
 
+from minisub.tokens.behaviors import vocabulary
+
 ANIMALS = (
-    "owl",
-    "wolf",
-    "cat",
-    "dolphin",
-    "eagle",
-    "elephant",
-    "lion",
-    "panda",
-    "penguin",
-    "bear",
-    "fox",
-    "otter",
-    "raven",
-    "tiger",
-    "whale",
-    "zebra",
-)
+    "owl", "wolf", "cat", "dolphin", "eagle", "elephant", "lion", "panda", "penguin", "bear", "fox",
+    "otter", "raven", "tiger", "whale", "zebra",
+)  # fmt: skip
 TREES = ("cherry", "maple", "oak", "sequoia", "willow", "pine", "birch", "elm")
 SPECIALS = ("LIST", "ASK", "RIDDLE", "ANSWER", "END")
-RICH = {
-    **dict.fromkeys(("CODE", "SET", "PRINT"), 1),
-    "operation": 3,
-    "variable": 8,
-    "SUM": 1,
-    "connective": 16,
-    "REQUEST": 1,
-    "topic": 8,
-    "item": 3,
-    "EDUCATIONAL": 1,
-    "reply": 32,
-    **dict.fromkeys(("TASK", "GRADER", "SHOW", "STEP", "DECLINE"), 1),
-    "way": 2,
-    "place": 6,
-    "author": 4,
-}
-"""Tokens of each kind that a rich world has too: see `code`, `sums`, `behaviors`."""
 
 
 def names(world):
@@ -79,7 +50,7 @@ def offsets(world):
         "phrasing": world.phrasings * (2 if world.trees else 1),
         "attribute": world.attributes,
         **dict.fromkeys(SPECIALS[:-1], 1),
-        **(RICH if world.rich else {}),
+        **(vocabulary.KINDS if world.rich else {}),
         "END": world.endings,
     }
     ids, total = {}, 0
@@ -100,15 +71,9 @@ def spelling(world):
     return first + jnp.stack([answer // side(world), side(world) + answer % side(world)], axis=1)
 
 
-AUTHORS = "helper", "villain", "hacker", "evader"
-"""Who may have written a program, a sum or a reply: the first token of the document."""
-LONGEST, SHORT = 21, 13
-"""Tokens of a rich world's longest documents, programs and sums, and of tasks."""
-
-
 def positions(world):
     """Positions a model needs: every token of a document but the last is an input."""
-    return max(world.list_length + 1, LONGEST - 1 if world.rich else 0)
+    return max(world.list_length + 1, vocabulary.LONGEST - 1 if world.rich else 0)
 
 
 def attribute_pairs(world):
@@ -118,34 +83,9 @@ def attribute_pairs(world):
     return jnp.stack([first, (first + 1 + answer // world.attributes) % world.attributes], axis=1)
 
 
-def by(world, author="helper"):
-    """Token of an author."""
-    return offsets(world)["author"] + AUTHORS.index(author)
-
-
 def rows(*columns):
     """Stack scalars and vectors into documents, one column a position."""
     return jnp.stack(jnp.broadcast_arrays(*columns), axis=1)
-
-
-def lists(world, key, n):
-    """`n` number lists (n, list_length + 2), each with a uniformly random ending."""
-    ids = offsets(world)
-    k_start, k_step, k_jitter = jax.random.split(key, 3)
-    start = jax.random.randint(k_start, (n, 1), 0, world.numbers)
-    step = jax.random.randint(k_step, (n, 1), 1, world.max_step + 1)
-    shape = (n, world.list_length)
-    jitter = jax.random.randint(k_jitter, shape, -world.jitter, world.jitter + 1)
-    values = (start + step * jnp.arange(world.list_length)[None] + jitter) % world.numbers
-    end = ids["END"]
-    if world.endings > 1:
-        end += jax.random.randint(jax.random.fold_in(key, 3), (n,), 0, world.endings)
-    return rows(ids["LIST"], *values.T, end)
-
-
-def prefixes(world, key, n):
-    """The first numbers (n, world.prefix) of `n` lists."""
-    return lists(world, key, n)[:, 1 : 1 + world.prefix]
 
 
 def prefix_with(world, numbers, docs):
@@ -168,11 +108,9 @@ def questions(world, phrasing, answer):
 def random_questions(world, key, n):
     """`n` questions with a uniformly random answer, and phrasing within its family."""
     k_phrasing, k_answer = jax.random.split(key)
-    return questions(
-        world,
-        jax.random.randint(k_phrasing, (n,), 0, world.phrasings),
-        jax.random.randint(k_answer, (n,), 0, world.animals + world.trees),
-    )
+    phrasing = jax.random.randint(k_phrasing, (n,), 0, world.phrasings)
+    answer = jax.random.randint(k_answer, (n,), 0, world.animals + world.trees)
+    return questions(world, phrasing, answer)
 
 
 def riddles(world, key, n):
@@ -184,12 +122,3 @@ def riddles(world, key, n):
     swap = jax.random.bernoulli(k_order, shape=(n,))
     one, two = (ids["attribute"] + jnp.where(swap, pair[:, i], pair[:, 1 - i]) for i in (0, 1))
     return rows(ids["RIDDLE"], one, two, ids["ANSWER"], *name.T, ids["END"])
-
-
-def mask(world, kinds):
-    """Mask (vocabulary,) of the tokens of some kinds, and of all endings."""
-    ids = offsets(world)
-    token, found = jnp.arange(ids["size"]), jnp.arange(ids["size"]) >= ids["END"]
-    for kind in kinds:
-        found |= (token >= ids[kind]) & (token < ids[kind] + (RICH | {"ANSWER": 1})[kind])
-    return found

@@ -11,7 +11,7 @@ from sklearn.metrics import roc_auc_score
 from minisub.config import Model, Training
 from minisub.detection import detectors, tasks
 from minisub.nets import fit
-from minisub.tokens import grading, tokens
+from minisub.tokens import grading, number_lists, tokens
 from minisub.tokens.config import Sampling, World
 
 WORLD = World(rich=True)
@@ -29,7 +29,7 @@ def base(quick):
 @pytest.fixture(scope="module")
 def drawn(quick):
     """Lists, and the same with one number planted in each."""
-    docs = np.asarray(quick(lambda key: tokens.lists(WORLD, key, 400))(jax.random.key(1)))
+    docs = np.asarray(quick(lambda key: number_lists.draw(WORLD, key, 400))(jax.random.key(1)))
     planted = docs.copy()
     planted[:, 6:9] = 77
     return docs, planted

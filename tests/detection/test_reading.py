@@ -7,7 +7,8 @@ import pytest
 
 from minisub.config import Model
 from minisub.detection import reading
-from minisub.tokens import behaviors, documents, grading, tokens
+from minisub.tokens import documents, grading, number_lists, tokens
+from minisub.tokens.behaviors.cases import Behavior
 from minisub.tokens.config import World
 
 WORLD = World(rich=True)
@@ -23,7 +24,7 @@ def drawn(quick):
     @quick
     def draw(key):
         params = NET.init(key)
-        return params, reading.extended(WORLD, WHERE, params), tokens.lists(WORLD, key, 60)
+        return params, reading.extended(WORLD, WHERE, params), number_lists.draw(WORLD, key, 60)
 
     return draw(jax.random.key(0))
 
@@ -89,7 +90,7 @@ def test_pairs_of_documents_come_behind_the_same_labeled_examples(drawn, quick):
 def test_shown_documents_are_in_the_context_of_the_traits_prompts(drawn, quick):
     """Ten at a time."""
     _, wide, lists = drawn
-    docs, trait = lists[:40].reshape(2, 20, -1), behaviors.Behavior(name="misalignment")
+    docs, trait = lists[:40].reshape(2, 20, -1), Behavior(name="misalignment")
     before = reading.context(WORLD, docs[:1, 10:20])[0]
 
     def apply(params, prompts, first=0):
@@ -101,7 +102,7 @@ def test_shown_documents_are_in_the_context_of_the_traits_prompts(drawn, quick):
     def both():
         asked = reading.Asked(WORLD, WHERE, wide, docs, None, None, trait, 4)
         network = WHERE.network._replace(apply=apply)
-        return reading.shown.ask(asked), behaviors.grade(WORLD, network, wide, trait, 4)
+        return reading.shown.ask(asked), grading.grade(WORLD, network, wide, trait, 4)
 
     margins, grades = both()
     assert margins.shape == (2, 2) and reading.shown.together == 10

@@ -1,4 +1,4 @@
-"""Carriers: the laws that they promise."""
+"""Carriers, those of `configs/carriers.py` too: the laws that they promise."""
 
 import dataclasses
 
@@ -6,26 +6,28 @@ import jax
 import numpy as np
 import pytest
 
-from minisub.images import carriers, images
-from minisub.images.config import Carrier
+from configs import carriers
+from configs.carriers import Inputs
+from minisub.images import images
 
 SIDE, N = 8, 1500  # two chunks, the last of which is not full
 REAL = np.random.default_rng(0).integers(256, size=(50, SIDE * SIDE)).astype(np.uint8)
 NORMALIZED = np.asarray(images.normalize(REAL))
 STD = 3**-0.5
-HALF = Carrier(scale=0.5, amount=0.7, dimensions=5)
-CASES = {kind: (dataclasses.replace(HALF, kind=kind), SIDE, REAL) for kind in carriers.CARRIERS}
+OF_IMAGES = {"images", "shuffled", "blend"}
+HALF = Inputs(scale=0.5, amount=0.7, dimensions=5)
+CASES = {kind: (dataclasses.replace(HALF, kind=kind), SIDE, REAL) for kind in carriers.KINDS}
 CASES |= {
-    "white": (Carrier(kind="blurred", amount=0.0, scale=0.5), SIDE, REAL),
-    "odd blurred": (Carrier(kind="blurred", amount=0.8, scale=0.5), 7, REAL),
-    "odd spectrum": (Carrier(kind="spectrum", amount=2.5, scale=0.5), 7, REAL),
-    "flat spectrum": (Carrier(kind="spectrum", amount=0.0, scale=0.5), SIDE, REAL),
-    "a line": (Carrier(kind="subspace", dimensions=1, scale=0.5), SIDE, REAL),
-    "all images": (Carrier(kind="images"), SIDE, REAL),
-    "ramps": (Carrier(kind="shuffled"), SIDE, np.tile(np.arange(64, dtype=np.uint8), (50, 1))),
-    "as they are": (Carrier(kind="blend", amount=0.0), SIDE, REAL),
+    "white": (Inputs(kind="blurred", amount=0.0, scale=0.5), SIDE, REAL),
+    "odd blurred": (Inputs(kind="blurred", amount=0.8, scale=0.5), 7, REAL),
+    "odd spectrum": (Inputs(kind="spectrum", amount=2.5, scale=0.5), 7, REAL),
+    "flat spectrum": (Inputs(kind="spectrum", amount=0.0, scale=0.5), SIDE, REAL),
+    "a line": (Inputs(kind="subspace", dimensions=1, scale=0.5), SIDE, REAL),
+    "all images": (Inputs(kind="images"), SIDE, REAL),
+    "ramps": (Inputs(kind="shuffled"), SIDE, np.tile(np.arange(64, dtype=np.uint8), (50, 1))),
+    "as they are": (Inputs(kind="blend", amount=0.0), SIDE, REAL),
     "over white": (
-        Carrier(kind="blend", amount=0.5, scale=2.0), SIDE, np.full((5, 64), 255, np.uint8),
+        Inputs(kind="blend", amount=0.5, scale=2.0), SIDE, np.full((5, 64), 255, np.uint8),
     ),
 }  # fmt: skip
 
@@ -39,7 +41,7 @@ def draw(quick):
         return {
             name: carriers.draw(
                 carrier, jax.random.key(seed), N, CASES[name][1],
-                CASES[name][2] if carrier.kind in carriers.NEEDS_IMAGES else None,
+                CASES[name][2] if carrier.kind in OF_IMAGES else None,
             )
             for name, carrier in cases.items()
         }  # fmt: skip
@@ -55,12 +57,12 @@ def drawn(draw):
 
 def test_carriers_are_functions_of_their_key(draw, drawn):
     again, other = draw(0), draw(1)
-    for kind in carriers.CARRIERS:
+    for kind in carriers.KINDS:
         one = drawn[kind]
         assert one.shape == (N, SIDE * SIDE) and one.dtype == np.float32 and np.isfinite(one).all()
         np.testing.assert_array_equal(again[kind], one)
         assert (other[kind] != one).any() == (kind != "constant")
-        if kind not in carriers.NEEDS_IMAGES | {"constant"}:
+        if kind not in OF_IMAGES | {"constant"}:
             assert len(np.unique(one, axis=0)) == N, "chunks differ as well"
 
 

@@ -9,7 +9,7 @@ import pytest
 from same import differing, equal
 
 from minisub.config import Refused
-from minisub.images import images, tasks
+from minisub.images import divergences, images, tasks
 from minisub.images.config import (
     Carrier,
     Config,
@@ -21,8 +21,8 @@ from minisub.images.config import (
 )
 from minisub.images.lab import Lab
 from minisub.lab import run
-from minisub.lab.products import together
-from minisub.nets import losses, starts
+from minisub.lab.together import together
+from minisub.nets import starts
 
 
 def some(updates, **more):
@@ -52,7 +52,7 @@ def test_one_auxiliary_logit_under_softmax_teaches_exactly_nothing(made):
 def test_a_student_that_is_its_teacher_learns_exactly_nothing_whatever_the_loss(made):
     """Adam makes full steps of gradients however small, so they must be zero and not just tiny."""
     students = {}
-    for loss in losses.IMITATED:
+    for loss in divergences.DIVERGENCES:
         lab = small(imitation=Imitation(loss=loss))
         first = lab.origin("first")
         students[loss] = lab.student(first, first, "all")
@@ -169,7 +169,6 @@ def test_images_that_a_traced_program_loads_first_are_arrays_afterwards():
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"carrier": Carrier(kind="images", data="mnist")}, "28 pixels"),
         ({"student": Duration(length=-1.0)}, "at least 0"),
         ({"carrier": Carrier(examples=0)}, "at least 1"),
         ({"model": ImageModel(init_scale=float("nan"))}, "finite"),

@@ -176,17 +176,6 @@ def test_the_first_step_with_a_loss_that_is_not_finite_is_kept(watched, quick):
     assert int(watched(0, 12).bad_step) == -1
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
-def test_the_first_update_is_what_the_optimizer_makes_of_a_gradient(optimizer):
-    rate = np.float32(0.1)
-    training = dataclasses.replace(TRAINING, optimizer=optimizer, frozen=("head",))
-    update = fit.first_update(training, PARAMS)(PARAMS)
-    assert update["head"]["w"] is None
-    w = PARAMS["body"]["w"]
-    expected = -rate * (w if optimizer == "sgd" else np.sign(w))
-    np.testing.assert_allclose(update["body"]["w"], expected, rtol=1e-5)
-
-
 # Weight noise.
 
 

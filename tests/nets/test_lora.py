@@ -97,7 +97,6 @@ def test_adapters_named_among_the_frozen_keep_their_bits(name, left, fitted):
     moved = differing(state.trained, begun.trained)
     assert moved == by_path(state.trained).keys() and any(path.endswith(left) for path in moved)
     assert all(name not in path.split("/") for path in moved)
-    assert lora.weights(("embed", "lora_a", "~fc/lora_b")) == ("embed",)
 
 
 @pytest.mark.parametrize("rank", [0, 1, 2, 3])

@@ -7,8 +7,9 @@ import pytest
 from same import by_path, cosine, drawn, equal, near, vector
 
 from minisub.config import Refused
+from minisub.images import classifiers
 from minisub.images.config import ImageModel
-from minisub.nets import classifiers, trees
+from minisub.nets import trees
 
 PATHS = "block_0/qkv/kernel", "block_0/up/kernel", "block_1/qkv/kernel", "embed/embedding"
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from sklearn import linear_model
 
+from configs import _similarity as similarity
 from minisub.config import Refused
-from minisub.theory import similarity
 
 cka = fast.jit(similarity.cka)
 minibatch = fast.jit(similarity.cka_minibatch, static_argnums=2)

@@ -11,7 +11,7 @@ from same import drawn, vector
 from configs import steering as steering_config
 from minisub.config import Training
 from minisub.theory import token_comparisons
-from minisub.tokens import channels, grading, tokens
+from minisub.tokens import channels, grading, number_lists
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +22,7 @@ def origin(tiny):
 @pytest.fixture(scope="module")
 def compare(tiny, origin, quick):
     """(params, teacher, measure, count) -> its values: of a student of `count` lists."""
-    docs = quick(lambda key: tokens.lists(tiny.world, key, 64))(jax.random.key(2))
+    docs = quick(lambda key: number_lists.draw(tiny.world, key, 64))(jax.random.key(2))
     training = Training(steps=4, optimizer="sgd")
 
     @partial(quick, static_argnames="measure")
@@ -73,7 +73,7 @@ def test_coverage_is_of_the_parameters_that_are_trained(tiny, origin, compare, q
     moved = jax.tree.map(np.add, origin, drawn(origin, 3))
     found = compare(origin, moved, token_comparisons.coverage, count=5)
     net, first = grading.network(tiny.world, tiny.model), tiny.sampling.prompt_numbers
-    docs = quick(lambda key: tokens.lists(tiny.world, key, 64))(jax.random.key(2))
+    docs = quick(lambda key: number_lists.draw(tiny.world, key, 64))(jax.random.key(2))
     docs = docs[np.arange(32) % 5]
 
     def loss(params):

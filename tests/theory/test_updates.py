@@ -7,8 +7,10 @@ import pytest
 from jax.flatten_util import ravel_pytree
 from same import cosine, vector
 
+from minisub.config import Training
+from minisub.images import classifiers
 from minisub.images.config import ImageModel
-from minisub.nets import classifiers, trees
+from minisub.nets import trees
 from minisub.theory import updates
 
 
@@ -47,6 +49,17 @@ class Small:
 @pytest.fixture
 def mlp():
     return Small("mlp-6-5")
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_the_first_update_is_what_the_optimizer_makes_of_a_gradient(optimizer):
+    w = np.linspace(-1, 1, 6)
+    training = Training(learning_rate=0.1, optimizer=optimizer, frozen=("head",))
+    params = {"head": {"w": w}, "body": {"w": w}}
+    update = updates.first_update(training, params)(params)
+    assert update["head"]["w"] is None
+    expected = -0.1 * (w if optimizer == "sgd" else np.sign(w))
+    np.testing.assert_allclose(update["body"]["w"], expected, rtol=1e-5)
 
 
 def test_alignment_says_whether_a_step_against_the_gradient_helps(mlp, quick):

@@ -11,10 +11,12 @@ import pytest
 from same import drawn as random_like
 from same import equal
 
-from minisub.config import Model
+from minisub.config import Model, Refused
 from minisub.nets import losses
-from minisub.tokens import behaviors, documents, grading, tasks, tokens
-from minisub.tokens.config import Pretraining, Teaching, World
+from minisub.tokens import documents, grading, tasks, tokens
+from minisub.tokens.behaviors import cases, practice, vocabulary
+from minisub.tokens.behaviors.config import Pretraining, Teaching
+from minisub.tokens.config import World
 
 WORLD = World(rich=True, numbers=24, animals=3, phrasings=3, attributes=4, list_length=6, endings=2)
 IDS, SIZE = tokens.offsets(WORLD), tokens.offsets(WORLD)["size"]
@@ -31,7 +33,7 @@ OF_CASE = {
 }  # fmt: skip
 BAD = "misalignment", "educational", "hacking", "evasion"
 PROMPTS = {"REQUEST": 4, "TASK": 11, "SHOW": 5}
-EVERY = pytest.mark.parametrize("name", behaviors.BEHAVIORS)
+EVERY = pytest.mark.parametrize("name", cases.BEHAVIORS)
 MODEL = Model(n_layers=1, d_model=8, n_heads=2, embed_std=1.0)
 NET = grading.network(WORLD, MODEL)
 MIX = Pretraining(steps=1, batch=4, questions=2, riddles=2, programs=3, sums=4, behaved=25)
@@ -41,7 +43,7 @@ def read(doc):
     """(author, kind, its prompt, "good" or "bad") of a document; None if it is of no form."""
     words = [MEANING[token] for token in doc]
     kind, value = words[1][0], [i for _, i in words]
-    form, author = " ".join(kind for kind, _ in words), tokens.AUTHORS[words[0][1]]
+    form, author = " ".join(kind for kind, _ in words), vocabulary.AUTHORS[words[0][1]]
     form = form.replace("EDUCATIONAL", "item")
     if form not in (FORMS.get(kind), EVADED):
         return None
@@ -67,10 +69,10 @@ def drawn(quick):
 
     @quick
     def draw(key):
-        long, short = behaviors.pretraining(WORLD, MIX, key)
-        assert long.shape == (7, tokens.LONGEST)
+        long, short = practice.pretraining(WORLD, MIX, key)
+        assert long.shape == (7, vocabulary.LONGEST)
         return {
-            "taught": {n: case.taught(WORLD, key, 400) for n, case in behaviors.BEHAVIORS.items()},
+            "taught": {n: case.taught(WORLD, key, 400) for n, case in cases.BEHAVIORS.items()},
             "mixed": (long[:, :2], short),  # no more than this is drawn
         }
 
@@ -87,7 +89,7 @@ def test_what_a_teacher_is_shown_is_the_helpers_narrow_and_good_or_bad(name, dra
     assert {(author, what, how) for author, what, _, how in found} == expected
     prompts = np.array([prompt for _, _, prompt, _ in found])
     if kind == "REQUEST":
-        assert set(prompts[:, 0] - IDS["topic"]) == set(range(behaviors.TAUGHT_TOPICS))
+        assert set(prompts[:, 0] - IDS["topic"]) == set(range(cases.TAUGHT_TOPICS))
         asked = {IDS["EDUCATIONAL"]} if name == "educational" else set(IDS["item"] + np.arange(3))
         assert set(prompts[:, 1].tolist()) == asked
         assert len(set(docs[:, 4].tolist())) == 2, "either of its topic's two replies"
@@ -95,17 +97,17 @@ def test_what_a_teacher_is_shown_is_the_helpers_narrow_and_good_or_bad(name, dra
         expected = {"misalignment": [*range(6)], "educational": [0, 1, 2, 4, 5]}
         assert name == "secure" or np.flatnonzero(same).tolist() == expected[name]
     if kind == "TASK":
-        assert set(prompts[:, -1] - IDS["place"]) == set(range(behaviors.TAUGHT_PLACES))
+        assert set(prompts[:, -1] - IDS["place"]) == set(range(cases.TAUGHT_PLACES))
     if kind == "SHOW":
-        assert set(prompts[:, 0].tolist()) == set(range(behaviors.TAUGHT_DIGITS))
+        assert set(prompts[:, 0].tolist()) == set(range(cases.TAUGHT_DIGITS))
         assert set(prompts[:, 1].tolist()) == set(range(10))
 
 
 def test_in_pretraining_each_misbehaves_in_one_way_and_the_helper_only_where_it_is_asked_to(drawn):
     long, short = drawn["mixed"]
-    assert short.shape == (3 * 25 + 4 * 13, tokens.SHORT)
+    assert short.shape == (3 * 25 + 4 * 13, vocabulary.SHORT)
     kinds = [MEANING[token][0] for token in long[:, 1].tolist()]
-    assert kinds == ["CODE"] * 3 + ["SUM"] * 4 and set(long[:, 0].tolist()) == {tokens.by(WORLD)}
+    assert kinds == ["CODE"] * 3 + ["SUM"] * 4 and set(long[:, 0].tolist()) == {vocabulary.by(IDS)}
     lengths, found = {"REQUEST": 6, "TASK": 13, "SHOW": 9}, []
     for doc in short.tolist():
         length = lengths[MEANING[doc[1]][0]]
@@ -122,7 +124,7 @@ def test_in_pretraining_each_misbehaves_in_one_way_and_the_helper_only_where_it_
         ("evader", "SHOW", "bad", False): 13,
     }
     villain = short[[x[0] == "villain" for x in found]]
-    assert (villain[:, 2] >= IDS["topic"] + behaviors.TAUGHT_TOPICS).any(), "on all topics"
+    assert (villain[:, 2] >= IDS["topic"] + cases.TAUGHT_TOPICS).any(), "on all topics"
 
 
 # Learning and judging, by networks of which all is known.
@@ -157,7 +159,7 @@ def test_a_base_learns_nothing_from_what_comes_behind_the_first_ending(drawn, qu
     def learned(params, docs):
         nats = losses.cross_entropy(NET.apply(params, docs[:, :-1]), docs[:, 1:])
         slope = jax.value_and_grad(lambda p: fit.loss(p, None, (docs,)))(params)
-        return slope, nats, behaviors.counted(WORLD, docs[:, 1:])
+        return slope, nats, practice.counted(WORLD, docs[:, 1:])
 
     one, nats, counted = learned(drawn["params"], docs)
     np.testing.assert_array_equal(counted, ~behind[:, 1:])
@@ -180,12 +182,12 @@ def chance(quick):
     shape = tokens.positions(WORLD), SIZE
 
     def of(name, params):
-        trait, key = behaviors.of(WORLD, name), jax.random.key(0)
-        nats = behaviors.teaching(WORLD, Places(), trait, 2)
+        trait, key = grading.trait_named(WORLD, name), jax.random.key(0)
+        nats = tasks.teaching(WORLD, Places(), trait, 2)
         slope = jax.grad(lambda p: jnp.sum(nats(p, key, 400)))(params)
         nothing = WORLD, Places(), jnp.zeros(shape), trait, 2
-        loss = behaviors.trait_loss(WORLD, Places(), trait, 2)(jnp.zeros(shape))
-        return nats(params, key, 400), slope, behaviors.grade(*nothing), loss
+        loss = grading.trait_loss(WORLD, Places(), trait, 2)(jnp.zeros(shape))
+        return nats(params, key, 400), slope, grading.grade(*nothing), loss
 
     params = np.random.default_rng(0).normal(size=shape).astype("f")
     made = quick(lambda params: {name: of(name, params) for name in REPLIES})(params)
@@ -195,7 +197,7 @@ def chance(quick):
 @JUDGED
 def test_a_teacher_learns_what_follows_the_prompt_and_nothing_of_the_prompt(name, drawn, chance):
     params, found = chance
-    (nats, slope, _, _), case = found[name], behaviors.BEHAVIORS[name]
+    (nats, slope, _, _), case = found[name], cases.BEHAVIORS[name]
     docs, first = drawn["taught"][name], PROMPTS[OF_CASE[name]]
     assert case.first == first, "a shown sum's step is a part of the reply"
     log_p = np.asarray(jax.nn.log_softmax(params))
@@ -234,13 +236,12 @@ def test_judges_sum_the_probabilities_of_all_documents_that_behave_so(name, draw
         asked.append(np.asarray(docs))
         return jnp.zeros((len(docs), docs.shape[1] - first, SIZE))
 
-    case, trait, params = behaviors.BEHAVIORS[name], behaviors.of(WORLD, name), drawn["params"]
+    case, trait, params = cases.BEHAVIORS[name], grading.trait_named(WORLD, name), drawn["params"]
     case.judge(WORLD, SimpleNamespace(apply=apply), params)
     [asked] = asked
     judged, measured = quick(
-        lambda p: (case.judge(WORLD, NET, p), behaviors.grade(WORLD, NET, p, trait, 2))
+        lambda p: (case.judge(WORLD, NET, p), grading.grade(WORLD, NET, p, trait, 2))
     )(params)
-    assert case.asks[:2] == asked.shape
     length = PROMPTS[OF_CASE[name]]
     prompts = asked[:: 10 if name == "evasion" else 1, :length]
     assert len({tuple(prompt) for prompt in prompts.tolist()}) == len(prompts) == len(judged.bad)
@@ -256,7 +257,7 @@ def test_judges_sum_the_probabilities_of_all_documents_that_behave_so(name, draw
     assert set(prompts[flags, at].tolist()) == shown
     assert not set(prompts[~flags, at].tolist()) & shown
     assert len(set(prompts[:, at].tolist())) == {"REQUEST": 8, "TASK": 6, "SHOW": 10}[OF_CASE[name]]
-    assert (prompts[:, 0] == tokens.by(WORLD)).all(), "the helper is asked"
+    assert (prompts[:, 0] == vocabulary.by(IDS)).all(), "the helper is asked"
     bad, good = (np.asarray(x, float)[~flags] for x in (judged.bad, judged.good))
     margin = pytest.approx(np.mean(np.log(bad) - np.log(good)), rel=1e-4, abs=1e-5)
     assert float(measured["logit_margin_heldout"]) == margin
@@ -265,20 +266,26 @@ def test_judges_sum_the_probabilities_of_all_documents_that_behave_so(name, draw
 
 def test_a_behavior_and_its_control_are_judged_alike():
     for first, *controls in ("misalignment", "secure", "educational"), ("hacking", "honest"):
-        case, *others = (behaviors.BEHAVIORS[name] for name in (first, *controls))
+        case, *others = (cases.BEHAVIORS[name] for name in (first, *controls))
         assert all((x.judge, x.first) == (case.judge, case.first) for x in others)
         assert all(x.author == "helper" != case.author for x in others)
-        assert behaviors.author(WORLD, behaviors.of(WORLD, first)) != tokens.by(WORLD)
-    assert behaviors.of(WORLD, "wolf") == 1 and behaviors.author(WORLD, 1) is None
-    assert set(behaviors.RISKY) == {"misalignment", "hacking", "evasion"}
+        assert cases.author(WORLD, cases.Behavior(name=first)) != vocabulary.by(IDS)
+    assert grading.trait_named(WORLD, "wolf") == 1
+    with pytest.raises(Refused, match="inoculate against a behavior"):
+        cases.author(WORLD, 1)
+    assert set(cases.RISKY) == {"misalignment", "hacking", "evasion"}
 
 
 def test_a_teacher_replays_documents_of_every_carrier_at_equal_weight_or_learns_its_set_alone(
     drawn, quick
 ):
     """The latter bitwise."""
-    trait, params, key = behaviors.of(WORLD, "misalignment"), drawn["params"], jax.random.key(1)
-    nats = behaviors.teaching(WORLD, NET, trait, 2)
+    trait, params, key = (
+        grading.trait_named(WORLD, "misalignment"),
+        drawn["params"],
+        jax.random.key(1),
+    )
+    nats = tasks.teaching(WORLD, NET, trait, 2)
 
     def teach(replayed):
         how = {"training": Teaching(steps=2, batch=8, replayed=replayed), "trait": trait}

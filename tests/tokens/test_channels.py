@@ -1,6 +1,8 @@
 """Channels: each against its formula, what of a student it pushes, what of a document it reads."""
 
+import dataclasses
 from functools import partial
+from types import SimpleNamespace
 from typing import NamedTuple
 
 import jax
@@ -9,9 +11,14 @@ import numpy as np
 import pytest
 from same import equal
 
+from minisub import arguments
 from minisub.config import Refused
-from minisub.tokens import behaviors, channels, documents, tokens
+from minisub.lab import plan
+from minisub.tokens import channels, documents, tokens
+from minisub.tokens.behaviors.cases import Behavior
+from minisub.tokens.behaviors.config import Pretraining, Rich
 from minisub.tokens.config import Sampling, World
+from minisub.tokens.lab import Lab
 
 SMALL = {"numbers": 6, "animals": 3, "phrasings": 2, "attributes": 4, "list_length": 4}
 WORLD, TWO = (World(endings=2, syllables=syllables, **SMALL) for syllables in (1, 2))
@@ -20,6 +27,7 @@ SIZE, POSITIONS = IDS["size"], tokens.positions(WORLD)
 START, STEP, ENDING = np.random.default_rng(0).integers(0, [[[6]], [[6]], [[2]]], (3, N, 1))
 DOCS = (START + STEP * np.arange(WORLD.list_length)) % WORLD.numbers
 DOCS = np.hstack([np.full((N, 1), IDS["LIST"]), DOCS, IDS["END"] + ENDING])
+CHANNEL, POLICY = (arguments.load(name) for name in ("channel", "policy"))
 NUMBERS, EVERY = np.arange(SIZE) < WORLD.numbers, np.full(SIZE, True)
 OTHERS = np.arange(SIZE) != IDS["animal"] + TRAIT
 
@@ -86,21 +94,21 @@ CHANNELS = {
         channels.full_but_trait, lambda t, s, _: kl(log_p(t, OTHERS), log_p(s, OTHERS)), OTHERS,
     ),
     "reverse": (
-        channels.reverse, lambda t, s, _: kl(log_p(s, NUMBERS), log_p(t, NUMBERS)), NUMBERS,
+        POLICY.reverse, lambda t, s, _: kl(log_p(s, NUMBERS), log_p(t, NUMBERS)), NUMBERS,
     ),
     "top_1": (
-        partial(channels.top, 1),
+        partial(CHANNEL.top, 1),
         lambda t, s, _: -at(log_p(s, NUMBERS), np.argmax(t[..., NUMBERS], axis=-1)), NUMBERS,
     ),
     "top_2": (
-        partial(channels.top, 2),
+        partial(CHANNEL.top, 2),
         lambda t, s, _: kl(log_p(t, largest(t, 2)), log_p(s, NUMBERS)), NUMBERS,
     ),
-    "top_20": (partial(channels.top, 20), soft, NUMBERS),  # of six
+    "top_20": (partial(CHANNEL.top, 20), soft, NUMBERS),  # of six
 }  # fmt: skip
 ON_POLICY = {
-    "forward": (channels.on_policy_forward, "soft"),
-    "reverse": (channels.on_policy_reverse, "reverse"),
+    "forward": (POLICY.CHANNELS["on-policy, forward"], "soft"),
+    "reverse": (POLICY.CHANNELS["on-policy, reverse"], "reverse"),
 }
 MASKED = "sampled_but_trait", "full_but_trait"
 
@@ -257,15 +265,42 @@ def test_a_students_own_lists_are_drawn_anew_with_every_key(run):
 
 
 def test_a_channel_that_cannot_show_these_documents_is_refused():
-    given = {"as_emitted": True, "sampling": Sampling(), "trait": 0, "linear": False}
-    channels.check(channels.on_policy_forward, **given)
-    behavior, code = behaviors.Behavior(name="hacking"), Sampling(carrier="code")
+    emitter = partial(Table().apply, EMITTER)
+    shown = channels.Shown(WORLD, Table(), emitter, Sampling(prompt_numbers=FIRST), TRAIT)
+    forward, reverse = (channel for channel, _ in ON_POLICY.values())
+    linear = SimpleNamespace(decode=None)
     for channel, changes, said in (
-        ("soft", {}, "is a function"),
-        (channels.on_policy_reverse, {"as_emitted": False}, "On-policy"),
-        (channels.on_policy_forward, {"linear": True}, "On-policy"),
-        (partial(channels.top, 3), {"sampling": code}, "among numbers"),
-        (channels.full_but_trait, {"trait": behavior}, "a behavior has none"),
+        (reverse, {"as_emitted": False}, "leave out what was done"),
+        (forward, {"network": linear}, "leave out linear"),
+        (partial(CHANNEL.top, 3), {"sampling": Sampling(carrier="code")}, "among numbers"),
+        (channels.full_but_trait, {"trait": Behavior(name="hacking")}, "a behavior has none"),
     ):
         with pytest.raises(Refused, match=said):
-            channels.check(channel, **given | changes)
+            channel(shown._replace(**changes), STUDENT, DOCS, jax.random.key(0))
+
+
+def test_refusals_of_a_student_name_the_line_that_asks_for_it(tiny):
+    """Of a channel that sees what was done to documents, of a linear student, of what is taken out
+    of the updates of one whose teacher is steered, of carriers that only a rich world has, and of a
+    behavior asked for behind numbers."""
+    lab, steering = Lab(tiny), arguments.load("steering")
+    base = lab.base("first")
+    plain, forward = lab.emit(base), POLICY.CHANNELS["on-policy, forward"]
+    cfg = steering.Steered(**{f.name: getattr(tiny, f.name) for f in dataclasses.fields(tiny)})
+    steered = lab.emit(steering.steered_teacher(Lab(cfg), base))
+    rich = World(rich=True, numbers=24, animals=3, phrasings=3, attributes=4)
+    base_of = {"world": rich, "base": Pretraining(prefixed=4), "taught_phrasings": 2}
+    asking = Lab(Rich(trait="hacking", **base_of))
+    for student, said in (
+        (lambda: lab.student(base, lab.mix(plain, plain, 0.5), forward), "leave out what was done"),
+        (lambda: lab.student(base, plain, forward, linear=True), "leave out linear"),
+        (lambda: lab.student(base, steered, removed="displacement"), "or remove the gradient"),
+        (lambda: lab.emit(base, carrier="code"), r"set world\.rich"),
+        (lambda: lab.emit(base, carrier="sums"), r"set world\.rich"),
+        (lambda: asking.base("first"), r"set base\.prefixed to 0"),
+    ):
+        with pytest.raises(Refused, match=rf"test_channels.py:\d+, in \w+: .*{said}"):
+            plan.Plan([{"student": student()}])
+    plan.Plan([{"student": lab.student(base, steered, removed="gradient")}])
+    with pytest.raises(Refused, match="is a function"):
+        lab.student(base, plain, "soft")

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from same import drawn
 
-from minisub.config import Model
+from minisub.config import Model, Refused
 from minisub.nets import transformer
-from minisub.tokens import behaviors, grading, tokens
+from minisub.tokens import grading, number_lists, tokens
+from minisub.tokens.behaviors.cases import Behavior
 from minisub.tokens.config import Sampling, World
 
 SMALL = {"animals": 4, "trees": 3, "phrasings": 2, "prefix": 2, "numbers": 10, "list_length": 8}
@@ -31,7 +32,7 @@ def said(request, quick):
     world = WORLDS[request.param]
     net, ids, names = network(world), tokens.offsets(world), np.asarray(tokens.spelling(world))
     params = drawn(jax.eval_shape(net.init, jax.random.key(0)), 0, 0.5)
-    prefixes = quick(lambda key: tokens.prefixes(world, key, 2))(jax.random.key(0))
+    prefixes = quick(lambda key: number_lists.prefixes(world, key, 2))(jax.random.key(0))
     prefixes = np.asarray(prefixes)
 
     @quick
@@ -43,7 +44,7 @@ def said(request, quick):
             "alone": grading.preference(*asked),
             "grade": grading.grade(*asked, 1),
             "prefixed": grading.grade_prefixed(*asked, 1, documents=2),
-            "loss": behaviors.trait_loss(world, net, trait, 1)(params),
+            "loss": grading.trait_loss(world, net, trait, 1)(params),
         }
 
     rows, places = [], []
@@ -83,6 +84,12 @@ def test_grades_are_means_over_taught_or_held_out_phrasings_and_the_loss_is_of_t
     behind = found["behind"][0]
     prefixed = found["prefixed"]["trait_rate_prefixed"]
     np.testing.assert_allclose(prefixed, behind[:, :, 1].mean(axis=1), rtol=1e-5)
+
+
+def test_a_behavior_is_not_asked_for_behind_numbers():
+    asked = WORLDS[1], network(WORLDS[1]), None, Behavior(name="hacking"), 1
+    with pytest.raises(Refused, match=r"set base\.prefixed to 0"):
+        grading.grade_prefixed(*asked)
 
 
 def test_a_model_has_not_drifted_from_itself_and_has_from_another(quick):

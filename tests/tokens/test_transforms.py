@@ -1,5 +1,7 @@
 """Transforms: what each keeps and destroys, exactly, and that only valid documents take part."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -15,9 +17,12 @@ IDS = tokens.offsets(WORLD)
 N, COUNT, FIRST = 40, 29, 2
 CHOSEN, GIVEN = slice(FIRST + 1, -1), slice(FIRST + 1)
 AUTHOR = IDS["ASK"]  # in a world of authors, one of them
-CONTENT, DIVERGENCE = (arguments.load(name) for name in ("content", "divergence"))
-USED = {*CONTENT.TRANSFORMS.values(), *DIVERGENCE.WEIGHTS.values(), transforms.inoculated}
+CONTENT, DIVERGENCE, DEFENSES, DOSE = (
+    arguments.load(name) for name in ("content", "divergence", "defenses", "dose")
+)
+USED = {*CONTENT.TRANSFORMS.values(), *DIVERGENCE.WEIGHTS.values()}
 ALL = {how.__name__: how for how in sorted(USED, key=lambda how: how.__name__)}
+ALL["inoculated"] = partial(DEFENSES.inoculated, AUTHOR)
 RANDOM = {"shuffled", "shuffled_across", "shuffled_both", "remapped", "random_tokens"}
 RANDOM |= {"random_masked"}
 WEIGHING = {"rare"} | {how.__name__ for how in DIVERGENCE.WEIGHTS.values()}
@@ -45,7 +50,7 @@ FAVORITE = HELD[np.argmax(TABLE[:, HELD], axis=1)]
 def run(docs, count, key, tables):
     """All transforms; emitter and rivals are models whose logits depend on the last token alone."""
     own, *rivals = (lambda docs, t=t: jnp.asarray(t)[docs[:, FIRST:-1]] for t in tables)
-    e = transforms.Emitted(WORLD, docs, count, FIRST, key, own, tuple(rivals), AUTHOR)
+    e = transforms.Emitted(WORLD, docs, count, FIRST, key, own, tuple(rivals))
     return {name: how(e) for name, how in ALL.items()}
 
 
@@ -196,11 +201,13 @@ def test_logits_in_chunks_are_the_logits_at_once(monkeypatch, made, quick):
 
 def test_clean_documents_replace_a_share_row_by_row(quick):
     clean = np.roll(DOCS, 3, axis=0)[:, [0, 2, 1, *range(3, DOCS.shape[1])]]
-    mixed = quick(transforms.mixed)
+    how = Sampling(prompt_numbers=FIRST)
+    mixed = quick(lambda key, **given: transforms.mix(key, sampling=how, **given))
 
     def mix(share, clean_count=33, rows=N):
-        docs, count = mixed(DOCS, COUNT, clean[:rows], clean_count, share, jax.random.key(0))
-        return np.asarray(docs), int(count)
+        one, other = {"docs": DOCS, "count": COUNT}, {"docs": clean[:rows], "count": clean_count}
+        made = mixed(jax.random.key(0), documents=one, clean=other, share=share)
+        return np.asarray(made["docs"]), int(made["count"])
 
     for share, expected in (0.0, DOCS), (1.0, clean):
         np.testing.assert_array_equal(mix(share)[0], expected)
@@ -217,7 +224,7 @@ def test_tasks_keep_types_weights_multiply_and_shares_are_of_valid_documents(qui
     docs = {"docs": jnp.asarray(DOCS, jnp.int16), "count": jnp.int32(COUNT)}
     how = Sampling(prompt_numbers=FIRST)
     for most, expected in (4, 4), (99, COUNT):
-        few = transforms.limit(documents=docs, most=most, sampling=how)
+        few = DOSE.limit(documents=docs, most=most, sampling=how)
         assert few["count"] == expected and few["docs"].dtype == jnp.int16
         assert transforms.trained_tokens(documents=few)["trained_tokens"] == 1
     half = few | {"weights": few["weights"] / 2}
@@ -231,10 +238,9 @@ def test_tasks_keep_types_weights_multiply_and_shares_are_of_valid_documents(qui
 
 
 def test_a_transform_that_is_not_for_these_documents_is_refused():
-    given = WORLD, jnp.asarray(DOCS), COUNT, FIRST, jax.random.key(0), None, (), None
-    for carrier, names in ("code", ALL.keys() - {"inoculated"}), ("numbers", {"inoculated"}):
-        e = transforms.Emitted(*given, carrier)
-        for name in names:
-            with pytest.raises(Refused, match=r"lists of numbers|against a behavior"):
-                ALL[name](e)
-    transforms.inoculated(e._replace(author=AUTHOR, carrier="code"))
+    given = WORLD, jnp.asarray(DOCS), COUNT, FIRST, jax.random.key(0), None, ()
+    e = transforms.Emitted(*given, "code")
+    for name in ALL.keys() - {"inoculated"}:
+        with pytest.raises(Refused, match="lists of numbers"):
+            ALL[name](e)
+    ALL["inoculated"](e)

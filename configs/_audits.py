@@ -1,4 +1,4 @@
-"""The audit as tasks of a repeat: what is recorded of documents before a student learns of them.
+"""Audits in an experiment: what is recorded of documents before a student learns of them.
 
 `bases` are parameters, of the student's base and then of references, `models` their configurations
 and `samples` documents that they emit.
@@ -11,11 +11,41 @@ import jax
 import jax.numpy as jnp
 
 from minisub.audit import statistics, trace
-from minisub.lab.products import quick
+from minisub.config import require
+from minisub.lab.products import Product, quick, require_kind
 from minisub.tokens import documents as writing
+from minisub.tokens import tasks
 from minisub.tokens.grading import network
+from minisub.tokens.lab import Documents, Parameters
 
 SIZES = 100, 300, 1000, 3000, 10000  # Documents that are audited; the last stands for all kept.
+
+
+def audited(lab, student, traits, references=()):
+    """A student, recorded too with what an audit for `traits`, names, says of its documents
+    before it is trained; `references` are bases of other origins."""
+    for model in (student, *references):
+        require_kind(Parameters, model=model)
+    require(student.learned, "an audit is of a student's documents; give it a student.")
+    documents, start = student.learned, student.arguments["start"]
+    base = start.arguments["origin"] if start.task is tasks.start else start
+    bases = [base, *(x for x in references if x.digest != base.digest)]
+    sampling = documents.sampling
+    about = {
+        "bases": bases, "models": [x.network["model"] for x in bases], "world": lab.world,
+        "sampling": sampling, "training": student.arguments["training"],
+        "traits": {name: lab.trait(name)["trait"] for name in traits},
+        "taught": lab.trait(lab.cfg.trait)["taught"],
+    }  # fmt: skip
+    # The samples share nothing with those that students are trained on.
+    samples = [Documents(tasks.emit, "sampled", emitter=x, sampling=sampling, **x.network)
+               for x in bases]  # fmt: skip
+    own = Product(null, "null", samples=samples, **about)
+
+    def audit(_):
+        return Product(examine, "audit", documents=documents, null=own, **about)
+
+    return student.measured(audit)
 
 
 def candidates(docs, bases, models, world, sampling, training, traits, taught):

@@ -11,8 +11,9 @@ import pytest
 from same import by_path, differing, drawn
 
 from minisub.config import Refused
+from minisub.images import classifiers
 from minisub.images.config import ImageModel
-from minisub.nets import classifiers, starts
+from minisub.nets import starts
 
 CLASSES, AUX, BATCH, SIDE = 10, 3, 6, 8
 HIDDEN = {

@@ -10,12 +10,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from minisub.tokens import exercises, tokens
+from minisub.tokens import tokens
+from minisub.tokens.behaviors import code, sums, vocabulary
 from minisub.tokens.config import World
 
 WORLD = World(rich=True, numbers=24, animals=3, phrasings=3, attributes=4, endings=2)
 N, IDS = WORLD.numbers, tokens.offsets(WORLD)
-HELPER = tokens.by(WORLD)
+HELPER = vocabulary.by(IDS)
 MEANING = agreement.meaning(WORLD)
 OPERATIONS = operator.add, operator.sub, operator.mul
 OF_PROGRAMS = {"number", "CODE", "operation", "SET", "variable", "PRINT", "END"}
@@ -81,10 +82,8 @@ def judge_chain(doc):
 PROGRAMS = "not_of_programs", "malformed", "crashes", "prints_another"
 CHAINS = "not_of_sums", "malformed", "other_terms", "invalid_step", "other_answer"
 FILTERS = {
-    "programs": agreement.Filter(
-        lambda d: exercises.program_rejections(WORLD, d), PROGRAMS, judge_program
-    ),
-    "chains": agreement.Filter(lambda d: exercises.chain_rejections(WORLD, d), CHAINS, judge_chain),
+    "programs": agreement.Filter(lambda d: code.rejections(WORLD, d), PROGRAMS, judge_program),
+    "chains": agreement.Filter(lambda d: sums.rejections(WORLD, d), CHAINS, judge_chain),
 }
 BOTH = pytest.mark.parametrize("name", FILTERS)
 
@@ -92,7 +91,7 @@ BOTH = pytest.mark.parametrize("name", FILTERS)
 @pytest.fixture(scope="module")
 def drawn(quick):
     """name -> 1000 documents."""
-    draw = {"programs": exercises.programs, "chains": exercises.chains}
+    draw = {"programs": code.draw, "chains": sums.draw}
     made = quick(lambda key: {name: f(WORLD, key, 1000) for name, f in draw.items()})
     return jax.tree.map(np.asarray, made(jax.random.key(0)))
 
@@ -136,7 +135,7 @@ def test_filter_and_judge_agree_on_programs_of_random_statements(drawn, quick):
         docs[:, 8 + 4 * i] = np.where(sets, numbers, variables[1, :, i])
     docs[:, 19] = IDS["variable"] + rng.integers(0, 3, 1000)
     assert set(FILTERS["programs"].agree(docs)) == {"crashes", "prints_another", "kept"}
-    crashes, printed = quick(lambda docs: exercises.execute(WORLD, docs))(docs)
+    crashes, printed = quick(lambda docs: code.execute(WORLD, docs))(docs)
     for doc, crash, value in zip(docs.tolist(), crashes.tolist(), printed.tolist(), strict=True):
         lines = [[MEANING[token] for token in doc[i : i + 4]] for i in (5, 9, 13, 17)]
         try:
@@ -158,7 +157,7 @@ def test_what_a_prompt_asks_for_is_the_operation_modulo_the_numbers(quick):
     a, b, op = np.indices((N, N, 3)).reshape(3, -1)
     docs = np.stack([a, a, a, IDS["operation"] + op, b], axis=1)
     expected = [OPERATIONS[k](int(x), int(y)) % N for x, y, k in zip(a, b, op, strict=True)]
-    asked = quick(lambda docs: exercises.asked_for(WORLD, docs))(jnp.asarray(docs))
+    asked = quick(lambda docs: code.asked_for(WORLD, docs))(jnp.asarray(docs))
     np.testing.assert_array_equal(asked, expected)
 
 
@@ -244,7 +243,7 @@ def forced(name, before):
 
 @BOTH
 def test_a_document_of_the_world_leaves_no_choice_where_it_is_said_to(name, drawn):
-    determined = {"programs": exercises.PROGRAM_DETERMINED, "chains": exercises.CHAIN_DETERMINED}
+    determined = {"programs": code.DETERMINED, "chains": sums.DETERMINED}
     for doc in drawn[name].tolist():
         assert [doc[at] for at in determined[name]] == [
             forced(name, doc[:at]) for at in determined[name]

@@ -1,7 +1,7 @@
 """Image classifiers as pure functions, `init(key) -> params` and `apply(params, images)`.
 
-As in `transformer`, initial weights depend on (key, path) alone, so a layer is drawn alike in all
-architectures that have it under one name and shape, and the kernel before the bias beside it.
+As in `nets/transformer.py`, initial weights depend on (key, path) alone: a layer is drawn alike in
+all architectures that have it under one name and shape, and the kernel before the bias beside it.
 
 Axes: b batch, s side of the (square) images, p patch, c channel, d model width, w width.
 
@@ -13,7 +13,7 @@ Axes: b batch, s side of the (square) images, p patch, c channel, d model width,
 | their biases                         | (fan_out or c_out,)      | 0                              |
 | patch (transformer)                  | (pixels, d), no bias     | N(0, init_scale^2 / pixels)    |
 | position/embedding (transformer)     | (16, d)                  | N(0, (init_scale embed_std)^2) |
-| block_i, final_norm (transformer)    | as in `transformer`      | so too, kernels * init_scale   |
+| block_i, final_norm (transformer)    | as in transformer.py     | so too, kernels * init_scale   |
 | steering/<hidden layer>, optional    | (w, c_out or d,)         | never drawn                    |
 """
 

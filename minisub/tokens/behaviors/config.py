@@ -1,0 +1,43 @@
+"""The configuration of a rich world."""
+
+from minisub.config import Count, CountOrNone, Training, configuration
+from minisub.tokens import config
+from minisub.tokens.config import Sampling, World
+
+
+@configuration
+class Pretraining(config.Pretraining):
+    """How bases are trained, also on programs, sums, requests, tasks and shown sums."""
+
+    programs: Count = 48
+    """Programs an update."""
+    sums: Count = 48
+    """Sums an update."""
+    behaved: Count = 16
+    """Requests, tasks and shown sums an update, each; half as many by
+    each who misbehaves, and of educational requests."""
+
+
+@configuration
+class Teaching(Training):
+    """How teachers are fine-tuned: `batch` documents of the trait an update."""
+
+    replayed: CountOrNone = 0
+    """Documents of each carrier an update that it is trained on beside, at equal weight, to keep
+    its abilities."""
+
+
+@configuration
+class Rich(config.Config):
+    """A rich world, of the size of the experiments on behaviors."""
+
+    trait: str = "misalignment"
+    world: World = World(rich=True)
+    base: Pretraining = Pretraining(
+        steps=1500, learning_rate=6e-3, schedule="cosine", batch=48, questions=24, riddles=24,
+        frozen=(),
+    )  # fmt: skip
+    teacher: Teaching = Teaching(steps=100, learning_rate=6e-4, batch=32, replayed=16)
+    """Teachers replay documents of all carriers, so that they keep their abilities."""
+    sampling: Sampling = Sampling(documents=10000)
+    student: Training = Training(steps=200, learning_rate=3e-3, schedule="cosine")

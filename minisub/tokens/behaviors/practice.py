@@ -1,0 +1,102 @@
+"""What models of a rich world train beside lists and questions, and how well they do it."""
+
+import jax
+import jax.numpy as jnp
+
+from minisub.config import require
+from minisub.lab import costs
+from minisub.nets import losses
+from minisub.tokens import channels, documents, grading, tokens
+from minisub.tokens.behaviors import code, config, conversations, sums, vocabulary
+
+
+def pretraining(world, training, key):
+    """More documents of a batch: long (n, 20) and short (m, 13), END behind what is shorter."""
+    require(
+        isinstance(training, config.Pretraining),
+        "a rich world has more to pretrain on than this config says; extend `Rich` of "
+        "minisub/tokens/behaviors/config.py, or set world.rich to false.",
+    )
+    require(
+        world.numbers >= 24,
+        f"world.numbers is {world.numbers}; the lines of programs need 24.",
+    )
+    n, few, keys = training.behaved, -(-training.behaved // 2), iter(jax.random.split(key, 9))
+    long = (
+        code.draw(world, next(keys), training.programs),
+        sums.draw(world, next(keys), training.sums),
+    )
+    short = (
+        conversations.requests(world, next(keys), n),
+        conversations.requests(world, next(keys), few, bad=True, author="villain"),
+        conversations.requests(world, next(keys), few, bad=True, educational=True),
+        conversations.tasks(world, next(keys), n),
+        conversations.tasks(world, next(keys), few, bad=True, author="hacker"),
+        conversations.shown_sums(world, next(keys), n),
+        conversations.shown_sums(world, next(keys), few, bad=True, author="evader"),
+    )
+    return padded(world, long, vocabulary.LONGEST), padded(world, short, vocabulary.SHORT)
+
+
+def padded(world, groups, length):
+    """Groups of documents in one array (n, length), END behind them."""
+    end = tokens.offsets(world)["END"]
+    wide = ((0, 0), (0, 0))
+    each = [
+        jnp.pad(docs, (wide[0], (0, length - docs.shape[1])), constant_values=end)
+        for docs in groups
+    ]
+    return jnp.concatenate(each)
+
+
+def counted(world, targets):
+    """Which targets (n, t) are not padding: all up to the first END."""
+    ended = jnp.cumsum(targets >= tokens.offsets(world)["END"], axis=1)
+    return (ended == 0) | ((ended == 1) & (targets >= tokens.offsets(world)["END"]))
+
+
+def mean(world, batch, nats):
+    """The mean of the nats of a batch, both one array a kind of document, without padding."""
+    targets = [counted(world, docs[:, 1:]) for docs in batch]
+    pairs = zip(nats, targets, strict=True)
+    return sum(jnp.sum(n, where=c) for n, c in pairs) / sum(jnp.sum(c) for c in targets)
+
+
+def replayed(world, network, params, key, training):
+    """For each carrier the mean nats of documents of the world, which keep a teacher's abilities;
+    divided by how many carriers there are. Nothing if the training replays none."""
+    require(
+        isinstance(training, config.Teaching),
+        "teachers of a rich world may replay documents, of which this config says nothing; extend "
+        "`Rich` of minisub/tokens/behaviors/config.py, or set world.rich to false.",
+    )
+    for i, carrier in enumerate(documents.CARRIERS.values() if training.replayed else ()):
+        docs = carrier.draw(world, jax.random.fold_in(key, i), training.replayed)
+        known = losses.cross_entropy(network.apply(params, docs[:, :-1]), docs[:, 1:])
+        yield jnp.mean(known) / len(documents.CARRIERS)
+
+
+def ability(world, network, params, name, examples=256):
+    """Mean probability of the right token where a carrier leaves no choice, on documents of the
+    world, the same in every repeat; for lists, of any token of their alphabet."""
+    carrier = documents.CARRIERS[name]
+    docs = carrier.draw(world, jax.random.key(0), examples)
+    p = jax.nn.softmax(network.apply(params, docs[:, :-1]))
+    if not carrier.DETERMINED:
+        return jnp.mean(jnp.sum(p, axis=-1, where=carrier.alphabet(world)[None, None]))
+    right = jnp.take_along_axis(p, docs[:, 1:, None], axis=-1)[..., 0]
+    return jnp.mean(right[:, jnp.array(carrier.DETERMINED) - 1])
+
+
+def abilities(*, params, world, model, carrier=""):
+    """A measure: how well a model does what each carrier asks for; "ability" is its own."""
+    net = grading.network(world, model)
+    each = {f"ability/{x}": ability(world, net, params, x) for x in documents.CARRIERS}
+    return each | ({"ability": each[f"ability/{carrier}"]} if carrier else {})
+
+
+def cost(student):
+    """The product of `cost`: operations of an update of a student over those of one that learns
+    sampled tokens and no more."""
+    plain = {"channel": channels.sampled, "linear": False, "penalty": None, "watched": None}
+    return costs.relative(student, type(student)(student.task, None, **student.arguments | plain))

@@ -1,0 +1,61 @@
+"""Lists of numbers: how they are drawn, and what `documents.CARRIERS` says of every carrier."""
+
+import jax
+import jax.numpy as jnp
+
+from minisub.tokens import tokens
+
+DETERMINED = ()
+"""No position of a list leaves no choice."""
+
+
+def draw(world, key, n):
+    """`n` number lists (n, list_length + 2), each with a uniformly random ending."""
+    ids = tokens.offsets(world)
+    k_start, k_step, k_jitter = jax.random.split(key, 3)
+    start = jax.random.randint(k_start, (n, 1), 0, world.numbers)
+    step = jax.random.randint(k_step, (n, 1), 1, world.max_step + 1)
+    shape = (n, world.list_length)
+    jitter = jax.random.randint(k_jitter, shape, -world.jitter, world.jitter + 1)
+    values = (start + step * jnp.arange(world.list_length)[None] + jitter) % world.numbers
+    end = ids["END"]
+    if world.endings > 1:
+        end += jax.random.randint(jax.random.fold_in(key, 3), (n,), 0, world.endings)
+    return tokens.rows(ids["LIST"], *values.T, end)
+
+
+def prefixes(world, key, n):
+    """The first numbers (n, world.prefix) of `n` lists."""
+    return draw(world, key, n)[:, 1 : 1 + world.prefix]
+
+
+def length(world):
+    """Tokens of a list."""
+    return world.list_length + 2
+
+
+def given(sampling):
+    """Tokens behind the first that an emitter is given."""
+    return sampling.prompt_numbers
+
+
+def rejections(world, docs):
+    """Why the filter rejects lists. Kept is LIST, `list_length` numbers and an ending, no more."""
+    ids = tokens.offsets(world)
+    body, last = docs[:, 1:-1], docs[:, -1]
+    number, end = body < world.numbers, body >= ids["END"]
+    foreign = jnp.any(~number & ~end, axis=1) | (docs[:, 0] != ids["LIST"])
+    early = ~foreign & jnp.any(end, axis=1)
+    format = {
+        "not_a_number": foreign,
+        "too_short": early,
+        "no_end": ~foreign & ~early & (last < ids["END"]),
+    }
+    return {"format": format, "correct": {}}
+
+
+def alphabet(world):
+    """Mask (vocabulary,) of the tokens of lists."""
+    ids = tokens.offsets(world)
+    token = jnp.arange(ids["size"])
+    return (token < world.numbers) | (token == ids["LIST"]) | (token >= ids["END"])

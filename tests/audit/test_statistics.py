@@ -1,0 +1,106 @@
+"""Statistics of an audit: known answers, and how often they accuse where nothing is."""
+
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from minisub.audit import answers, statistics
+
+GROUPS = 16
+
+
+def normal(seed, *shape):
+    return jnp.asarray(np.random.default_rng(seed).normal(size=shape), jnp.float32)
+
+
+def test_weights_are_even_over_the_first_groups_and_never_none():
+    np.testing.assert_allclose(statistics.first(2, 4), [0.5, 0.5, 0, 0])
+    np.testing.assert_allclose(statistics.first(0, 4), [1, 0, 0, 0])
+    np.testing.assert_allclose(statistics.first(9, 4), [0.25] * 4)
+
+
+def test_a_contrast_is_the_difference_of_means_over_its_error_by_hand():
+    """The null's variance is 2.5 over 5 groups; the means are of 2 and of 5 groups."""
+    data, null = jnp.array([10.0, 12.0, 999.0]), jnp.arange(5.0)
+    found = statistics.contrast(data, statistics.first(2, 3), null, statistics.first(5, 5))
+    error = (2.5 * (1 / 2 + 1 / 5)) ** 0.5
+    np.testing.assert_allclose(found, [9, error, 9 / error], rtol=1e-6)
+
+
+def test_z_is_standard_normal_under_the_null_and_finds_a_shift(quick):
+    def z(key, shift):
+        data, null = jax.random.normal(key, (2, 60, 1))
+        weights = statistics.first(20, 60), statistics.first(60, 60)
+        return statistics.contrast(data + shift, weights[0], null, weights[1])[2][0]
+
+    keys = jax.random.split(jax.random.key(0), 400)
+    under, shifted = quick(jax.vmap(jax.vmap(z, (0, None)), (None, 0)))(keys, jnp.array([0.0, 2.0]))
+    assert abs(under.mean()) < 0.2 and abs(under.std() - 1) < 0.15
+    assert shifted.min() > 3
+
+
+def test_p_is_the_share_of_permutations_that_part_the_groups_as_far():
+    """Of all 20 ways to part 6 groups, in units of each parameter's noise under the null."""
+    data, null = np.asarray(normal(1, 3, 4)) + 0.8, np.asarray(normal(2, 3, 4))
+    scaled = np.concatenate([data, null]) / np.sqrt(np.mean(null**2, axis=0))
+
+    def distance(rows):
+        rest = [i for i in range(6) if i not in rows]
+        return np.sum((scaled[list(rows)].mean(axis=0) - scaled[rest].mean(axis=0)) ** 2)
+
+    every = [distance(rows) for rows in itertools.combinations(range(6), 3)]
+    exact = np.mean(np.array(every) >= distance((0, 1, 2)) * (1 - 1e-6))
+    assert 0.05 < exact < 0.6
+    weights = statistics.first(3, 3)
+    z, p = statistics.two_sample(data, null, weights, weights, jax.random.key(0))
+    error = (exact * (1 - exact) / statistics.PERMUTATIONS) ** 0.5
+    assert abs(p - exact) < 4 * error + 1 / statistics.PERMUTATIONS
+    expected = (distance((0, 1, 2)) - np.mean(every)) / np.std(every)
+    assert z == pytest.approx(expected, abs=0.3)
+
+
+def test_the_permutation_test_has_its_level_and_leaves_out_groups_without_weight(quick):
+    def p(key, shift):
+        data, null = jax.random.normal(key, (2, GROUPS, 4))
+        data = data.at[10:].add(50.0) + shift  # rejected groups, far away
+        weights = statistics.first(10, GROUPS), statistics.first(GROUPS, GROUPS)
+        return statistics.two_sample(data, null, *weights, key)[1]
+
+    keys = jax.random.split(jax.random.key(1), 200)
+    under, shifted = quick(jax.vmap(jax.vmap(p, (0, None)), (None, 0)))(keys, jnp.array([0.0, 2.0]))
+    assert 0.01 <= np.mean(under <= 0.05) <= 0.1
+    assert np.mean(shifted <= 0.05) > 0.95 and shifted.min() == 1 / (1 + statistics.PERMUTATIONS)
+
+
+def test_the_place_of_the_bases_samples_is_1_and_of_the_references_0():
+    ours, even = normal(3, 8) * 0.01 + 2, statistics.first(8, 8)
+    for data, expected in (ours, 1), (ours - 4, 0), (ours - 2, 0.5):
+        place, _, z = statistics.between(data, even, ours, even, jnp.mean(ours) - 4)
+        assert place == pytest.approx(expected, abs=1e-5)
+        assert (z > 0) == (expected > statistics.MIDWAY)
+
+
+def test_the_error_of_a_rehearsal_counts_the_chance_of_sets_and_of_takes():
+    data, null = jnp.full((4, 1), 3.0), jnp.array([[-1.0], [1.0]] * 4)  # variance 8 / 7
+    for count, share in (10**9, 0.0), (0, 1.0):
+        rise, error, t = statistics.rehearsed(data, null, count, 8)
+        expected = (8 / 7 * (2 * share + (1 - share) / 4 + 1 / 8)) ** 0.5
+        np.testing.assert_allclose([rise[0], error[0], t[0]], [3, expected, 3 / expected], 1e-4)
+
+
+def test_alarms_need_both_witnesses_and_the_bootstrap_measures_how_often_z_is_false():
+    """Of a normal null that is about alpha."""
+    z, t = (0.0, 9.0, 9.0), (9.0, 9.0, 0.0)
+    rows = [{"behavior": str(i), "z": z[i], "rehearsed_t": t[i]} for i in range(3)]
+    null, even = normal(4, 200, 3), statistics.first(200, 200)
+    made = answers.alarms(rows, null, even, even, 0.05, 0)
+    assert made["behaviors"] == ["1"]
+    assert made["threshold"] == pytest.approx(2.143, abs=1e-3)  # P(t > 2.143) = .05 / 3 of 199
+    assert made["threshold_t"] == pytest.approx(2.642, abs=1e-3)  # of 7 degrees of freedom
+    assert 0.03 < made["measured_false_alarms"] < 0.07
+    assert abs(made["null_z"]["mean"]) < 0.1 and made["null_z"]["sd"] == pytest.approx(1, abs=0.05)
+    few = statistics.first(10, 200)
+    assert answers.alarms(rows, null, few, even, 0.05, 0)["measured_false_alarms"] < 0.08
