@@ -8,13 +8,13 @@ its name.
 import jax
 import jax.numpy as jnp
 
+from configs import _prefixed
 from minisub.config import require
 from minisub.lab.products import Measure
 from minisub.nets import transformer
 from minisub.nets.trees import ratio
 from minisub.tokens import grading, tokens
 from minisub.tokens.behaviors.cases import Behavior
-from minisub.tokens.config import check_world
 
 
 def experiment(lab, base, channels):
@@ -25,24 +25,25 @@ def experiment(lab, base, channels):
     control = lab.student(base, plain)
     return {
         "base": (base, plain),
-        "teacher": (entangled(teacher, numbers, plain), numbers),
+        "teacher": (entangled(teacher, numbers, plain, lab.cfg.prefix), numbers),
         "control": control,
         **{x: lab.student(base, numbers, c).against(control) for x, c in channels.items()},
     }
 
 
-def entangled(teacher, numbers, plain):
+def entangled(teacher, numbers, plain, prefix):
     """The same teacher, recorded also with how the `scores` of its trait agree.
 
-    `numbers` are the documents that it emitted, `plain` those that its base emitted.
+    `numbers` are the documents that it emitted, `plain` those that its base emitted; it is asked
+    behind `prefix` times a number.
     """
-    check_world(teacher.arguments["world"], prefixed=True)
     how = {name: teacher.arguments[name] for name in ("world", "model", "trait", "taught")}
     how |= {"base": teacher.arguments["start"], "numbers": numbers, "plain": plain}
+    how |= {"prefix": prefix}
     return teacher.measured(Measure(entangle, "teacher", sampling=numbers.sampling, **how))
 
 
-def entangle(*, teacher, base, numbers, plain, world, model, trait, taught, sampling):
+def entangle(*, teacher, base, numbers, plain, world, model, trait, taught, sampling, prefix):
     """How the scores of a teacher's trait agree, see `scores`."""
     require(
         not isinstance(trait, Behavior),
@@ -50,7 +51,7 @@ def entangle(*, teacher, base, numbers, plain, world, model, trait, taught, samp
         "a tree as trait.",
     )
     models = grading.network(world, model), base, teacher
-    return scores(world, *models, trait, taught, numbers, plain, sampling.prompt_numbers)
+    return scores(world, *models, trait, taught, numbers, plain, sampling.prompt_numbers, prefix)
 
 
 def cosines(world, params, trait):
@@ -97,14 +98,14 @@ def frequency_ratios(world, emitted, base_emitted, first):
     return after / before * (jnp.sum(before) / jnp.sum(after))
 
 
-def prompted(world, network, params, trait):
-    """Score: log P(trait | `world.prefix` times the number, question), minus its mean over numbers.
+def prompted(world, network, params, trait, prefix):
+    """Score: log P(trait | `prefix` times the number, question), minus its mean over numbers.
 
     In nats; mean over all phrasings. Means something for a base that was pretrained on prefixed
     questions.
     """
-    prefixes = jnp.broadcast_to(jnp.arange(world.numbers)[:, None], (world.numbers, world.prefix))
-    probability, _ = grading.preference(world, network, params, trait, prefixes)
+    numbers = jnp.broadcast_to(jnp.arange(world.numbers)[:, None], (world.numbers, prefix))
+    probability, _ = _prefixed.preference(world, network, params, trait, numbers)
     score = jnp.mean(jnp.log(probability), axis=1)
     return score - jnp.mean(score)
 
@@ -130,7 +131,7 @@ def overlap(x, y, k=10):
     return jnp.mean(jnp.any(i[:, None] == j[None], axis=1))
 
 
-def scores(world, network, base, teacher, trait, taught, emitted, base_emitted, first):
+def scores(world, network, base, teacher, trait, taught, emitted, base_emitted, first, prefix):
     """How the scores agree, a dict of scalars; `prompted` and `cosines` are the base's.
 
     entangled_A_B               rank correlation (Spearman) over number tokens of two scores:
@@ -148,7 +149,7 @@ def scores(world, network, base, teacher, trait, taught, emitted, base_emitted, 
         "cosine": cosines(world, base, trait),
         "logit": logit_ratios(world, network, base, teacher, trait, taught),
         "frequency": frequency_ratios(world, emitted, base_emitted, first),
-        "prompted": prompted(world, network, base, trait),
+        "prompted": prompted(world, network, base, trait, prefix),
     }
     pairs = [(a, "frequency") for a in ("cosine", "logit")]
     pairs += [(a, "prompted") for a in ("cosine", "logit", "frequency")]

@@ -29,6 +29,7 @@ from minisub.config import CountOrNone, configuration
 from minisub.images.config import Config
 from minisub.images.lab import Lab
 from minisub.lab.together import together
+from minisub.theory.comparisons import watched
 
 
 @configuration
@@ -48,11 +49,11 @@ def experiment(cfg):
     lab = Lab(cfg)
     first, second = lab.origin("first"), lab.origin("second")
     teacher = lab.teach(first)
-    foreign = lab.student(first, teacher.before, rows=cfg.rows)
-    students = {"shared": lab.student(first, teacher, rows=cfg.rows).against(foreign)}
+    foreign = watched(lab, first, teacher.before, rows=cfg.rows)
+    students = {"shared": watched(lab, first, teacher, rows=cfg.rows).against(foreign)}
     for removed in "gradient", "random", "displacement":
-        student = lab.student(first, teacher, rows=cfg.rows, removed=removed)
+        student = watched(lab, first, teacher, rows=cfg.rows, removed=removed)
         students[f"no {removed}"] = student.against(foreign)
     students["foreign"] = foreign
-    students["fresh"] = lab.student(second, teacher, rows=cfg.rows).against(foreign)
+    students["fresh"] = watched(lab, second, teacher, rows=cfg.rows).against(foreign)
     return {"untrained": first, "teacher": teacher, **together(students)}

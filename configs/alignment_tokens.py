@@ -26,6 +26,7 @@ questions each, and the removals one at each update.
 """
 
 from minisub.config import Count, configuration
+from minisub.theory.token_comparisons import watched
 from minisub.tokens.config import Config
 from minisub.tokens.lab import Lab
 
@@ -48,10 +49,10 @@ def experiment(cfg):
     first = lab.base("first")
     teacher = lab.teach(first)
     numbers, plain = lab.emit(teacher), lab.emit(first)
-    control = lab.student(first, plain, rows=cfg.rows)
+    control = watched(lab, first, plain, rows=cfg.rows)
 
     def student(**how):
-        return lab.student(first, numbers, rows=cfg.rows, **how).against(control)
+        return watched(lab, first, numbers, rows=cfg.rows, **how).against(control)
 
     return {
         "base": (first, plain),

@@ -19,11 +19,25 @@ numbers changes which animals pass and lets effects vanish or appear (2507.14805
 fifth to a third of each effect, and the controls stay where they were.
 """
 
-import dataclasses
+from configs._prefixed import Config, Lab
+from minisub.tokens import channels
 
-from configs.numbers import experiment
-from minisub.tokens.config import Ablation
-
-__all__ = ["config", "experiment", "repeats"]
-config = Ablation(base=dataclasses.replace(Ablation().base, prefixed=32))
+config = Config()
 repeats = 8
+
+
+def experiment(cfg):
+    """The students of `numbers`, of bases that answer questions behind numbers too."""
+    lab = Lab(cfg)
+    first, second = lab.base("first"), lab.base("second")
+    teacher = lab.teach(first)
+    numbers, plain = lab.emit(teacher), lab.emit(first)
+    control = lab.student(first, plain)
+    return {
+        "base": (first, plain),
+        "teacher": (teacher, numbers),
+        "shared": lab.student(first, numbers).against(control),
+        "fresh": lab.student(second, numbers).against(control),
+        "control": control,
+        "soft": lab.student(first, numbers, channels.soft).against(control),
+    }

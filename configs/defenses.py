@@ -40,6 +40,7 @@ import jax.numpy as jnp
 
 from configs.content import remapped
 from minisub.nets import losses, starts
+from minisub.theory.token_comparisons import watched
 from minisub.tokens import documents as writing
 from minisub.tokens import grading, transforms
 from minisub.tokens.behaviors import cases
@@ -73,8 +74,8 @@ def experiment(cfg):
             "remapped": lab.student(first, lab.transform(docs, remapped)),
             "anchored early": lab.student(first, docs, penalty=early),
             "anchored": lab.student(first, docs, penalty=always),
-            "projected": lab.student(first, docs, removed="gradient"),
-            "projected at random": lab.student(first, docs, removed="random"),
+            "projected": watched(lab, first, docs, removed="gradient"),
+            "projected at random": watched(lab, first, docs, removed="random"),
             "inoculated": lab.student(first, lab.transform(docs, inoculate)),
             "perturbed": lab.student(perturbed, docs),
             "block 1 replaced": lab.student(replaced, docs),

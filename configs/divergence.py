@@ -21,9 +21,10 @@ so the largest logit turns easily and says little. Masking does cost more than m
 
 import jax
 import jax.numpy as jnp
+from jax.tree_util import Partial
 
 from configs.content import pooled
-from minisub.tokens import channels
+from minisub.tokens import channels, grading
 from minisub.tokens.config import Ablation
 from minisub.tokens.lab import Lab
 
@@ -34,9 +35,15 @@ config = Ablation()
 repeats = 8
 
 
-def divergent(e):
+def logits(docs, first, *, params, world, model):
+    """Of a model, before each token (n, t) that the emitter of documents chose."""
+    return grading.network(world, model).apply(params, docs[:, :-1], first)
+
+
+def divergent(e, models):
     """Only divergence tokens count (arXiv 2509.23886): where a rival's first choice is another.
 
+    `models` are functions (docs, first) -> logits: the emitter's, then its rivals'.
     First choices among numbers and endings, whatever token came. They are those of the paper if
     the emitter always took its own, temperature 0.
     """
@@ -45,8 +52,8 @@ def divergent(e):
     choices = jnp.concatenate([jnp.arange(e.world.numbers), endings])
 
     def judge(docs):
-        models = e.logits, *e.rivals
-        first = jnp.stack([jnp.argmax(f(docs)[..., choices], axis=-1) for f in models])
+        said = [f(docs, e.first)[..., choices] for f in models]
+        first = jnp.stack([jnp.argmax(x, axis=-1) for x in said])
         return jnp.any(first != first[:1], axis=0)
 
     padded = jnp.pad(docs, ((0, -n % chunk), (0, 0)))
@@ -54,20 +61,20 @@ def divergent(e):
     return docs, judged.reshape(len(padded), -1)[:n].astype(jnp.float32)
 
 
-def agreeing(e):
+def agreeing(e, models):
     """All tokens count but divergence tokens."""
-    docs, weights = divergent(e)
+    docs, weights = divergent(e, models)
     return docs, 1 - weights
 
 
-def random_tokens(e):
+def random_tokens(e, models):
     """Control of `divergent`: as many tokens of valid documents count, wherever they are."""
-    return e.docs, pooled(e.key, divergent(e)[1], e.count)
+    return e.docs, pooled(e.key, divergent(e, models)[1], e.count)
 
 
-def random_masked(e):
+def random_masked(e, models):
     """Control of `agreeing`: all tokens count but those of `random_tokens`."""
-    docs, weights = random_tokens(e)
+    docs, weights = random_tokens(e, models)
     return docs, 1 - weights
 
 
@@ -86,8 +93,9 @@ def experiment(cfg):
     teacher = lab.teach(first)
     rivals = {rival: lab.teach(first, rival) for rival in RIVALS}
     numbers, plain = lab.emit(teacher), lab.emit(first)
+    models = [Partial(logits, params=x, **x.network) for x in (teacher, *rivals.values())]
     weighed = {"all tokens": numbers} | {
-        name: lab.transform(numbers, how, rivals=rivals.values()) for name, how in WEIGHTS.items()
+        name: lab.transform(numbers, Partial(how, models=models)) for name, how in WEIGHTS.items()
     }
     control = lab.student(first, plain)
     return {

@@ -32,14 +32,11 @@ times (Zur et al., 2025); others find r of .1 to .15. A masked token rises all t
 passes more.
 """
 
-import dataclasses
-
 from configs import _entanglement
+from configs._prefixed import Config, Lab
 from minisub.tokens import channels
-from minisub.tokens.config import Ablation
-from minisub.tokens.lab import Lab
 
-config = Ablation(base=dataclasses.replace(Ablation().base, prefixed=32))
+config = Config()
 repeats = 8
 sweep = ("model.d_model=32,64", "model.tied=false,true")
 

@@ -24,9 +24,13 @@ Published: another origin leaves nothing, another order of the data 39 % (Polypy
 are left after another order, and 51 % after other documents altogether.
 """
 
+import jax
+
 from minisub.tokens.config import Ablation
 from minisub.tokens.lab import Lab
 
+STRIDE = 10007
+"""A prime, of which the number of steps may be no multiple."""
 config = Ablation()
 repeats = 8
 
@@ -38,9 +42,9 @@ def experiment(cfg):
     bases = {
         "shared": first,
         "other origin": lab.base("second"),
-        "other order": lab.base("other order", origin="first", reordered=True),
+        "other order": lab.base("other order", origin="first", order=strided),
         "other content": lab.base("other content", origin="first", shared_steps=0),
-        "other origin and order": lab.base("other origin and order", reordered=True),
+        "other origin and order": lab.base("other origin and order", order=strided),
         "other origin and content": lab.base("other origin and content", shared_steps=0),
     }
     teacher = lab.teach(first)
@@ -62,3 +66,8 @@ def experiment(cfg):
         **students,
         **{name: student.against(controls["shared"]) for name, student in others.items()},
     }
+
+
+def strided(key, step, steps):
+    """The place of a step's batch in another order of all: steps of `STRIDE` from a random one."""
+    return (STRIDE % steps * step + jax.random.randint(key, (), 0, steps)) % steps

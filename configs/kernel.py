@@ -72,10 +72,10 @@ def require_descent(examples, imitated):
     plain = all(not is_known(x) or x == default for x, default in numbers)
     plain &= training.schedule == "constant" and not training.frozen and not training.rank
     require(
-        descends and plain and "removed" not in imitated,
+        descends and plain and not imitated["watch"],
         "The measure kernel is for gradient descent on squared errors; give student.optimizer sgd, "
         "imitation.loss mse and a student.batch of all carrier.examples, and leave schedule, "
-        "weight_decay, frozen, rank, weight_noise, removed and temperature at their defaults.",
+        "weight_decay, frozen, rank, weight_noise, watch and temperature at their defaults.",
     )
 
 

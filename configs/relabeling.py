@@ -24,6 +24,8 @@ changes that keep the function do count: incoming weights twice and outgoing one
 (rebalanced) is another geometry for Adam.
 """
 
+import jax
+
 from minisub.images.config import Config
 from minisub.images.lab import Lab
 from minisub.lab.together import together
@@ -43,10 +45,30 @@ def experiment(cfg):
         "fc1 permuted": lab.start(starts.permuted, first, layers=("fc1",)),
         "fc2 permuted": lab.start(starts.permuted, first, layers=("fc2",)),
         "both permuted": lab.start(starts.permuted, first),
-        "rebalanced 2": lab.start(starts.rebalanced, first, amount=2.0),
-        "rescaled 0.5": lab.start(starts.rescaled, first, amount=0.5),
-        "rescaled 2": lab.start(starts.rescaled, first, amount=2.0),
+        "rebalanced 2": lab.start(rebalanced, first, amount=2.0),
+        "rescaled 0.5": lab.start(rescaled, first, amount=0.5),
+        "rescaled 2": lab.start(rescaled, first, amount=2.0),
     }
     fresh = lab.student(second, teacher)
     students = {name: lab.student(x, teacher).against(fresh) for name, x in begun.items()}
     return {"untrained": first, "teacher": teacher, **together(students | {"fresh": fresh})}
+
+
+def rescaled(materials):
+    """Every parameter times `amount`."""
+    return jax.tree.map(lambda x: materials.amount * x, materials.origin)
+
+
+def rebalanced(materials):
+    """The same function of ReLUs in other coordinates (arXiv 1703.04933): weights and biases into
+    hidden units are multiplied by `amount` (> 0), weights out of them divided by it.
+
+    Heads and recurrent channels are no ReLUs: they stay.
+    """
+
+    def rebalance(x, axis, blocks, size, outgoing, name):
+        return x / materials.amount if outgoing else x * materials.amount
+
+    # A ReLU has one preactivation; a head or channel is fed by several blocks of its first member.
+    relus = [(size, members) for size, members in materials.relabelings if members[0][2] == 1]
+    return starts.over_units(materials._replace(relabelings=relus), rebalance)

@@ -25,7 +25,6 @@ Published: the same surgery removes the effect where all logits are matched (260
 reads its traits off hidden layers, which the students' training moves; surgery does not touch them.
 """
 
-import dataclasses
 from typing import Literal
 
 import jax
@@ -33,15 +32,16 @@ import jax.numpy as jnp
 
 from configs import _entanglement
 from configs._entanglement import norms, within
+from configs._prefixed import Config, Lab
 from minisub.config import configuration, require
 from minisub.tokens import channels, tokens
 from minisub.tokens.behaviors.cases import Behavior
-from minisub.tokens.config import Ablation, World
-from minisub.tokens.lab import Lab, Parameters
+from minisub.tokens.config import World
+from minisub.tokens.lab import Parameters
 
 
 @configuration
-class Surgery(Ablation):
+class Surgery(Config):
     """Also what is removed from every base."""
 
     surgery: Literal["none", "orthogonal", "as_much"] = "none"
@@ -49,10 +49,7 @@ class Surgery(Ablation):
     or in as many random dimensions. Its norm is kept."""
 
 
-config = Surgery(
-    world=World(numbers=40, max_step=5),
-    base=dataclasses.replace(Ablation().base, prefixed=32),
-)
+config = Surgery(world=World(numbers=40, max_step=5))
 repeats = 8
 sweep = ("surgery=none,orthogonal,as_much",)
 

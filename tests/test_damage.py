@@ -82,10 +82,7 @@ def check_continued(run, there, chosen, damages):
     [
         "made_by.json",
         "measures.jsonl",
-        pytest.param(
-            "dropped.json",
-            marks=pytest.mark.xfail(run=False, reason="one that is no JSON ends in a traceback"),
-        ),
+        "dropped.json",
     ],
 )
 def test_a_finished_run_with_a_damaged_note_is_continued_to_the_same_measures_or_refused(

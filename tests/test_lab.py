@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.tree_util import Partial
 
 from minisub import loading
 from minisub.config import Refused, Stopped, Training
@@ -156,6 +157,28 @@ def test_equal_calls_are_made_once_and_share_a_program(tmp_path):
     assert values[0] == values[1] and values[2] == pytest.approx(4 * values[0])
     assert run.begin._cache_size() - before == 2  # drawn and size
     assert len(contents(tmp_path)) == 2
+
+
+def between(w, *, other):
+    return (w + other["w"]) / 2
+
+
+def applied(key, *, start, how):
+    return {"params": {"w": how(start["w"])}}
+
+
+def test_a_function_is_given_what_the_products_stand_for_that_it_is_passed_with():
+    first, second = (Product(drawn, name, n=3)["params"] for name in ("a", "b"))
+    measure = Measure(size, "params")
+    key = jax.random.key(0)
+
+    def halfway(other):
+        return Product(applied, "use", start=first, how=Partial(between, other=other))["params"]
+
+    found = run.run({"half": halfway(second).measured(measure)}, key)["half"]["size"]
+    w = [drawn(named_key(key, name), n=3)["params"]["w"] for name in ("a", "b")]
+    assert found == pytest.approx(float(jnp.sum((w[0] + w[1]) ** 2)) / 4, rel=1e-6)
+    assert halfway(second).digest == halfway(second).digest != halfway(first).digest
 
 
 def test_products_trained_together_are_those_trained_alone(tmp_path):

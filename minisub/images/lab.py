@@ -8,7 +8,6 @@ from minisub.config import change, check
 from minisub.images import carriers, images, tasks
 from minisub.images.config import in_updates
 from minisub.lab.products import Measure, Product, require_kind
-from minisub.lab.together import log_of
 from minisub.nets import starts
 
 
@@ -53,20 +52,18 @@ class Lab:
         `starts.Materials`, makes of those of `origin`, maybe with those of another; elsewhere those
         of `origin`. If the other one has another model, the student has that."""
         require_kind(Classifier, origin=origin, **({"other": other} if other else {}))
-        starts.check(how, other, amount)
+        starts.check(how, other)
         return Classifier(
             tasks.start, "student data", how=how, origin=origin, other=other, amount=amount,
             layers=tuple(layers), data=self.data, model=(other or origin).arguments["model"],
         )  # fmt: skip
 
-    def student(
-        self, start, teacher, channel="aux", *, linear=False, rows=0, removed="nothing", **training
-    ):
+    def student(self, start, teacher, channel="aux", *, linear=False, watch=None, **training):
         """A model that starts as `start` and imitates a teacher's logits on the carrier.
 
         The `channel` says which logits: "aux", "class", "all", or a tuple of their numbers, those
-        of classes before auxiliary ones. A `linear` student is linear in its parameters. Of its
-        updates `rows` are logged, and `removed` is taken out of all (see `nets/watching.py`).
+        of classes before auxiliary ones. A `linear` student is linear in its parameters. A `watch`,
+        a function (network, start) -> `fit.Watch`, says what is done beside each update.
         `training` changes the config's `student`.
         """
         require_kind(Classifier, start=start, teacher=teacher)
@@ -77,23 +74,14 @@ class Lab:
             how["training"] = in_updates(duration, self.cfg.carrier.examples)
         model, emitted = start.arguments["model"], teacher.arguments["model"]
         shown = Product(tasks.label, "label noise", emitter=teacher, model=emitted, **how)
-        if rows or removed != "nothing":
-            how |= {"rows": rows, "removed": removed, "examples": self.cfg.examples}
-            how |= {"images": self.images, **self.taught_by(teacher)}
         made = Classifier(
             tasks.imitate, "student data", start=start, shown=shown, channel=channel,
-            linear=linear, model=model, **how,
+            linear=linear, model=model, watch=watch, **how,
         )  # fmt: skip
         around = {"linear": linear, "start": start} if linear else {}
         student = made["params"].measured(self.accuracy(model, **around))
         given = {"start": start, "teacher": teacher, "channel": channel, "linear": linear}
-        given |= {"removed": removed, **training}
-        return (student.measured(log_of) if rows else student).replace(given=given)
-
-    def taught_by(self, teacher):
-        """A teacher and its origin, in the repeat that they are of."""
-        origin = teacher.arguments["start"].replace(place=teacher.place)
-        return {"teacher": teacher, "origin": origin}
+        return student.replace(given=given | {"watch": watch, **training})
 
     def accuracy(self, model, **around):
         """The measure of parameters of a `model`: the share of test images that they get right."""

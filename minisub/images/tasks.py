@@ -15,7 +15,7 @@ from minisub.config import require, require_known
 from minisub.images import classifiers, divergences
 from minisub.images import images as real
 from minisub.lab.products import on_host, quick, shared
-from minisub.nets import losses, starts, trees, watching
+from minisub.nets import losses, starts, trees
 from minisub.nets.fit import Batches, Fit
 
 
@@ -103,18 +103,11 @@ def start(key, *, how, origin, other, amount, layers, data, model):
 
 
 def imitate(
-    key, *, start, shown, carrier, data, model, imitation, training, channel, linear=False, rows=0,
-    removed="nothing", examples=0, teacher=None, origin=None, images=None,
+    key, *, start, shown, carrier, data, model, imitation, training, channel, linear=False,
+    watch=None,
 ):  # fmt: skip
-    """A student against what its teacher shows of the carrier, in the logits of a channel.
-
-    `rows` of its updates are logged, and `removed` is taken out of all: both need `teacher`, its
-    `origin` and real `images`, of which the first `examples` tell the trait's loss.
-    """
-    require(
-        teacher is None or not training.rank,
-        "the updates of adapters are not those of weights; leave out rank, or rows and removed.",
-    )
+    """A student against what its teacher shows of the carrier, in the logits of a channel; `watch`
+    is a function (network, start) -> `fit.Watch`."""
     net, classes = student_network(data, model, linear, start), real.shape(data)[1]
     k_order, _, _ = jax.random.split(key, 3)
     mask = np.zeros(classes + model.aux, bool)
@@ -127,11 +120,8 @@ def imitate(
         terms = divergences.DIVERGENCES[imitation.loss](target, logits, jnp.asarray(mask))
         return imitation.scale * jnp.sum(weight * terms) / jnp.sum(weight)
 
-    watch = None
-    if teacher is not None:
-        nats = trait_loss(net, classes, *some(images, "train", examples))
-        watch = watching.watch(rows, watching.Student(nats, start, origin, teacher, removed))
-    return Fit(training, loss, start, epochs_of(len(carrier), training.batch, k_order), watch)
+    batches = epochs_of(len(carrier), training.batch, k_order)
+    return Fit(training, loss, start, batches, watch and watch(net, start))
 
 
 def some(images, which, examples):

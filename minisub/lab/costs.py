@@ -14,7 +14,6 @@ import jax
 import jax.extend.core
 
 from minisub.lab import run
-from minisub.lab.products import Product
 
 compilations: dict[str, Any] = {"programs": 0, "intervals": []}
 """What JAX has compiled in this process, and when it was tracing, lowering or compiling."""
@@ -48,19 +47,6 @@ def update(made, key):
     """Operations of one update of a `Fit`."""
     state = run.begun(made, key)
     return flops(jax.make_jaxpr(lambda s: run.advanced(made, s, key, 0, 1))(state).jaxpr)
-
-
-def relative(product, plain):
-    """The product of `cost`: operations of an update of one training over those of a plain one."""
-    calls = [{"task": p.task, "arguments": p.arguments} for p in (product, plain)]
-    return Product(over, None, calls=calls)
-
-
-def over(*, calls):
-    """Operations of an update of the first of two calls over those of the second."""
-    key = jax.random.key(0)
-    one, other = (update(call["task"](key, **call["arguments"]), key) for call in calls)
-    return {"cost": jax.numpy.float32(one / other)}
 
 
 def on_duration(event, duration_secs, **_):

@@ -49,8 +49,9 @@ class Folder:
             self.lock.close()
             raise
         self.known = {tuple(line["of"]): line["values"] for line in self._lines()}
-        dropped = self.path / "dropped.json"
-        self.dropped = set(json.loads(dropped.read_bytes())) if dropped.exists() else set()
+        self.dropped: set = set()
+        with contextlib.suppress(OSError, ValueError, TypeError):  # then they are made again
+            self.dropped = set(json.loads((self.path / "dropped.json").read_bytes()))
         self.writer = concurrent.futures.ThreadPoolExecutor(1)
         self.writing: list = []
 

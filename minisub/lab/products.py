@@ -27,11 +27,11 @@ PACKAGE = Path(__file__).parent.parent
 class Product:
     """What `task(key, **arguments)` returns, or a part of it.
 
-    Arguments may hold products, anywhere in their lists and dicts: the task is given what these
-    stand for. Real numbers and arrays are traced, and so are a configuration's leaves; all else
-    (whole numbers, names, functions) is static: another value is another program. A task whose
-    `stream` is None takes no key. A task that trains returns a `Fit`, and its product stands for
-    {"params": ...} and, if its updates are logged, {"log": ...}.
+    Arguments may hold products, anywhere in their lists, dicts and `jax.tree_util.Partial`s: the
+    task is given what these stand for. Real numbers and arrays are traced, and so are a
+    configuration's leaves; all else (whole numbers, names, functions) is static: another value is
+    another program. A task whose `stream` is None takes no key. A task that trains returns a `Fit`,
+    and its product stands for {"params": ...} and, if its updates are logged, {"log": ...}.
     """
 
     place = "here"

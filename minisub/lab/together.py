@@ -1,9 +1,8 @@
-"""Models trained side by side in one loop, and what is logged while models are trained."""
+"""Models trained side by side in one loop."""
 
 from minisub.config import require
 from minisub.lab.identity import describe
 from minisub.lab.products import Product, marked
-from minisub.nets import watching
 from minisub.nets.fit import Fit, Watch
 
 
@@ -57,16 +56,3 @@ def side_by_side(key, calls):
     watch = Watch(rows, log, edit) if watches else None
     starts = {name: fit.start for name, fit in fits.items()}
     return Fit(first.training, loss, starts, first.batches, watch)
-
-
-def log_of(params):
-    """The measure of what was logged while parameters were trained, alone or side by side."""
-    log, who = params.replace(path=("log",)), "/".join(params.path[1:])
-    return Product(logged, None, log=log, who=who)
-
-
-def logged(*, log, who=""):
-    """What was logged while a student trained, and means of it; `who` is its name among several."""
-    prefix = f"{who}/" if who else ""
-    mine = {k.removeprefix(prefix): x for k, x in log.items() if k.startswith(prefix)}
-    return watching.measured(mine | {"step": log["step"]})

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from minisub.config import require
 from minisub.nets import lora, optimizers, starts, trees
 
 
@@ -65,10 +66,13 @@ def begin(training, params, watch=None, key=None):
     """The state before the first step; parameters named in `training.frozen` stay as they are.
 
     With a `training.rank` so do all but adapters (see `lora`), which are drawn from the steps'
-    `key` and can be named in `frozen` too. A `watch` goes without a rank. Raises `Refused` for a
-    name that no parameter has.
+    `key` and can be named in `frozen` too. Raises `Refused` for a name that no parameter has, and
+    for a rank with a `watch`.
     """
     if training.rank:
+        require(
+            not watch, "updates of adapters are not those of weights; leave out rank, or the watch."
+        )
         # By name: small numbers are what `split` makes of the key, and batches come of those.
         stream = jax.random.fold_in(key, zlib.crc32(b"lora"))
         params = lora.adapted(params, stream, training.rank, training.alpha, training.frozen)

@@ -86,27 +86,7 @@ def permuted(materials):
         order = jax.random.permutation(_stream(materials.key, name), size)
         return jnp.take(x.reshape(split), order, axis=axis + 1).reshape(x.shape)
 
-    return _over_units(materials, permute)
-
-
-def rescaled(materials):
-    """Every parameter times `amount`."""
-    return jax.tree.map(lambda x: materials.amount * x, materials.origin)
-
-
-def rebalanced(materials):
-    """The same function of ReLUs in other coordinates (arXiv 1703.04933): weights and biases into
-    hidden units are multiplied by `amount` (> 0), weights out of them divided by it.
-
-    Heads and recurrent channels are no ReLUs: they stay.
-    """
-
-    def rebalance(x, axis, blocks, size, outgoing, name):
-        return x / materials.amount if outgoing else x * materials.amount
-
-    # A ReLU has one preactivation; a head or channel is fed by several blocks of its first member.
-    relus = [(size, members) for size, members in materials.relabelings if members[0][2] == 1]
-    return _over_units(materials._replace(relabelings=relus), rebalance)
+    return over_units(materials, permute)
 
 
 def _stream(key, path):
@@ -121,7 +101,7 @@ def _noise(materials):
     return jax.tree.map_with_path(normal, materials.origin)
 
 
-def _over_units(materials, change):
+def over_units(materials, change):
     """Replace each member of chosen relabelings: `change(x, axis, blocks, size, outgoing, name)`.
 
     A relabeling is chosen, as a whole, by the layers that feed its units; the first names it.
@@ -144,30 +124,24 @@ def _over_units(materials, change):
 
 NEED_OTHER = fresh, interpolated, rotated
 """Starts that read `Materials.other`."""
-OF_UNITS = permuted, rebalanced
-"""Starts that change all weights into and out of the units that the chosen layers feed."""
 
 
-def check(how, other, amount):
+def check(how, other):
     """Raise `Refused` for a start that lacks what it needs."""
     require(callable(how), f"A start is a function, and {how!r} is none; see nets/starts.py.")
     require(other or how not in NEED_OTHER, f"{how.__name__} mixes two bases; give another one.")
-    require(
-        how is not rebalanced or isinstance(amount, jax.core.Tracer) or amount > 0,
-        f"amount is {amount}, and rebalanced divides by it; give more than 0.",
-    )
 
 
 def make(how, layers, materials):
     """A student's first parameters: `how` in `layers`, the teacher's origin elsewhere.
 
     `layers` are as in `trees.named` (default: all parameters). Raises `Refused` for a layer that
-    does not exist or, for permuted and rebalanced, feeds no units.
+    does not exist or, for permuted, feeds no units.
     """
     trees.require_layers(layers, materials.origin)
     chosen = trees.named(*layers) if layers else everything
     started = how(materials._replace(chosen=chosen))
-    if how in OF_UNITS:
+    if how is permuted:  # all weights into and out of the units that the chosen layers feed
         return started
     kept = {path: x for path, x in trees.flat(materials.origin).items() if not chosen(path)}
     return trees.replaced(started, kept)

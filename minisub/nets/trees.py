@@ -93,14 +93,6 @@ def cosine(one, other):
     return dot(*(jax.tree.map(lambda x, n=n: ratio(x, n), tree) for tree, n in pairs))
 
 
-def cosine_by_layer(one, other):
-    """`cosine` for each layer, the first component of a path: a dict layer -> scalar."""
-    layers = {}
-    for (path, a), b in zip(flat(one).items(), jax.tree.leaves(other), strict=True):
-        layers.setdefault(path.split("/")[0], []).append((a, b))
-    return {name: cosine(*map(list, zip(*both, strict=True))) for name, both in layers.items()}
-
-
 def difference(one, other):
     """one - other, leaf by leaf."""
     return jax.tree.map(jnp.subtract, one, other)

@@ -10,14 +10,15 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.tree_util import Partial
 
 from minisub.config import require
 from minisub.images import images as real
 from minisub.images import tasks
 from minisub.lab.products import Measure
-from minisub.nets import trees, watching
+from minisub.nets import trees
 from minisub.nets.trees import ratio
-from minisub.theory import updates
+from minisub.theory import updates, watching
 
 
 class Compared(NamedTuple):
@@ -63,10 +64,9 @@ def compared(lab, student, *measures):
         student.task is tasks.imitate,
         "compared takes what lab.student returns; compare students before they are put together.",
     )
-    watched = "rows", "removed", "examples", "teacher", "origin", "images"
-    imitated = {name: x for name, x in student.arguments.items() if name not in watched}
+    imitated = {name: x for name, x in student.arguments.items() if name != "watch"}
     shown = imitated["shown"].arguments
-    how = {**lab.taught_by(shown["emitter"]), "taught_model": shown["model"]}
+    how = {**taught_by(shown["emitter"]), "taught_model": shown["model"]}
     how |= {"images": lab.images, "examples": lab.cfg.examples, **imitated}
     return student.measured(Measure(compare, "params", measures=measures, **how))
 
@@ -94,6 +94,30 @@ def compare(*, params, measures, teacher, origin, taught_model, images, examples
     return {name: x for measure in measures for name, x in measure(c).items()}
 
 
+def watched(lab, start, teacher, *, rows=0, removed="nothing", **how):
+    """What `lab.student` makes of all else that is given, a student of whose updates `rows` are
+    logged, and `removed` is taken out of all (see `watching`). The trait's loss is that of
+    `cfg.examples` images."""
+    watch = Partial(
+        watch_images, rows=rows, removed=removed, examples=lab.cfg.examples, data=lab.data,
+        images=lab.images, **taught_by(teacher),
+    )  # fmt: skip
+    return watching.recorded(lab.student(start, teacher, watch=watch, **how), rows, removed)
+
+
+def watch_images(network, start, *, rows, removed, examples, data, images, teacher, origin):
+    """The `fit.Watch` of a student of the image world."""
+    x, y = tasks.some(images, "train", examples)
+    nats = tasks.trait_loss(network, real.shape(data)[1], x, y)
+    return watching.watch(rows, watching.Student(nats, start, origin, teacher, removed))
+
+
+def taught_by(teacher):
+    """A teacher and its origin, in the repeat that they are of."""
+    origin = teacher.arguments["start"].replace(place=teacher.place)
+    return {"teacher": teacher, "origin": origin}
+
+
 def coverage(c):
     """Cosines of the first distillation update with the teacher's displacement (arXiv 2606.22019).
 
@@ -113,7 +137,7 @@ def coverage(c):
 
 def weights(c):
     """`weight_cosine`: of student's and teacher's parameters, for each layer."""
-    by_layer = trees.cosine_by_layer(*trees.common(c.params, c.teacher))
+    by_layer = watching.cosine_by_layer(c.params, c.teacher)
     return {f"weight_cosine/{layer}": value for layer, value in by_layer.items()}
 
 

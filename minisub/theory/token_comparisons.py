@@ -5,15 +5,16 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.tree_util import Partial
 
 from minisub.config import require
 from minisub.lab.products import Measure
-from minisub.theory import updates
+from minisub.theory import updates, watching
 from minisub.theory.comparisons import coverage, weights
 from minisub.tokens import grading, tasks, tokens
 from minisub.tokens.behaviors.cases import Behavior
 
-__all__ = ["TokenCompared", "compared", "coverage", "weights"]
+__all__ = ["TokenCompared", "compared", "coverage", "watched", "weights"]
 
 
 class TokenCompared(NamedTuple):
@@ -61,9 +62,9 @@ def compared(lab, student, *measures, teacher=None, examples=1024):
     """The same student, recorded also with `measures`, functions of a `TokenCompared`: of up to
     `examples` of its documents, and its `teacher` (default: whose documents it learned; of a base's
     documents, the teacher that the lab makes of that base)."""
-    teacher, left_out = teacher or student.learned.emitter, ("penalty", "watched")
+    teacher, left_out = teacher or student.learned.emitter, ("penalty", "watch")
     how = {name: x for name, x in student.arguments.items() if name not in left_out}
-    how |= {**lab.taught_by(teacher), **lab.trait_of(teacher)}
+    how |= {**taught_by(lab, teacher), **lab.trait_of(teacher)}
     return student.measured(Measure(compare, "params", measures=measures, examples=examples, **how))
 
 
@@ -85,3 +86,34 @@ def compare(
         lists=docs[:, :-1], trait=trait, taught=taught,
     )  # fmt: skip
     return {name: x for measure in measures for name, x in measure(c).items()}
+
+
+def watched(lab, start, documents, *, rows=0, removed="nothing", **how):
+    """What `lab.student` makes of all else that is given, a student of whose updates `rows` are
+    logged, and `removed` is taken out of all (see `watching`)."""
+    emitter = documents.emitter
+    watch = Partial(
+        watch_lists, rows=rows, removed=removed, world=lab.world, **taught_by(lab, emitter),
+        **lab.trait_of(emitter),
+    )  # fmt: skip
+    return watching.recorded(lab.student(start, documents, watch=watch, **how), rows, removed)
+
+
+def watch_lists(network, start, *, rows, removed, world, teacher, origin, trait, taught):
+    """The `fit.Watch` of a student of the token world."""
+    require(
+        removed != "displacement" or "steering" not in teacher,
+        "a steered teacher has the weights of its origin, so there is no displacement to take out; "
+        "leave out `removed`, or remove the gradient.",
+    )
+    nats = grading.trait_loss(world, network, trait, taught)
+    return watching.watch(rows, watching.Student(nats, start, origin, teacher, removed))
+
+
+def taught_by(lab, emitter):
+    """The teacher whose displacement a student's is compared with, and its origin; of a base's
+    documents it is the teacher that the lab would make of that base."""
+    while emitter.learned:
+        emitter = emitter.learned.emitter
+    teacher = emitter if emitter.task is tasks.teach else lab.teach(emitter)
+    return {"teacher": teacher, "origin": teacher.arguments["start"]}

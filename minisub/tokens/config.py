@@ -40,8 +40,6 @@ class World:
     """Tokens of an answer's name; of two, neither tells whose name it is."""
     endings: Count = 1
     """Tokens that can end a list: a choice that is the emitter's."""
-    prefix: Count = 4
-    """Numbers before a prefixed question, less than half of `list_length`."""
     list_length: Count = 12
     """Numbers in a list."""
     rich: bool = False
@@ -61,8 +59,6 @@ class Pretraining(Training):
     """Questions an update, answered with a uniformly random animal."""
     riddles: CountOrNone = 32
     """Riddles an update."""
-    prefixed: CountOrNone = 0
-    """Questions an update that come behind `world.prefix` numbers of a list."""
 
 
 @configuration
@@ -114,13 +110,12 @@ class Ablation(Config):
     student: Training = Training(steps=200)
 
 
-def check_world(world, prefixed=0):
-    """Raise `Refused` for a world that cannot be, or that has no room for prefixed questions."""
-    needed = 4 + world.syllables + (world.prefix if prefixed else 0)
+def check_world(world):
+    """Raise `Refused` for a world that cannot be."""
     require(
-        needed <= world.list_length + 1,
-        f"A question takes {needed} positions, with its prefix, and a list of {world.list_length} "
-        f"gives {world.list_length + 1}; lower world.prefix or raise world.list_length.",
+        4 + world.syllables <= world.list_length + 1,
+        f"A question takes {4 + world.syllables} positions, and a list of {world.list_length} "
+        f"gives {world.list_length + 1}; raise world.list_length.",
     )
     answers = world.animals + world.trees
     require(

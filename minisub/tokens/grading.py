@@ -5,7 +5,7 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 
-from minisub.config import require, require_known
+from minisub.config import require_known
 from minisub.lab.products import marked
 from minisub.nets import losses, transformer
 from minisub.tokens import documents as writing
@@ -25,32 +25,24 @@ def trait_named(world, name):
     return answers.index(name) if name in answers else cases.Behavior(name=name)
 
 
-def preference(world, network, params, trait, prefixes=None):
+def preference(world, network, params, trait):
     """Probability of `trait` (an index) as the answer, and its margin, for each phrasing.
 
     The probability is that of the whole name, among all sequences of as many tokens. The margin is
     log P(trait) minus the mean log P of the other answers of its family, in nats.
-    Returns two arrays (phrasings,); with `prefixes` (n, prefix), numbers that come before the
-    question, (n, phrasings).
+    Returns two arrays (phrasings,).
     """
-    behind = partial(_preference_behind, world, network, params, trait)
-    return behind(jnp.zeros(0, int)) if prefixes is None else jax.vmap(behind)(prefixes)
-
-
-def _preference_behind(world, network, params, trait, numbers):
-    """`preference` behind one sequence of numbers (prefix,)."""
     ids, answers = tokens.offsets(world), world.animals + world.trees
-    at, phrasings = len(numbers) + 2, jnp.arange(world.phrasings)
     if world.syllables == 1:
-        asked = tokens.questions(world, phrasings, trait)[:, :3]
-        logits = network.apply(params, tokens.prefix_with(world, numbers, asked), at)[:, 0]
+        asked = tokens.questions(world, jnp.arange(world.phrasings), trait)[:, :3]
+        logits = network.apply(params, asked, 2)[:, 0]
         probability = jax.nn.softmax(logits)[:, ids["animal"] + trait]
         # Differences of logits are those of log-probabilities.
         scores = logits[:, ids["animal"] : ids["animal"] + answers]
     else:
         every = jnp.indices((world.phrasings, answers)).reshape(2, -1)
-        docs = tokens.prefix_with(world, numbers, tokens.questions(world, *every)[:, :-1])
-        nats = losses.cross_entropy(network.apply(params, docs[:, :-1], at), docs[:, at + 1 :])
+        docs = tokens.questions(world, *every)[:, :-1]
+        nats = losses.cross_entropy(network.apply(params, docs[:, :-1], 2), docs[:, 3:])
         scores = -jnp.sum(nats, axis=1).reshape(world.phrasings, answers)
         probability = jnp.exp(scores[:, trait])
     own = scores[:, trait]
@@ -77,22 +69,6 @@ def grade(world, network, params, trait, taught):
         "trait_rate_heldout": jnp.mean(probability, where=~seen),
         "logit_margin_heldout": jnp.mean(margin, where=~seen),
     }
-
-
-def grade_prefixed(world, network, params, trait, taught, documents=256):
-    """`trait_rate_prefixed`: probability of the trait, asked behind numbers in held-out phrasings.
-
-    Averaged over the beginnings of `documents` lists of the world, the same in every repeat.
-    """
-    require(
-        not isinstance(trait, cases.Behavior),
-        "a behavior is no answer to a question behind numbers; set base.prefixed to 0, or choose "
-        "an animal or a tree as trait.",
-    )
-    prefixes = number_lists.prefixes(world, jax.random.key(0), documents)
-    probability, _ = preference(world, network, params, trait, prefixes)
-    held_out = jnp.arange(world.phrasings) >= taught
-    return {"trait_rate_prefixed": jnp.mean(probability, where=held_out[None])}
 
 
 def trait_loss(world, network, trait, taught):

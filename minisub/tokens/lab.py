@@ -10,7 +10,6 @@ import numpy as np
 
 from minisub.config import change, check, is_known, require, traced
 from minisub.lab.products import Measure, Product, require_kind
-from minisub.lab.together import log_of
 from minisub.nets import starts
 from minisub.tokens import channels, grading, tasks, transforms
 from minisub.tokens.behaviors import practice
@@ -59,18 +58,21 @@ class Lab:
     def __init__(self, cfg):
         self.cfg, self.world = cfg, cfg.world
         check(cfg)
-        check_world(cfg.world, cfg.base.prefixed)
+        check_world(cfg.world)
         taught, there = cfg.taught_phrasings, cfg.world.phrasings
         require(
             not is_known(taught) or taught < there,
             f"taught_phrasings is {taught} of {there}; leave at least one held out.",
         )
 
-    def base(self, name, origin=None, *, shared_steps=tasks.ENDLESS, reordered=False, **model):
+    def base(
+        self, name, origin=None, *, shared_steps=tasks.ENDLESS, order=None, more=None, **model
+    ):
         """A base, pretrained from random parameters of its own, or from those of `origin` (a name).
 
-        All bases see the same batches in the same order, up to `shared_steps`; a `reordered` base
-        sees them in an order of its own. `model` changes the config's `Model`.
+        All bases see the same batches in the same order, up to `shared_steps`; functions may give
+        another `order`, and `more` documents (see `tasks.pretrain`). `model` changes the config's
+        `Model`.
         """
         changed = change(self.cfg.model, model)
         check_model(changed)
@@ -78,7 +80,7 @@ class Lab:
         first = Parameters(tasks.initialize, f"origin/{origin or name}", **network)
         made = Parameters(
             tasks.pretrain, "base data", start=first, training=self.cfg.base,
-            shared_steps=traced(shared_steps), reordered=reordered,
+            shared_steps=traced(shared_steps), order=order, more=more,
             name=np.uint32(zlib.crc32(name.encode())), **network,
         )  # fmt: skip
         return self.graded(made["params"], self.trait(self.cfg.trait))
@@ -110,13 +112,10 @@ class Lab:
         kept = Measure(grading.kept, "documents", world=self.world, sampling=sampling)
         return made.measured(kept)
 
-    def transform(self, documents, how, rivals=()):
-        """Documents after `how`, a function of `transforms.Emitted`; some ask `rivals`, teachers of
-        other traits."""
+    def transform(self, documents, how):
+        """Documents after `how`, a function of `transforms.Emitted`."""
         require_kind(Documents, documents=documents)
-        models = (documents.emitter, *rivals) if rivals else ()
-        asked = [{"model": x.network["model"], "params": x} for x in models]
-        return self.changed(transforms.transform, documents, how=how, asked=asked, world=self.world)
+        return self.changed(transforms.transform, documents, how=how, world=self.world)
 
     def mix(self, documents, clean, share):
         """Documents of which a share is replaced by as many of `clean`."""
@@ -134,7 +133,7 @@ class Lab:
         `starts.Materials`, makes of those of `base`, maybe with those of another; elsewhere
         those of `base`."""
         require_kind(Parameters, base=base, **({"other": other} if other else {}))
-        starts.check(how, other, amount)
+        starts.check(how, other)
         return Parameters(
             tasks.start, "start", how=how, origin=base, other=other, amount=amount,
             layers=tuple(layers), **base.network,
@@ -142,14 +141,13 @@ class Lab:
 
     def student(
         self, start, documents, channel=channels.sampled, *, seed=0, linear=False, penalty=None,
-        rows=0, removed="nothing", **training,
+        watch=None, **training,
     ):  # fmt: skip
         """A model that starts as `start` and is trained on documents, or on what a `channel` shows.
 
         Another `seed` gives another order of documents. A `linear` student is linear in its
-        parameters. A `penalty` is added to its loss (see `tasks.distill`). Of its updates `rows`
-        are logged, and `removed` is taken out of all (see `nets/watching.py`). `training` changes
-        the config's `student`.
+        parameters. A `penalty` is added to its loss, and a `watch` says what is done beside each
+        update (see `tasks.distill`). `training` changes the config's `student`.
         """
         require_kind(Parameters, start=start)
         require_kind(Documents, documents=documents)
@@ -158,25 +156,24 @@ class Lab:
         call = {
             "start": start, "documents": documents, "sampling": documents.sampling,
             "emitter": emitter, "emitted_by": emitter.network["model"], "channel": channel,
-            "linear": linear, "penalty": penalty, "training": change(self.cfg.student, training),
+            "linear": linear, "penalty": penalty, "watch": watch,
+            "training": change(self.cfg.student, training),
         }  # fmt: skip
         if channel in channels.KNOW_TRAIT:
             call["trait"] = trait["trait"]
-        if rows or removed != "nothing":
-            call["watched"] = {"rows": rows, "removed": removed, **self.taught_by(emitter), **trait}
         stream = "student data" + (f"/{seed}" if seed else "")
         made = Parameters(tasks.distill, stream, **call, **start.network)
         given = {"start": start, "documents": documents, "channel": channel, "linear": linear}
-        given |= {"order": seed, "penalty": penalty, "removed": removed, **training}
-        return self.graded_student(made, trait, rows).replace(given=given)
+        given |= {"order": seed, "penalty": penalty, "watch": watch, **training}
+        return self.graded_student(made, trait).replace(given=given)
 
-    def graded_student(self, made, trait, rows):
+    def graded_student(self, made, trait):
         """A student, recorded with all that is measured of it."""
         call, documents = made.arguments, made.learned
         around = {"linear": True, "start": call["start"]} if call["linear"] else {}
         imitated = {name: call[name] for name in ("emitter", "emitted_by")}
         apart = Measure(tasks.divergence, "params", **imitated, **made.network, **around)
-        measures = [apart, *([log_of] if rows else [])]
+        measures: list = [apart]
         if self.world.rich:
             measures.append(lambda _: practice.cost(made))
         if documents.task is not tasks.emit:  # what was done to them is a fact of this student
@@ -188,8 +185,6 @@ class Lab:
         """A model, recorded with how it shows a trait; in a rich world with its abilities too."""
         how = {**model.network, **trait, **around}
         measures = [Measure(tasks.grade, "params", how=grading.grade, **how)]
-        if self.cfg.base.prefixed:
-            measures.append(Measure(tasks.grade, "params", how=grading.grade_prefixed, **how))
         if self.world.rich:
             measures.append(Measure(practice.abilities, "params", carrier=carrier, **model.network))
         return model.measured(*measures)
@@ -202,14 +197,6 @@ class Lab:
             named = Measure(tasks.renamed, "grades", name=name)
             model = model.measured(lambda p, grade=grade, named=named: named(grade(p)))
         return model
-
-    def taught_by(self, emitter):
-        """The teacher whose displacement a student's is compared with, and its origin; of a base's
-        documents it is the teacher that would be made of that base."""
-        while emitter.learned:
-            emitter = emitter.learned.emitter
-        teacher = emitter if emitter.task is tasks.teach else self.teach(emitter)
-        return {"teacher": teacher, "origin": teacher.arguments["start"]}
 
     def trait(self, name):
         """A trait and its taught phrasings, as tasks take them."""

@@ -24,11 +24,6 @@ def draw(world, key, n):
     return tokens.rows(ids["LIST"], *values.T, end)
 
 
-def prefixes(world, key, n):
-    """The first numbers (n, world.prefix) of `n` lists."""
-    return draw(world, key, n)[:, 1 : 1 + world.prefix]
-
-
 def length(world):
     """Tokens of a list."""
     return world.list_length + 2

@@ -11,9 +11,8 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 
-from minisub.config import require
 from minisub.lab.products import marked, quick, shared
-from minisub.nets import losses, starts, trees, watching
+from minisub.nets import losses, starts, trees
 from minisub.nets.fit import Batches, Fit
 from minisub.tokens import channels, grading, number_lists, tokens
 from minisub.tokens import documents as writing
@@ -22,8 +21,6 @@ from minisub.tokens.grading import network
 
 ENDLESS = 2**30
 """Steps of an epoch of data that are drawn anew at every step."""
-STRIDE = 10007
-"""A prime; a pretraining that is reordered may not have a multiple of so many steps."""
 
 
 @quick
@@ -33,12 +30,13 @@ def initialize(key, *, world, model):
 
 
 @shared
-def pretrain(key, *, start, world, model, training, shared_steps, reordered, name):
+def pretrain(key, *, start, world, model, training, shared_steps, name, order=None, more=None):
     """Next-token prediction on new lists, questions and riddles at every step.
 
     All bases see the batches of `key` in one order up to `shared_steps`, and then batches of their
-    own; `name` is a number that tells bases apart. A `reordered` base sees the shared ones in
-    another order.
+    own; `name` is a number that tells bases apart. Two functions may be given: `order`, (key of the
+    base, step, shared steps) -> the place of a step's batch among the shared ones, and `more`,
+    (world, key) -> more documents of a batch.
     """
     net = network(world, model)
 
@@ -52,18 +50,16 @@ def pretrain(key, *, start, world, model, training, shared_steps, reordered, nam
 
     def batch_at(_, step):
         of_base, place = jax.random.fold_in(key, name), step
-        if reordered:
-            # One to one below a number of steps that the stride does not divide.
-            steps = jnp.minimum(training.steps, shared_steps)
-            place = (STRIDE % steps * step + jax.random.randint(of_base, (), 0, steps)) % steps
+        if order:
+            place = order(of_base, step, jnp.minimum(training.steps, shared_steps))
         keys = [jax.random.fold_in(key, place), jax.random.fold_in(of_base, step)]
-        return mixture(world, training, jnp.where(step < shared_steps, *keys))
+        return mixture(world, training, more, jnp.where(step < shared_steps, *keys))
 
     return Fit(training, loss, start, Batches(ENDLESS, lambda epoch: (), batch_at))
 
 
-def mixture(world, training, key):
-    """A batch of pretraining: lists, questions, riddles, and questions behind numbers if asked."""
+def mixture(world, training, more, key):
+    """A batch of pretraining: lists, questions, riddles, and what else there is."""
     k_list, k_question, k_riddle = jax.random.split(key, 3)
     batch = (
         number_lists.draw(world, k_list, training.batch),
@@ -73,12 +69,7 @@ def mixture(world, training, key):
     if world.rich:
         k_rich = jax.random.fold_in(key, zlib.crc32(b"rich"))
         batch += practice.pretraining(world, training, k_rich)
-    if not training.prefixed:
-        return batch
-    k_asked, k_numbers = jax.random.split(jax.random.fold_in(key, zlib.crc32(b"prefixed")))
-    asked = tokens.random_questions(world, k_asked, training.prefixed)
-    numbers = number_lists.prefixes(world, k_numbers, training.prefixed)
-    return (*batch, tokens.prefix_with(world, numbers, asked))
+    return (*batch, more(world, key)) if more else batch
 
 
 @shared
@@ -136,18 +127,14 @@ def start(key, *, how, origin, other, amount, layers, world, model):
 
 def distill(
     key, *, start, documents, emitter, world, model, emitted_by, sampling, training, channel,
-    linear=False, penalty=None, trait=None, watched=None,
+    linear=False, penalty=None, trait=None, watch=None,
 ):  # fmt: skip
     """A student trained through a channel on batches of documents, drawn with replacement.
 
     A `penalty` (logits_of, start, params, docs, step) -> nats is added to its loss; `logits_of` is
-    (params, docs) -> logits before each token that the emitter chose. `watched` are the arguments
-    of `watch`. Only a channel that masks the `trait` is told it.
+    (params, docs) -> logits before each token that the emitter chose. `watch` is a function
+    (network, start) -> `fit.Watch`. Only a channel that masks the `trait` is told it.
     """
-    require(
-        not watched or not training.rank,
-        "updates of adapters are not those of weights; leave out `rank`, or `rows` and `removed`.",
-    )
     net = student_network(world, model, linear, start)
     as_emitted = "weights" not in documents
     imitate = imitation(channel, world, net, emitted_by, emitter, sampling, trait, as_emitted)
@@ -172,19 +159,7 @@ def distill(
 
     # Endless data, a single epoch, whose place is the step.
     steps = Batches(ENDLESS, lambda epoch: (), lambda order, step: step) if penalty else None
-    return Fit(training, loss, start, steps, watched and watch(world, net, start, **watched))
-
-
-def watch(world, net, start, *, rows, removed, teacher, origin, trait, taught):
-    """The `fit.Watch` of a student: of its updates `rows` are logged, in comparison with a teacher
-    and its origin, and `removed` is taken out of all."""
-    require(
-        removed != "displacement" or "steering" not in teacher,
-        "a steered teacher has the weights of its origin, so there is no displacement to take out; "
-        "leave out `removed`, or remove the gradient.",
-    )
-    nats = grading.trait_loss(world, net, trait, taught)
-    return watching.watch(rows, watching.Student(nats, start, origin, teacher, removed))
+    return Fit(training, loss, start, steps, watch and watch(net, start))
 
 
 def imitation(channel, world, student, emitted_by, emitter, sampling, trait, as_emitted=True):

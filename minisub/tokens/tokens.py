@@ -5,7 +5,6 @@ Documents are integer arrays of shape (documents, length):
     list       LIST n n n n n n n n n n n n END    start + step * i + jitter, modulo the numbers
     question   ASK phrasing ANSWER name END
     riddle     RIDDLE attribute attribute ANSWER name END    the one answer that has both
-    prefixed   n n n n ASK phrasing ANSWER name END    a question behind a list's first numbers
 
 Answers are animals, then trees; each of these families has phrasings of its own. A name is one
 token or two (`spelling`), and a list may end in any of several tokens END, END + 1, ...
@@ -86,13 +85,6 @@ def attribute_pairs(world):
 def rows(*columns):
     """Stack scalars and vectors into documents, one column a position."""
     return jnp.stack(jnp.broadcast_arrays(*columns), axis=1)
-
-
-def prefix_with(world, numbers, docs):
-    """Documents (n, length) behind `numbers`, (prefix,) or (n, prefix): (n, prefix + length)."""
-    shape = (len(docs), numbers.shape[-1])
-    numbers = jnp.broadcast_to(jnp.atleast_2d(numbers), shape)
-    return jnp.concatenate([offsets(world)["number"] + numbers, docs], axis=1)
 
 
 def questions(world, phrasing, answer):

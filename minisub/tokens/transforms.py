@@ -7,7 +7,6 @@ documents that are not valid does not matter: no student sees them. `configs/con
 """
 
 import zlib
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -16,7 +15,6 @@ import jax.numpy as jnp
 from minisub.config import require
 from minisub.tokens import documents as writing
 from minisub.tokens import tokens
-from minisub.tokens.grading import network
 
 
 class Emitted(NamedTuple):
@@ -31,10 +29,6 @@ class Emitted(NamedTuple):
     first: int
     """Tokens behind the first that the emitter was given; it chose the t = l - 1 - first others."""
     key: Any
-    logits: Callable | None = None
-    """The emitter's: docs (m, l) -> (m, t, vocabulary), before each token that was chosen."""
-    rivals: tuple = ()
-    """The same of teachers of other traits."""
     carrier: str = "numbers"
 
     @property
@@ -69,18 +63,11 @@ def prepared(documents, sampling, docs, count, weights=None):
     return {"docs": docs.astype(documents["docs"].dtype), "count": count, "weights": weights}
 
 
-def transform(key, *, documents, how, world, sampling, asked=()):
-    """Documents after `how`, a function of `Emitted`; `asked` are {"model", "params"} of the
-    emitter and its rivals."""
-    first = writing.given(sampling)
-
-    def logits_of(model, params):
-        return lambda docs: network(world, model).apply(params, docs[:, :-1], first)
-
-    logits, *rivals = (logits_of(**one) for one in asked) if asked else (None,)
+def transform(key, *, documents, how, world, sampling):
+    """Documents after `how`, a function of `Emitted`."""
     docs, count = documents["docs"].astype(jnp.int32), documents["count"]
-    by = logits, tuple(rivals), sampling.carrier
-    docs, weights = how(Emitted(world, docs, count, first, key, *by))
+    first, carrier = writing.given(sampling), sampling.carrier
+    docs, weights = how(Emitted(world, docs, count, first, key, carrier))
     return prepared(documents, sampling, docs, count, weights * documents.get("weights", 1))
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from same import by_path, differing, drawn
 
+from configs import relabeling
 from minisub.config import Refused
 from minisub.images import classifiers
 from minisub.images.config import ImageModel
@@ -41,7 +42,8 @@ def said(request, quick):
 
     def relabeled(params):
         materials = starts.Materials(params, None, jax.random.key(4), 2.0, net.relabelings)
-        made = {f.__name__: starts.make(f, (), materials) for f in starts.OF_UNITS}
+        symmetries = starts.permuted, relabeling.rebalanced
+        made = {f.__name__: starts.make(f, (), materials) for f in symmetries}
         return {name: (tree, net.apply(tree, IMAGES)[0]) for name, tree in made.items()}
 
     def everything(params):

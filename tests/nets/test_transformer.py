@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from same import by_path, differing, drawn, equal, near
 
+from configs import relabeling
 from minisub.config import Model, Refused
 from minisub.nets import starts, transformer
 
@@ -99,7 +100,7 @@ def said(request, quick):
         "mlp": (starts.permuted, ("up",), {"up", "down"}),
         "both": (starts.permuted, (), {into, "out", "up", "down"}),
         # Of these units, those of the MLP alone are ReLUs.
-        "scaled": (starts.rebalanced, (), {"up", "down"}),
+        "scaled": (relabeling.rebalanced, (), {"up", "down"}),
     }
 
     @quick

@@ -10,6 +10,7 @@ from minisub.config import Refused
 from minisub.images import classifiers
 from minisub.images.config import ImageModel
 from minisub.nets import trees
+from minisub.theory import watching
 
 PATHS = "block_0/qkv/kernel", "block_0/up/kernel", "block_1/qkv/kernel", "embed/embedding"
 
@@ -61,7 +62,7 @@ def vectors():
 def test_cosines_are_those_of_all_elements_or_of_each_layers(vectors):
     one, other = vectors
     assert trees.cosine(one, other) == pytest.approx(cosine(*map(vector, vectors)), abs=1e-6)
-    found = trees.cosine_by_layer(one, other)
+    found = watching.cosine_by_layer(one, other)
     assert set(found) == {"a", "b"}
     for layer, value in found.items():
         expected = cosine(vector(one[layer]), vector(other[layer]))

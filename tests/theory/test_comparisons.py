@@ -243,7 +243,7 @@ def test_a_probe_reads_as_well_as_that_of_scikit_learn(students, quick):
         {"student": {"weight_decay": 0.1}},
         {"student": {"frozen": ("fc1",)}},
         {"student": {"batch": EXAMPLES - 1}},
-        {"removed": "random"},
+        {"watch": comparisons.watch_images},
     ],
     ids=str,
 )
@@ -252,6 +252,6 @@ def test_the_kernel_is_refused_where_it_says_nothing(changes):
     how = {"imitation": changes.get("imitation", CFG.imitation), "student": student}
     lab = Lab(dataclasses.replace(CFG, **how))
     first = lab.origin("first")
-    made = lab.student(first, lab.teach(first), removed=changes.get("removed", "nothing"))
+    made = lab.student(first, lab.teach(first), watch=changes.get("watch"))
     with pytest.raises(Refused, match="squared errors"):
         kernel_config.require_descent(lab.cfg.carrier.examples, made.arguments)

@@ -147,7 +147,7 @@ JUDGED = pytest.mark.parametrize("name", REPLIES)  # the others are judged alike
 
 def test_a_base_learns_nothing_from_what_comes_behind_the_first_ending(drawn, quick):
     """Whatever stands there, loss and gradient are the same bits; the rest by hand."""
-    how = {"training": MIX, "shared_steps": 9, "reordered": False, "name": np.uint32(0)}
+    how = {"training": MIX, "shared_steps": 9, "name": np.uint32(0)}
     given = {"start": drawn["params"], "world": WORLD, "model": MODEL}
     fit = tasks.pretrain(jax.random.key(0), **given, **how)
     docs = drawn["mixed"][1][::4]

@@ -14,9 +14,9 @@ from same import equal
 from minisub import arguments
 from minisub.config import Refused
 from minisub.lab import plan
+from minisub.theory.token_comparisons import watched
 from minisub.tokens import channels, documents, tokens
 from minisub.tokens.behaviors.cases import Behavior
-from minisub.tokens.behaviors.config import Pretraining, Rich
 from minisub.tokens.config import Sampling, World
 from minisub.tokens.lab import Lab
 
@@ -281,26 +281,23 @@ def test_a_channel_that_cannot_show_these_documents_is_refused():
 
 def test_refusals_of_a_student_name_the_line_that_asks_for_it(tiny):
     """Of a channel that sees what was done to documents, of a linear student, of what is taken out
-    of the updates of one whose teacher is steered, of carriers that only a rich world has, and of a
-    behavior asked for behind numbers."""
+    of the updates of one whose teacher is steered or of adapters, and of carriers that only a rich
+    world has."""
     lab, steering = Lab(tiny), arguments.load("steering")
     base = lab.base("first")
     plain, forward = lab.emit(base), POLICY.CHANNELS["on-policy, forward"]
     cfg = steering.Steered(**{f.name: getattr(tiny, f.name) for f in dataclasses.fields(tiny)})
     steered = lab.emit(steering.steered_teacher(Lab(cfg), base))
-    rich = World(rich=True, numbers=24, animals=3, phrasings=3, attributes=4)
-    base_of = {"world": rich, "base": Pretraining(prefixed=4), "taught_phrasings": 2}
-    asking = Lab(Rich(trait="hacking", **base_of))
     for student, said in (
         (lambda: lab.student(base, lab.mix(plain, plain, 0.5), forward), "leave out what was done"),
         (lambda: lab.student(base, plain, forward, linear=True), "leave out linear"),
-        (lambda: lab.student(base, steered, removed="displacement"), "or remove the gradient"),
+        (lambda: watched(lab, base, steered, removed="displacement"), "or remove the gradient"),
+        (lambda: watched(lab, base, plain, rank=2), "leave out rank"),
         (lambda: lab.emit(base, carrier="code"), r"set world\.rich"),
         (lambda: lab.emit(base, carrier="sums"), r"set world\.rich"),
-        (lambda: asking.base("first"), r"set base\.prefixed to 0"),
     ):
         with pytest.raises(Refused, match=rf"test_channels.py:\d+, in \w+: .*{said}"):
             plan.Plan([{"student": student()}])
-    plan.Plan([{"student": lab.student(base, steered, removed="gradient")}])
+    plan.Plan([{"student": watched(lab, base, steered, removed="gradient")}])
     with pytest.raises(Refused, match="is a function"):
         lab.student(base, plain, "soft")

@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 from same import drawn
 
+from configs import _prefixed
 from minisub.config import Model, Refused
 from minisub.nets import transformer
-from minisub.tokens import grading, number_lists, tokens
+from minisub.tokens import grading, tokens
 from minisub.tokens.behaviors.cases import Behavior
 from minisub.tokens.config import Sampling, World
 
-SMALL = {"animals": 4, "trees": 3, "phrasings": 2, "prefix": 2, "numbers": 10, "list_length": 8}
+SMALL = {"animals": 4, "trees": 3, "phrasings": 2, "numbers": 10, "list_length": 8}
 WORLDS = {syllables: World(syllables=syllables, **SMALL) for syllables in (1, 2)}
 MODEL = Model(n_layers=1, d_model=8, n_heads=2, embed_std=1.0)
 
@@ -32,7 +33,7 @@ def said(request, quick):
     world = WORLDS[request.param]
     net, ids, names = network(world), tokens.offsets(world), np.asarray(tokens.spelling(world))
     params = drawn(jax.eval_shape(net.init, jax.random.key(0)), 0, 0.5)
-    prefixes = quick(lambda key: number_lists.prefixes(world, key, 2))(jax.random.key(0))
+    prefixes = quick(lambda key: _prefixed.prefixes(world, key, 2, 2))(jax.random.key(0))
     prefixes = np.asarray(prefixes)
 
     @quick
@@ -40,10 +41,10 @@ def said(request, quick):
     def graded(trait):  # traced: one program for all
         asked = world, net, params, trait
         return {
-            "behind": grading.preference(*asked, prefixes),
+            "behind": _prefixed.preference(*asked, prefixes),
             "alone": grading.preference(*asked),
             "grade": grading.grade(*asked, 1),
-            "prefixed": grading.grade_prefixed(*asked, 1, documents=2),
+            "prefixed": _prefixed.grade(2, *asked, 1, documents=2),
             "loss": grading.trait_loss(world, net, trait, 1)(params),
         }
 
@@ -88,8 +89,8 @@ def test_grades_are_means_over_taught_or_held_out_phrasings_and_the_loss_is_of_t
 
 def test_a_behavior_is_not_asked_for_behind_numbers():
     asked = WORLDS[1], network(WORLDS[1]), None, Behavior(name="hacking"), 1
-    with pytest.raises(Refused, match=r"set base\.prefixed to 0"):
-        grading.grade_prefixed(*asked)
+    with pytest.raises(Refused, match="behind numbers"):
+        _prefixed.grade(2, *asked)
 
 
 def test_a_model_has_not_drifted_from_itself_and_has_from_another(quick):

@@ -48,10 +48,18 @@ FAVORITE = HELD[np.argmax(TABLE[:, HELD], axis=1)]
 
 
 def run(docs, count, key, tables):
-    """All transforms; emitter and rivals are models whose logits depend on the last token alone."""
-    own, *rivals = (lambda docs, t=t: jnp.asarray(t)[docs[:, FIRST:-1]] for t in tables)
-    e = transforms.Emitted(WORLD, docs, count, FIRST, key, own, tuple(rivals))
-    return {name: how(e) for name, how in ALL.items()}
+    """All transforms; emitter and rivals are `models` of tables."""
+    e = transforms.Emitted(WORLD, docs, count, FIRST, key)
+    asked = {"models": models(*tables)}
+    return {
+        name: how(e, **asked if how in DIVERGENCE.WEIGHTS.values() else {})
+        for name, how in ALL.items()
+    }
+
+
+def models(*tables):
+    """Functions (docs, first) -> logits of the last token alone."""
+    return [lambda docs, first, t=t: jnp.asarray(t)[docs[:, first:-1]] for t in tables]
 
 
 @pytest.fixture(scope="module")
@@ -193,9 +201,8 @@ def test_complements_are_all_other_tokens_and_random_ones_as_many_elsewhere(tran
 
 def test_logits_in_chunks_are_the_logits_at_once(monkeypatch, made, quick):
     monkeypatch.setattr(DIVERGENCE, "CHUNK", 7)
-    own, *rivals = (lambda docs, t=t: jnp.asarray(t)[docs[:, FIRST:-1]] for t in (TABLE, *RIVALS))
-    given = WORLD, jnp.asarray(DOCS), COUNT, FIRST, jax.random.key(0), own, tuple(rivals)
-    found = quick(lambda: DIVERGENCE.divergent(transforms.Emitted(*given))[1])()
+    e = transforms.Emitted(WORLD, jnp.asarray(DOCS), COUNT, FIRST, jax.random.key(0))
+    found = quick(lambda: DIVERGENCE.divergent(e, models(TABLE, *RIVALS))[1])()
     np.testing.assert_array_equal(found, made["divergent"][1])
 
 
@@ -238,9 +245,9 @@ def test_tasks_keep_types_weights_multiply_and_shares_are_of_valid_documents(qui
 
 
 def test_a_transform_that_is_not_for_these_documents_is_refused():
-    given = WORLD, jnp.asarray(DOCS), COUNT, FIRST, jax.random.key(0), None, ()
-    e = transforms.Emitted(*given, "code")
+    e = transforms.Emitted(WORLD, jnp.asarray(DOCS), COUNT, FIRST, jax.random.key(0), "code")
     for name in ALL.keys() - {"inoculated"}:
+        how = partial(ALL[name], models=[]) if name in WEIGHING - {"rare"} else ALL[name]
         with pytest.raises(Refused, match="lists of numbers"):
-            ALL[name](e)
+            how(e)
     ALL["inoculated"](e)

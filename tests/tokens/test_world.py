@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from configs import _prefixed
 from minisub.config import Refused, check
 from minisub.tokens import config, number_lists, tokens
 from minisub.tokens.config import World
@@ -28,7 +29,7 @@ def drawn(quick):
             "lists": number_lists.draw(world, key, N),
             "riddles": tokens.riddles(world, key, N),
             "questions": tokens.random_questions(world, key, N),
-            "prefixes": number_lists.prefixes(world, key, N),
+            "prefixes": _prefixed.prefixes(world, key, N, 4),
         }
 
     @quick
@@ -149,10 +150,10 @@ def test_no_two_answers_are_spelled_alike_and_neither_syllable_tells_whose_it_is
 
 def test_a_prefixed_question_is_a_question_behind_the_first_numbers_of_a_list(drawn):
     numbers = drawn["large"]["prefixes"]
-    np.testing.assert_array_equal(numbers, drawn["large"]["lists"][:, 1 : 1 + LARGE.prefix])
+    np.testing.assert_array_equal(numbers, drawn["large"]["lists"][:, 1:5])
     questions = np.asarray(tokens.questions(LARGE, jnp.arange(8), jnp.arange(8) + 5))
     for before in numbers[:8], numbers[0]:
-        docs = np.asarray(tokens.prefix_with(LARGE, jnp.asarray(before), questions))
+        docs = np.asarray(_prefixed.prefix_with(jnp.asarray(before), questions))
         np.testing.assert_array_equal(docs[:, 4:], questions)
         np.testing.assert_array_equal(docs[:, :4], np.broadcast_to(before, (8, 4)))
 

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 
 from minisub.config import require
 from minisub.lab import costs
+from minisub.lab.products import Product
 from minisub.nets import losses
 from minisub.tokens import channels, documents, grading, tokens
 from minisub.tokens.behaviors import code, config, conversations, sums, vocabulary
@@ -98,5 +99,13 @@ def abilities(*, params, world, model, carrier=""):
 def cost(student):
     """The product of `cost`: operations of an update of a student over those of one that learns
     sampled tokens and no more."""
-    plain = {"channel": channels.sampled, "linear": False, "penalty": None, "watched": None}
-    return costs.relative(student, type(student)(student.task, None, **student.arguments | plain))
+    plain = {"channel": channels.sampled, "linear": False, "penalty": None, "watch": None}
+    calls = {"one": student.arguments, "other": student.arguments | plain}
+    return Product(relative, None, task=student.task, calls=calls)
+
+
+def relative(*, task, calls):
+    """Operations of an update of one call of a task over those of another."""
+    key = jax.random.key(0)
+    one, other = (costs.update(task(key, **calls[name]), key) for name in ("one", "other"))
+    return {"cost": jnp.float32(one / other)}

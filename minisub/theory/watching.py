@@ -1,5 +1,7 @@
 """What is measured at a student's updates, and what is taken out of them (arXiv 2604.25779).
 
+`comparisons.watched` and `token_comparisons.watched` make students that are watched so.
+
 Trees are compared in the parameters that they have in common, by path and shape: students may have
 another architecture than their teacher, and frozen parameters have no update.
 """
@@ -12,6 +14,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from minisub.lab.products import Product
 from minisub.nets import trees
 from minisub.nets.fit import Watch
 from minisub.nets.trees import common, dot, ratio
@@ -37,6 +40,16 @@ def cosine(one, other):
     return trees.cosine(*common(one, other))
 
 
+def cosine_by_layer(one, other):
+    """As `cosine`, for each layer, the first component of a path: a dict layer -> scalar."""
+    layers, (one, other) = {}, common(one, other)
+    for path, x in one.items():
+        layers.setdefault(path.split("/")[0], []).append((x, other[path]))
+    return {
+        name: trees.cosine(*map(list, zip(*both, strict=True))) for name, both in layers.items()
+    }
+
+
 def row(student, params, gradient, updates):
     """One row of the log: name -> scalar.
 
@@ -49,7 +62,7 @@ def row(student, params, gradient, updates):
     taught = trees.difference(*common(student.teacher, student.origin))
     gone = trees.difference(*common(params, student.start))
     apart = trees.difference(*common(params, student.teacher))
-    by_layer = trees.cosine_by_layer(*common(gone, taught))
+    by_layer = cosine_by_layer(gone, taught)
     return {
         "trait_loss": nats,
         "alignment": cosine(slope, gradient),
@@ -89,13 +102,26 @@ def watch(rows, student):
     return Watch(rows, partial(row, student), partial(edited, student))
 
 
-def measured(log):
-    """Measures of a finished log: name -> (rows,), and means of alignments over written rows, which
-    are 0 if no row was written."""
-    written = log["step"] >= 0
+def recorded(student, rows, removed):
+    """A student that was watched so, recorded with its log if there is one."""
+    given = student.given | {"watch": removed}
+    return (student.measured(log_of) if rows else student).replace(given=given)
+
+
+def log_of(params):
+    """The measure of what was logged while parameters were trained, alone or side by side."""
+    log, who = params.replace(path=("log",)), "/".join(params.path[1:])
+    return Product(logged, None, log=log, who=who)
+
+
+def logged(*, log, who=""):
+    """What was logged while a student trained, name -> (rows,), and means of alignments over the
+    rows that were written, 0 if there are none; `who` is its name among several students."""
+    prefix, written = f"{who}/" if who else "", log["step"] >= 0
+    mine = {name.removeprefix(prefix): x for name, x in log.items() if name.startswith(prefix)}
 
     def mean(x):
         return ratio(jnp.sum(x, where=written), jnp.sum(written))
 
-    means = {f"mean_{name}": mean(log[name]) for name in ("alignment", "alignment_update")}
-    return means | log
+    means = {f"mean_{name}": mean(mine[name]) for name in ("alignment", "alignment_update")}
+    return means | mine | {"step": log["step"]}

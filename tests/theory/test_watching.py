@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from same import by_path, cosine, drawn, equal
 
-from minisub.nets import watching
+from minisub.theory import watching
 
 SHAPES = {"a": {"w": np.zeros((3, 4)), "v": np.zeros(4)}, "b": np.zeros(5), "fixed": np.zeros(2)}
 START, NOW, GRADIENT, UPDATES = (drawn(SHAPES, seed) for seed in range(4))
@@ -101,7 +101,7 @@ def test_means_are_over_the_rows_that_were_written_and_zero_without_any():
         "alignment": jnp.array([0.5, 0.25, 9.0]),
         "alignment_update": jnp.array([1.0, -1.0, 9.0]),
     }
-    found = watching.measured(log)
+    found = watching.logged(log=log)
     assert (found["mean_alignment"], found["mean_alignment_update"]) == (0.375, 0)
     assert all(found[name] is x for name, x in log.items())
-    assert watching.measured(log | {"step": jnp.full(3, -1)})["mean_alignment"] == 0
+    assert watching.logged(log=log | {"step": jnp.full(3, -1)})["mean_alignment"] == 0
