@@ -12,6 +12,9 @@ from minisub.config import Refused
 from minisub.lab import folder, perform
 from minisub.lab.products import Measure
 
+# What Orbax leaves undone after a failed load complains when it is collected, and harms nothing.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
 
 def largest(*, params):
     """A measure that is added to a finished run, for which every product is read."""

@@ -206,8 +206,8 @@ def write(path, tree, note):
 
 def read(path):
     """(note, tree) of a folder, or (None, None) if it is not there, or not as it was written."""
-    with contextlib.suppress(Exception), quiet() as ocp:  # whatever the damage
-        if path.exists():
+    if path.exists():
+        with contextlib.suppress(Exception), quiet() as ocp:  # whatever the damage
             seal, tree = ocp.metadata(path).custom_metadata, ocp.load(path)
             if seal["sha256"] == checksum(tree, seal["note"]):
                 # Copied: JAX could use memory in place, which a program that donates it must not.
@@ -229,13 +229,16 @@ def quiet():
     """Orbax, which logs the traceback of every failure besides raising it, without its voice."""
     from orbax.checkpoint import v1 as ocp  # late, because it takes most of a second to import
 
-    logger = logging.getLogger("absl")
+    loggers = [logging.getLogger(name) for name in ("absl", "asyncio")]
     # A save that fails leaves no coroutine unawaited, and no clock that jumps lets one fail.
     how = ocp.options.AsyncOptions(create_directories_asynchronously=False, timeout_secs=None)
     with ORBAX:
-        before, logger.disabled = logger.disabled, True
+        before = [logger.disabled for logger in loggers]
+        for logger in loggers:
+            logger.disabled = True
         try:
             with ocp.Context(async_options=how):
                 yield ocp
         finally:
-            logger.disabled = before
+            for logger, was in zip(loggers, before, strict=True):
+                logger.disabled = was
