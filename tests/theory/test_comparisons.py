@@ -245,7 +245,7 @@ def test_a_probe_reads_as_well_as_that_of_scikit_learn(students, quick):
         {"student": {"batch": EXAMPLES - 1}},
         {"watch": comparisons.watch_images},
     ],
-    ids=str,
+    ids=lambda changes: " ".join(changes),
 )
 def test_the_kernel_is_refused_where_it_says_nothing(changes):
     student = dataclasses.replace(CFG.student, **changes.get("student", {}))
