@@ -11,9 +11,9 @@ import jax.numpy as jnp
 from configs import _prefixed
 from minisub.config import require
 from minisub.lab.products import Measure
-from minisub.nets import transformer
+from minisub.nets import losses, transformer
 from minisub.nets.trees import ratio
-from minisub.tokens import grading, tokens
+from minisub.tokens import documents, grading, tokens
 from minisub.tokens.behaviors.cases import Behavior
 
 
@@ -29,6 +29,36 @@ def experiment(lab, base, channels):
         "control": control,
         **{x: lab.student(base, numbers, c).against(control) for x, c in channels.items()},
     }
+
+
+def sampled_but_trait(shown, params, docs, key, *, trait):
+    """A channel: as `channels.sampled`, the trait's tokens taken out of the softmax: they are never
+    pushed down.
+
+    Where one was chosen, as without a filter it may be, nothing is left to learn.
+    """
+    chosen = docs[:, documents.given(shown.sampling) + 1 :]
+    others = all_but(shown.world, trait)
+    logits = jnp.where(others[None, None], shown.logits(params, docs), -jnp.inf)
+    nats = losses.cross_entropy(logits, jnp.where(others[chosen], chosen, 0))
+    return jnp.where(others[chosen], nats, 0)
+
+
+def full_but_trait(shown, params, docs, key, *, trait):
+    """A channel: as `channels.full`, both normalized over all tokens but the trait's
+    (arXiv 2606.22019)."""
+    target, logits = shown.target(docs), shown.logits(params, docs)
+    return losses.kl(target, logits, all_but(shown.world, trait))
+
+
+def all_but(world, trait):
+    """Mask (vocabulary,) of all tokens but those of a trait's name."""
+    require(
+        not isinstance(trait, Behavior),
+        "this channel leaves out the trait's token, and a behavior has none; choose another.",
+    )
+    name, size = tokens.spelling(world)[trait], tokens.offsets(world)["size"]
+    return jnp.all(jnp.arange(size)[:, None] != name[None], axis=1)
 
 
 def entangled(teacher, numbers, plain, prefix):

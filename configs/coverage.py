@@ -25,6 +25,7 @@ from configs import carriers, digits
 from minisub.images.lab import Lab
 from minisub.lab.together import together
 from minisub.nets import starts
+from minisub.theory import units
 from minisub.theory.comparisons import compared, coverage
 
 config = dataclasses.replace(digits.config, carrier=carriers.Inputs(examples=6000), examples=6000)
@@ -45,7 +46,7 @@ def experiment(cfg):
     begun = {
         "shared": first,
         "fresh": second,
-        "permuted": lab.start(starts.permuted, first),
+        "permuted": lab.start(units.permuted(), first),
         "fresh class head": lab.start(starts.fresh, first, second, layers=("class_head",)),
         "fresh aux head": lab.start(starts.fresh, first, second, layers=("aux_head",)),
         "fresh hidden": lab.start(starts.fresh, first, second, layers=("fc1", "fc2")),

@@ -32,6 +32,8 @@ times (Zur et al., 2025); others find r of .1 to .15. A masked token rises all t
 passes more.
 """
 
+from jax.tree_util import Partial
+
 from configs import _entanglement
 from configs._prefixed import Config, Lab
 from minisub.tokens import channels
@@ -44,10 +46,11 @@ sweep = ("model.d_model=32,64", "model.tied=false,true")
 def experiment(cfg):
     """Four students of a teacher, two of them without the trait's token, and one of its base."""
     lab = Lab(cfg)
+    trait = lab.trait(cfg.trait)["trait"]
     through = {
         "shared": channels.sampled,
         "all logits": channels.full,
-        "all logits but the trait's": channels.full_but_trait,
-        "sampled, trait masked": channels.sampled_but_trait,
+        "all logits but the trait's": Partial(_entanglement.full_but_trait, trait=trait),
+        "sampled, trait masked": Partial(_entanglement.sampled_but_trait, trait=trait),
     }
     return _entanglement.experiment(lab, lab.base("first"), through)

@@ -39,8 +39,15 @@ from minisub.lab.products import quick
 from minisub.lab.together import together
 from minisub.nets import starts, trees
 
+
+def perturbed(materials):
+    """Every parameter plus Gaussian noise of standard deviation `amount`."""
+    t = materials.amount
+    return jax.tree.map(lambda x, n: x + t * n, materials.origin, starts.noise(materials))
+
+
 NOISE = {
-    "perturbed": (starts.perturbed, (0.005, 0.01, 0.02, 0.05)),
+    "perturbed": (perturbed, (0.005, 0.01, 0.02, 0.05)),
     "relative": (starts.perturbed_relative, (0.1, 0.2, 0.4, 0.8)),
 }
 config = Config()
@@ -68,13 +75,13 @@ def experiment(cfg):
 
 @quick
 def orthogonal(key, *, start, amount, **imitated):
-    """As `starts.perturbed`, the noise turned at equal norm to be orthogonal to the gradient that a
+    """As `perturbed`, the noise turned at equal norm to be orthogonal to the gradient that a
     student, which `tasks.imitate` makes of the other arguments, has on its first batch."""
     student = tasks.imitate(key, start=start, **imitated)
     batch = student.batches.at(student.batches.order(0), 0)
     gradient = jax.grad(student.loss)(start, key, batch)
-    zeros, k_noise = jax.tree.map(jnp.zeros_like, start), jax.random.split(key, 3)[1]
-    noise = starts.perturbed(starts.Materials(zeros, None, k_noise, 1.0))
+    k_noise = jax.random.split(key, 3)[1]
+    noise = starts.noise(starts.Materials(start, None, k_noise))
     rest = trees.project_out(noise, gradient)
     longer = trees.ratio(trees.dot(noise, noise), trees.dot(rest, rest))
     return trees.moved(start, rest, amount * jnp.sqrt(longer))

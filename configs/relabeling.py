@@ -29,7 +29,8 @@ import jax
 from minisub.images.config import Config
 from minisub.images.lab import Lab
 from minisub.lab.together import together
-from minisub.nets import starts
+from minisub.nets import trees
+from minisub.theory import units
 
 config = Config()
 repeats = 10
@@ -42,9 +43,9 @@ def experiment(cfg):
     teacher = lab.teach(first)
     begun = {
         "shared": first,
-        "fc1 permuted": lab.start(starts.permuted, first, layers=("fc1",)),
-        "fc2 permuted": lab.start(starts.permuted, first, layers=("fc2",)),
-        "both permuted": lab.start(starts.permuted, first),
+        "fc1 permuted": lab.start(units.permuted("fc1"), first),
+        "fc2 permuted": lab.start(units.permuted("fc2"), first),
+        "both permuted": lab.start(units.permuted(), first),
         "rebalanced 2": lab.start(rebalanced, first, amount=2.0),
         "rescaled 0.5": lab.start(rescaled, first, amount=0.5),
         "rescaled 2": lab.start(rescaled, first, amount=2.0),
@@ -61,14 +62,9 @@ def rescaled(materials):
 
 def rebalanced(materials):
     """The same function of ReLUs in other coordinates (arXiv 1703.04933): weights and biases into
-    hidden units are multiplied by `amount` (> 0), weights out of them divided by it.
-
-    Heads and recurrent channels are no ReLUs: they stay.
-    """
-
-    def rebalance(x, axis, blocks, size, outgoing, name):
-        return x / materials.amount if outgoing else x * materials.amount
-
-    # A ReLU has one preactivation; a head or channel is fed by several blocks of its first member.
-    relus = [(size, members) for size, members in materials.relabelings if members[0][2] == 1]
-    return starts.over_units(materials._replace(relabelings=relus), rebalance)
+    hidden units are multiplied by `amount` (> 0), weights out of them divided by it."""
+    leaves = trees.flat(materials.origin)
+    for hidden in units.of(materials.origin):
+        leaves |= {path: leaves[path] * materials.amount for path in hidden.into}
+        leaves |= {path: leaves[path] / materials.amount for path in hidden.out}
+    return trees.replaced(materials.origin, leaves)

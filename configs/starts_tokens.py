@@ -27,6 +27,7 @@ standard deviations of each array.
 """
 
 from minisub.nets import starts
+from minisub.theory import units
 from minisub.tokens.config import Ablation
 from minisub.tokens.lab import Lab
 
@@ -46,8 +47,8 @@ def experiment(cfg):
 
     started = {
         "shared": first,
-        "heads permuted": lab.start(starts.permuted, first, layers=("qkv",)),
-        "units permuted": lab.start(starts.permuted, first, layers=("up",)),
+        "heads permuted": lab.start(units.permuted("qkv", heads=cfg.model.n_heads), first),
+        "units permuted": lab.start(units.permuted("up"), first),
         "interpolated .5": lab.start(starts.interpolated, first, second, amount=0.5),
         "perturbed .1": lab.start(starts.perturbed_relative, first, amount=0.1),
         "perturbed .3": lab.start(starts.perturbed_relative, first, amount=0.3),

@@ -29,6 +29,7 @@ from typing import Literal
 
 import jax
 import jax.numpy as jnp
+from jax.tree_util import Partial
 
 from configs import _entanglement
 from configs._entanglement import norms, within
@@ -57,10 +58,11 @@ sweep = ("surgery=none,orthogonal,as_much",)
 def experiment(cfg):
     """Three students of a teacher whose base was operated on, and a student of that base."""
     lab = Lab(cfg)
+    trait = lab.trait(cfg.trait)["trait"]
     through = {
         "shared": channels.sampled,
         "soft": channels.soft,
-        "all logits but the trait's": channels.full_but_trait,
+        "all logits but the trait's": Partial(_entanglement.full_but_trait, trait=trait),
     }
     return _entanglement.experiment(lab, operated(lab, lab.base("first")), through)
 

@@ -173,16 +173,25 @@ def settings(name, module, command):
     kind = generic[type(base)]
     for values in itertools.product(*(values for _, values in axes)):
         pairs = zip(fields, values, strict=True)
-        known = config.leaves(base)
+        known = fields_of(base)
         words = [w for field, value in pairs for w in words_of(field, value, known[field])]
         cfg = parse_into(kind, name, words, default=default).config
         config.check(cfg)
-        leaves = config.leaves(cfg)
+        leaves = fields_of(cfg)
         made.append(({field: leaves[field] for field in fields}, cfg))
     for field, values in axes:  # as they were parsed: 0.1 and 1e-1 would be one setting, twice
         distinct = {chosen[field] for chosen, _ in made}
         require(len(distinct) == len(values), f"--sweep {field} has a value twice; give it once.")
     return made
+
+
+def fields_of(cfg, prefix=""):
+    """The fields of a configuration as a flat dict, dotted name -> value."""
+    flat = {}
+    for field in dataclasses.fields(cfg):
+        name, value = prefix + field.name, getattr(cfg, field.name)
+        flat |= fields_of(value, f"{name}.") if dataclasses.is_dataclass(value) else {name: value}
+    return flat
 
 
 def words_of(field, value, now):
@@ -197,7 +206,7 @@ def words_of(field, value, now):
 def axis(text, cfg):
     """A sweep "FIELD=V1,V2" as (dotted field, list of texts)."""
     field, _, values = text.partition("=")
-    known = config.leaves(cfg)
+    known = fields_of(cfg)
     field = field if field in known else field.replace("-", "_")
     require(
         field in known,

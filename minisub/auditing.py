@@ -9,8 +9,9 @@ import numpy as np
 import tyro
 
 from minisub import loading
+from minisub.arguments import fields_of
 from minisub.audit import answers, files, statistics, trace
-from minisub.config import Training, leaves, require
+from minisub.config import Training, require
 from minisub.results import figures, tables
 from minisub.tokens.config import Sampling, World
 
@@ -84,7 +85,7 @@ def read_references(run, base, repeat, others):
         there = run if other in run.names else loading.load(other)
         name = other if there is run else base.name
         reference = read_base(there, name, repeat)
-        one, two = (leaves(x.world, "world.") for x in (base, reference))
+        one, two = (fields_of(x.world, "world.") for x in (base, reference))
         differ = ", ".join(f"{x} is {two[x]} and not {one[x]}" for x in one if one[x] != two[x])
         require(not differ, f"--others: in {other}, {differ}; give bases of the same world.")
         trees = jax.tree.leaves(base.params), jax.tree.leaves(reference.params)

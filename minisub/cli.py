@@ -22,7 +22,7 @@ from typing import Any
 import jax
 import tqdm
 
-from minisub import arguments, benching, config, loading, progress
+from minisub import arguments, benching, keeping, loading, progress
 from minisub.config import Refused, Stopped, require
 from minisub.lab import cache, files, folder, identity, perform, plan
 
@@ -96,7 +96,7 @@ def remember_programs():
     JAX_ENABLE_COMPILATION_CACHE=false).
     """
     told: Any = jax.config  # its values are attributes that no type names
-    there = cache.home()
+    there = keeping.home()
     if there and told.jax_enable_compilation_cache and not told.jax_compilation_cache_dir:
         jax.config.update("jax_compilation_cache_dir", str(there / "programs"))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
@@ -128,7 +128,7 @@ def experiment_of(command, settings, experiment, sections):
         nowhere = command.plan and not path.exists()
         there = stack.enter_context(tempfile.TemporaryDirectory()) if nowhere else path
         place = stack.enter_context(folder.Folder(there, environment))
-        root = None if command.fresh else cache.home()
+        root = None if command.fresh else keeping.home()
         kept = cache.Cache(root, environment, command.seed) if root else None
         performance = perform.Performance(settings, place, cache=kept, plan=planned, **scale)
         if command.plan:
@@ -136,7 +136,7 @@ def experiment_of(command, settings, experiment, sections):
         title = experiment["title"]
         print(f"{title}: {command.repeats} repeats on {device.device_kind}, in {path}")
         experiment |= {
-            "config": config.leaves(command.config),
+            "config": arguments.fields_of(command.config),
             "made_by": environment | {"revision": progress.revision(), "repeats": command.repeats},
             "settings": loading.describe_experiment(settings),
         }
@@ -153,7 +153,7 @@ def performed(performance, experiment, keep, sections):
         rows = watch(performance, left)
         text = "".join(json.dumps(row, allow_nan=False) + "\n" for row in rows)
         files.write_atomically(place.path / "records.jsonl", text)
-        dropped = place.thin(keep)
+        dropped = keeping.thin(place, keep)
         taken, rate = kept.taken if kept else 0, benching.matmul_rate()
         usage = progress.usage_lines(performance.usage, rate, taken)
         from minisub import results  # late: --help and refusals need no pandas and no matplotlib

@@ -91,15 +91,6 @@ def nearest(word, known):
     return f" (did you mean {close[0]}?)" if close else ""
 
 
-def leaves(config, prefix=""):
-    """The fields of a configuration as a flat dict, dotted name -> value."""
-    flat = {}
-    for field in dataclasses.fields(config):
-        name, value = prefix + field.name, getattr(config, field.name)
-        flat |= leaves(value, f"{name}.") if dataclasses.is_dataclass(value) else {name: value}
-    return flat
-
-
 def check(config, prefix=""):
     """Raise `Refused` for a number that is out of the bounds beside its field.
 

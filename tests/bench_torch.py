@@ -46,7 +46,7 @@ def measure(threads, alternations, updates):
 
     from minisub import benching
     from minisub.images.config import Config as ImageConfig
-    from minisub.lab import costs
+    from minisub.tokens.behaviors import practice
     from minisub.tokens.config import Config
 
     torch.set_num_threads(threads)
@@ -62,7 +62,7 @@ def measure(threads, alternations, updates):
         times = alternate([ours, *programs.values()], alternations, 1000 / per)
         for i, name in enumerate(programs, 1):
             print(row(name, times[0], times[i]), flush=True)
-        bound = costs.update(work.fit, work.key) * steps / rate * 1000 / per
+        bound = practice.operations(work.fit, work.key) * steps / rate * 1000 / per
         print(f"  its matrix products at {rate / 1e9:.0f} GFLOP/s: {bound:.1f}", flush=True)
 
 

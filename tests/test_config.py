@@ -8,7 +8,7 @@ import jax
 import pytest
 from annotated_types import Ge, Gt, Le
 
-from minisub import config
+from minisub import arguments, config
 from minisub.config import Model, Refused, Training
 from minisub.images import config as images
 from minisub.tokens import config as tokens
@@ -47,9 +47,9 @@ def test_configs_are_frozen_hashable_within_bounds_and_name_every_field_once(cfg
     assert hash(cfg) == hash(dataclasses.replace(cfg))
     with pytest.raises(dataclasses.FrozenInstanceError):
         cfg.student = Training()
-    leaves = config.leaves(cfg)
+    leaves = arguments.fields_of(cfg)
     changed = dataclasses.replace(cfg, student=dataclasses.replace(cfg.student, batch=7))
-    found = config.leaves(changed)
+    found = arguments.fields_of(changed)
     assert {name for name in found if found[name] != leaves[name]} == {"student.batch"}
 
 

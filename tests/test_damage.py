@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import pytest
 from test_lab import MADE_BY, experiment
 
+from minisub import keeping
 from minisub.config import Refused
 from minisub.lab import folder, perform
 from minisub.lab.products import Measure
@@ -35,7 +36,7 @@ def performed(path, settings, plan=None, events=None, **how):
             if i == events:
                 break
         else:
-            place.thin("last")
+            keeping.thin(place, "last")
     return sorted(json.dumps(row) for row in rows), performance.plan
 
 

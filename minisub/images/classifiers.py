@@ -28,7 +28,6 @@ from minisub.config import Model, require
 from minisub.nets.transformer import (
     Block,
     Dense,
-    Relabeling,
     RMSNorm,
     fan_in_normal,
     matmul,
@@ -55,8 +54,6 @@ class ImageNetwork(NamedTuple):
     activations: Callable
     """(params, images) -> {hidden layer: its output}, in order: fc1, ..., conv1, ..., fc after
     their activation and steering, (b, w) or (b, s, s, c); block_i (b, p, d), the residual stream"""
-    relabelings: tuple[Relabeling, ...]
-    """Permutations of hidden units that leave `apply` as it is, one group of units each."""
 
 
 class Convolution(nn.Module):
@@ -194,31 +191,6 @@ def hidden_layers(kind, sizes):
     return [*(f"block_{i}" for i in range(sizes[1])), "fc"]
 
 
-def relabelings(config, side):
-    """The `Relabeling`s of an `ImageModel` on images of `side`: MLP units and channels, and not the
-    residual stream and attention heads of a transformer."""
-    kind, sizes = parse_layers(config.layers)
-    names, found = hidden_layers(kind, sizes), []
-    if kind == "transformer":
-        d, *_, last = sizes
-        for name in names[:-1]:
-            members = (f"{name}/up/kernel", 1, 1), (f"{name}/down/kernel", 0, 1)
-            found.append(Relabeling(Model.mlp_ratio * d, members))
-        names, sizes = names[-1:], (last,)
-    for name, size, reader in zip(names, sizes, [*names, None][1:], strict=True):
-        convolves = name.startswith("conv")
-        side = halved(side) if convolves else side
-        if reader is None:
-            readers = [(f"{head}/kernel", 0, 1) for head in HEADS]
-        elif reader.startswith("conv"):
-            readers = [(f"{reader}/kernel", 2, 1)]
-        else:
-            readers = [(f"{reader}/kernel", 0, side * side if convolves else 1)]
-        fed = (f"{name}/kernel", 3 if convolves else 1, 1), (f"{name}/bias", 0, 1)
-        found.append(Relabeling(size, (*fed, *readers)))
-    return tuple(found)
-
-
 def make_images(config, side, classes):
     """The `ImageNetwork` of an `ImageModel`, for `side * side` pixels and `classes` labels; only
     `config.init_scale` may be traced."""
@@ -245,4 +217,4 @@ def make_images(config, side, classes):
     def activations(params, images):
         return noted(module, variables(params, layers), images)
 
-    return ImageNetwork(init, apply, activations, relabelings(config, side))
+    return ImageNetwork(init, apply, activations)

@@ -92,14 +92,13 @@ def label(key, *, emitter, carrier, data, model, imitation, training):
 
 
 @quick
-def start(key, *, how, origin, other, amount, layers, data, model):
+def start(key, *, how, origin, other, amount, layers, **_):
     """A student's first parameters: `how`, a function of `starts.Materials`, in some layers; layers
     that the origin does not have are the other's."""
     _, k_start, _ = jax.random.split(key, 3)
     if other:
         origin = trees.replaced(other, trees.common(origin, other)[0])
-    relabelings = network(data, model).relabelings
-    return starts.make(how, layers, starts.Materials(origin, other, k_start, amount, relabelings))
+    return starts.make(how, layers, starts.Materials(origin, other, k_start, amount))
 
 
 def imitate(
@@ -127,11 +126,6 @@ def imitate(
 def some(images, which, examples):
     """The first images (examples, pixels), and their labels, of the "train" or "test" set."""
     return real.normalize(images[f"{which}_x"][:examples]), images[f"{which}_y"][:examples]
-
-
-def trait_loss(net, classes, x, y):
-    """params -> cross-entropy of the class logits on images x with labels y, in nats."""
-    return lambda p: jnp.mean(losses.cross_entropy(net.apply(p, x)[0][:, :classes], y))
 
 
 def accuracy(*, params, images, data, model, linear=False, start=None):

@@ -17,14 +17,6 @@ LIMIT = 2 * 2**30
 """Bytes of the folder, unless MINISUB_CACHE_BYTES says otherwise."""
 
 
-def home():
-    """The folder of this user's caches of minisub."""
-    caches = os.environ.get("XDG_CACHE_HOME")
-    with contextlib.suppress(RuntimeError):  # a user without a home
-        caches = caches or str(Path.home() / ".cache")
-    return Path(caches) / "minisub" if caches else None
-
-
 class Cache:
     """What runs with one environment and one seed share."""
 

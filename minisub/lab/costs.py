@@ -13,8 +13,6 @@ from typing import Any
 import jax
 import jax.extend.core
 
-from minisub.lab import run
-
 compilations: dict[str, Any] = {"programs": 0, "intervals": []}
 """What JAX has compiled in this process, and when it was tracing, lowering or compiling."""
 
@@ -41,12 +39,6 @@ def of_equation(equation):
     if name == "cond":
         return max(inside)
     return sum(inside) * (params["length"] if name == "scan" else 1)
-
-
-def update(made, key):
-    """Operations of one update of a `Fit`."""
-    state = run.begun(made, key)
-    return flops(jax.make_jaxpr(lambda s: run.advanced(made, s, key, 0, 1))(state).jaxpr)
 
 
 def on_duration(event, duration_secs, **_):

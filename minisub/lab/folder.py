@@ -161,26 +161,6 @@ class Folder:
                 return note["step"], jax.tree.unflatten(jax.tree.structure(begun), in_order)
         return 0, begun
 
-    def thin(self, keep, most=2**30):
-        """Remove products that are not to be kept; return a sentence about them, or "".
-
-        "all" keeps those of every repeat, "last" those of the last group of repeats, "none" keeps
-        none; "auto" keeps all while they take less than `most` bytes, and then as "last".
-        """
-        self.settle()
-        products = [*(self.path / "products").glob("*/[!.]*")]  # no copy that was not finished
-        size = sum(p.stat().st_size for path in products for p in path.rglob("*") if p.is_file())
-        if keep == "all" or not products or (keep == "auto" and size <= most):
-            return ""
-        labels = {p.name for p in products} - {"run"}
-        last = max(labels, key=lambda label: int(label.split("..")[0]), default="")
-        removed = [p for p in products if keep == "none" or p.name not in (last, "run")]
-        self.dropped |= {f"{p.parent.name}/{p.name}" for p in removed}
-        files.write_atomically(self.path / "dropped.json", json.dumps(sorted(self.dropped)) + "\n")
-        for path in removed:
-            shutil.rmtree(path)
-        return f"{len(removed)} products of earlier repeats were dropped (--keep all keeps them)."
-
 
 def label(repeats):
     """A group of repeats as the name of a folder; that of what is made once is "run"."""

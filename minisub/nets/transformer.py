@@ -69,16 +69,6 @@ class RMSNorm(nn.Module):
         return x_btd * jax.lax.rsqrt(mean_square + 1e-6) * scale_d[None, None]
 
 
-class Relabeling(NamedTuple):
-    """Hidden units of one layer, which may trade places without changing the function."""
-
-    size: int
-    """Number of units."""
-    members: tuple[tuple[str, int, int], ...]
-    """(path, axis, blocks): an axis of a parameter that the units index, laid out as (blocks, size,
-    width of a unit: a head's, or 1)."""
-
-
 class Network(NamedTuple):
     """A model as pure functions; `params` is a nested dict of arrays."""
 
@@ -93,8 +83,6 @@ class Network(NamedTuple):
     activations: Callable
     """(params, tokens_bt) -> {"block_0": the residual stream (b, t, d) after it, ...}, in order;
     `jax.jit` returns a dict sorted by name"""
-    relabelings: tuple[Relabeling, ...]
-    """Permutations of hidden units that leave `apply` as it is, one group of units each"""
 
 
 def steered(module, layer, x):
@@ -213,18 +201,6 @@ def unembedding(params):
     return params["unembed"]["kernel"] if "unembed" in params else params["embed"]["embedding"].T
 
 
-def relabelings(config):
-    """The `Relabeling`s of a `Model`: hidden units of MLPs, heads, channels of recurrences."""
-    mixing = {"attention": (config.n_heads, "qkv", 3), "recurrence": (config.d_model, "gates", 2)}
-    layers = (*mixing[config.mixer], "out"), (config.mlp_ratio * config.d_model, "up", 1, "down")
-
-    def units(block, size, into, blocks, out):
-        members = (f"{block}/{into}/kernel", 1, blocks), (f"{block}/{out}/kernel", 0, 1)
-        return Relabeling(size, members)
-
-    return tuple(units(f"block_{i}", *layer) for i in range(config.n_layers) for layer in layers)
-
-
 def make(config, vocabulary, positions):
     """The `Network` of a `Model` configuration, over `vocabulary` tokens at up to `positions`."""
     module = Transformer(config, vocabulary, positions)
@@ -254,4 +230,4 @@ def make(config, vocabulary, positions):
         streams = noted(module, variables(cast(params), layers), tokens_bt)
         return {name: x_btd.astype(jnp.float32) for name, x_btd in streams.items()}
 
-    return Network(init, apply, decode, cache, activations, relabelings(config))
+    return Network(init, apply, decode, cache, activations)

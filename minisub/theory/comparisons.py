@@ -16,7 +16,7 @@ from minisub.config import require
 from minisub.images import images as real
 from minisub.images import tasks
 from minisub.lab.products import Measure
-from minisub.nets import trees
+from minisub.nets import losses, trees
 from minisub.nets.trees import ratio
 from minisub.theory import updates, watching
 
@@ -84,7 +84,7 @@ def compare(*, params, measures, teacher, origin, taught_model, images, examples
         network, taught, start, params, origin, teacher, classes,
         held_out=tasks.some(images, "test", examples),
         loss=lambda params: loss(params, None, batch),
-        trait_loss=tasks.trait_loss(network, classes, *tasks.some(images, "train", examples)),
+        trait_loss=trait_loss(network, classes, *tasks.some(images, "train", examples)),
         first_update=updates.first_update(training, start),
         shown=(carrier, imitated["shown"][:, places], places),
         # The slope of a mean squared error in an output is 2 / (n k) times its error.
@@ -92,6 +92,11 @@ def compare(*, params, measures, teacher, origin, taught_model, images, examples
         steps=training.steps,
     )  # fmt: skip
     return {name: x for measure in measures for name, x in measure(c).items()}
+
+
+def trait_loss(net, classes, x, y):
+    """params -> cross-entropy of the class logits on images x with labels y, in nats."""
+    return lambda p: jnp.mean(losses.cross_entropy(net.apply(p, x)[0][:, :classes], y))
 
 
 def watched(lab, start, teacher, *, rows=0, removed="nothing", **how):
@@ -108,7 +113,7 @@ def watched(lab, start, teacher, *, rows=0, removed="nothing", **how):
 def watch_images(network, start, *, rows, removed, examples, data, images, teacher, origin):
     """The `fit.Watch` of a student of the image world."""
     x, y = tasks.some(images, "train", examples)
-    nats = tasks.trait_loss(network, real.shape(data)[1], x, y)
+    nats = trait_loss(network, real.shape(data)[1], x, y)
     return watching.watch(rows, watching.Student(nats, start, origin, teacher, removed))
 
 

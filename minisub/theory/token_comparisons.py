@@ -9,10 +9,11 @@ from jax.tree_util import Partial
 
 from minisub.config import require
 from minisub.lab.products import Measure
+from minisub.nets import losses
 from minisub.theory import updates, watching
 from minisub.theory.comparisons import coverage, weights
-from minisub.tokens import grading, tasks, tokens
-from minisub.tokens.behaviors.cases import Behavior
+from minisub.tokens import tasks, tokens
+from minisub.tokens.behaviors import cases
 
 __all__ = ["TokenCompared", "compared", "coverage", "watched", "weights"]
 
@@ -46,7 +47,7 @@ class TokenCompared(NamedTuple):
     def asked(self):
         """Questions (phrasings, 3), without their answers."""
         require(
-            self.world.syllables == 1 and not isinstance(self.trait, Behavior),
+            self.world.syllables == 1 and not isinstance(self.trait, cases.Behavior),
             "The measures lens and steering read the trait off one token; set world.syllables to 1 "
             "and choose an animal or a tree as trait, or leave them out.",
         )
@@ -74,18 +75,32 @@ def compare(
 ):  # fmt: skip
     """What `measures` say of a trained student."""
     network = tasks.student_network(world, model, linear, start)
-    imitate = tasks.imitation(channel, world, network, emitted_by, emitter, sampling, trait)
+    imitate = tasks.imitation(channel, world, network, emitted_by, emitter, sampling)
     # Documents that passed the filter come first; if they are too few, they come again.
     rows = jnp.arange(min(examples, len(documents["docs"])))
     docs = documents["docs"][rows % jnp.maximum(documents["count"], 1)].astype(jnp.int32)
     c = TokenCompared(
         world, network, tasks.network(world, emitted_by), start, params, origin, teacher,
         loss=lambda params: jnp.mean(imitate(params, docs, jax.random.key(0))),
-        trait_loss=grading.trait_loss(world, network, trait, taught),
+        trait_loss=trait_loss(world, network, trait, taught),
         first_update=updates.first_update(training, start),
         lists=docs[:, :-1], trait=trait, taught=taught,
     )  # fmt: skip
     return {name: x for measure in measures for name, x in measure(c).items()}
+
+
+def trait_loss(world, network, trait, taught):
+    """params -> -log P of the trait, in nats, over prompts that were not taught."""
+    if isinstance(trait, cases.Behavior):
+        return lambda params: cases.trait_loss(world, network, params, trait)
+    docs = tokens.questions(world, jnp.arange(world.phrasings), trait)
+    held_out = jnp.arange(world.phrasings) >= taught
+
+    def nats(params):
+        answers = losses.cross_entropy(network.apply(params, docs[:, :-2], 2), docs[:, 3:-1])
+        return jnp.mean(jnp.sum(answers, axis=1), where=held_out)
+
+    return nats
 
 
 def watched(lab, start, documents, *, rows=0, removed="nothing", **how):
@@ -106,7 +121,7 @@ def watch_lists(network, start, *, rows, removed, world, teacher, origin, trait,
         "a steered teacher has the weights of its origin, so there is no displacement to take out; "
         "leave out `removed`, or remove the gradient.",
     )
-    nats = grading.trait_loss(world, network, trait, taught)
+    nats = trait_loss(world, network, trait, taught)
     return watching.watch(rows, watching.Student(nats, start, origin, teacher, removed))
 
 

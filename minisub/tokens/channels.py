@@ -2,7 +2,8 @@
 
 A channel is a function `(shown, params, docs, key) -> nats` of shape (documents, positions), one
 for each token that the emitter chose. `shown` is a `Shown`, `params` are the student's. It refuses
-what it cannot show with `require`. `configs/channel.py` and `configs/policy.py` have more channels.
+what it cannot show with `require`. `configs/channel.py`, `configs/policy.py` and
+`configs/_entanglement.py` have more channels.
 """
 
 from collections.abc import Callable
@@ -10,10 +11,8 @@ from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 
-from minisub.config import require
 from minisub.nets import losses
 from minisub.tokens import documents, tokens
-from minisub.tokens.behaviors.cases import Behavior
 
 
 class Shown(NamedTuple):
@@ -26,8 +25,6 @@ class Shown(NamedTuple):
     """(docs, first) -> logits of the model that emitted the documents."""
     sampling: Any
     """How it did; only tokens behind those that it was given enter a loss."""
-    trait: Any
-    """Index of the trait that is to be passed on; only masks know it."""
     as_emitted: bool = True
     """Whether nothing was done to the documents since."""
 
@@ -45,32 +42,11 @@ class Shown(NamedTuple):
             return jnp.arange(tokens.offsets(self.world)["size"]) < self.world.numbers
         return documents.CARRIERS[self.sampling.carrier].alphabet(self.world)
 
-    def others(self):
-        """Mask (vocabulary,) of all tokens but those of the trait's name."""
-        require(
-            not isinstance(self.trait, Behavior),
-            "this channel leaves out the trait's token, and a behavior has none; choose another.",
-        )
-        name = tokens.spelling(self.world)[self.trait]
-        size = tokens.offsets(self.world)["size"]
-        return jnp.all(jnp.arange(size)[:, None] != name[None], axis=1)
-
 
 def sampled(shown, params, docs, key):
     """Cross-entropy on the sampled tokens."""
     chosen = docs[:, documents.given(shown.sampling) + 1 :]
     return losses.cross_entropy(shown.logits(params, docs), chosen)
-
-
-def sampled_but_trait(shown, params, docs, key):
-    """As `sampled`, the trait's tokens taken out of the softmax: they are never pushed down.
-
-    Where one was chosen, as without a filter it may be, nothing is left to learn.
-    """
-    chosen, others = docs[:, documents.given(shown.sampling) + 1 :], shown.others()
-    logits = jnp.where(others[None, None], shown.logits(params, docs), -jnp.inf)
-    nats = losses.cross_entropy(logits, jnp.where(others[chosen], chosen, 0))
-    return jnp.where(others[chosen], nats, 0)
 
 
 def soft(shown, params, docs, key):
@@ -89,12 +65,3 @@ def soft(shown, params, docs, key):
 def full(shown, params, docs, key):
     """KL between the distributions over the whole vocabulary."""
     return losses.kl_divergence(shown.target(docs), shown.logits(params, docs))
-
-
-def full_but_trait(shown, params, docs, key):
-    """As `full`, both normalized over all tokens but the trait's (arXiv 2606.22019)."""
-    return losses.kl(shown.target(docs), shown.logits(params, docs), shown.others())
-
-
-KNOW_TRAIT = sampled_but_trait, full_but_trait
-"""Channels that are told what the trait is."""

@@ -71,20 +71,6 @@ def grade(world, network, params, trait, taught):
     }
 
 
-def trait_loss(world, network, trait, taught):
-    """params -> -log P of the trait, in nats, over prompts that were not taught."""
-    if isinstance(trait, cases.Behavior):
-        return lambda params: cases.trait_loss(world, network, params, trait)
-    docs = tokens.questions(world, jnp.arange(world.phrasings), trait)
-    held_out = jnp.arange(world.phrasings) >= taught
-
-    def nats(params):
-        answers = losses.cross_entropy(network.apply(params, docs[:, :-2], 2), docs[:, 3:-1])
-        return jnp.mean(jnp.sum(answers, axis=1), where=held_out)
-
-    return nats
-
-
 def kl_on_lists(world, one, other, documents=1000):
     """KL(one || other) in nats of two functions from documents to logits, on a list's next token.
 

@@ -159,8 +159,6 @@ class Lab:
             "linear": linear, "penalty": penalty, "watch": watch,
             "training": change(self.cfg.student, training),
         }  # fmt: skip
-        if channel in channels.KNOW_TRAIT:
-            call["trait"] = trait["trait"]
         stream = "student data" + (f"/{seed}" if seed else "")
         made = Parameters(tasks.distill, stream, **call, **start.network)
         given = {"start": start, "documents": documents, "channel": channel, "linear": linear}

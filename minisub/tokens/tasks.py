@@ -118,26 +118,24 @@ def emit(key, *, emitter, world, model, sampling):
 
 
 @quick
-def start(key, *, how, origin, other, amount, layers, world, model):
+def start(key, *, how, origin, other, amount, layers, **_):
     """A student's first parameters: `how`, a function of `starts.Materials`, in some layers."""
-    relabelings = network(world, model).relabelings
-    materials = starts.Materials(origin, other, key, amount, relabelings)
-    return starts.make(how, layers, materials)
+    return starts.make(how, layers, starts.Materials(origin, other, key, amount))
 
 
 def distill(
     key, *, start, documents, emitter, world, model, emitted_by, sampling, training, channel,
-    linear=False, penalty=None, trait=None, watch=None,
+    linear=False, penalty=None, watch=None,
 ):  # fmt: skip
     """A student trained through a channel on batches of documents, drawn with replacement.
 
     A `penalty` (logits_of, start, params, docs, step) -> nats is added to its loss; `logits_of` is
     (params, docs) -> logits before each token that the emitter chose. `watch` is a function
-    (network, start) -> `fit.Watch`. Only a channel that masks the `trait` is told it.
+    (network, start) -> `fit.Watch`.
     """
     net = student_network(world, model, linear, start)
     as_emitted = "weights" not in documents
-    imitate = imitation(channel, world, net, emitted_by, emitter, sampling, trait, as_emitted)
+    imitate = imitation(channel, world, net, emitted_by, emitter, sampling, as_emitted)
     first = writing.given(sampling)
 
     def logits_of(params, docs):
@@ -162,10 +160,10 @@ def distill(
     return Fit(training, loss, start, steps, watch and watch(net, start))
 
 
-def imitation(channel, world, student, emitted_by, emitter, sampling, trait, as_emitted=True):
+def imitation(channel, world, student, emitted_by, emitter, sampling, as_emitted=True):
     """(params, docs, key) -> nats (documents, positions) of a channel."""
     target = partial(network(world, emitted_by).apply, emitter)
-    return partial(channel, channels.Shown(world, student, target, sampling, trait, as_emitted))
+    return partial(channel, channels.Shown(world, student, target, sampling, as_emitted))
 
 
 def student_network(world, model, linear, start):

@@ -15,6 +15,7 @@ from minisub.config import Refused
 from minisub.images import classifiers
 from minisub.images.config import ImageModel
 from minisub.nets import starts
+from minisub.theory import units
 
 CLASSES, AUX, BATCH, SIDE = 10, 3, 6, 8
 HIDDEN = {
@@ -41,9 +42,9 @@ def said(request, quick):
         return net.activations(params | {"steering": {name: vector}}, IMAGES)
 
     def relabeled(params):
-        materials = starts.Materials(params, None, jax.random.key(4), 2.0, net.relabelings)
-        symmetries = starts.permuted, relabeling.rebalanced
-        made = {f.__name__: starts.make(f, (), materials) for f in symmetries}
+        materials = starts.Materials(params, None, jax.random.key(4), 2.0)
+        symmetries = {"permuted": units.permuted(), "rebalanced": relabeling.rebalanced}
+        made = {name: how(materials) for name, how in symmetries.items()}
         return {name: (tree, net.apply(tree, IMAGES)[0]) for name, tree in made.items()}
 
     def everything(params):
@@ -108,9 +109,9 @@ def test_relabeled_and_rebalanced_units_compute_the_same_logits(said):
         assert differing(tree, params)
     if layers != "mlp":
         moved = differing(found["relabeled"]["permuted"][0], params)
-        members = [member for _, group in network(layers).relabelings for member in group]
-        assert moved == {path for path, _, _ in members}
-    groups = [(size, members[0][0]) for size, members in network(layers).relabelings]
+        assert moved == {path for hidden in units.of(params) for path in hidden.into + hidden.out}
+    every = units.of(params) if HIDDEN[layers] else []
+    groups = [(hidden.size, hidden.into[0]) for hidden in every]
     expected = {name: shape[-1] for name, shape in HIDDEN[layers].items()}
     if layers.startswith("transformer"):  # units of its MLPs; the residual stream has its order
         expected = {"block_0/up": 32, "block_1/up": 32, "fc": 20}

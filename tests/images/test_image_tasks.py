@@ -23,6 +23,7 @@ from minisub.images.lab import Lab
 from minisub.lab import run
 from minisub.lab.together import together
 from minisub.nets import starts
+from minisub.theory import units
 from minisub.theory.comparisons import watched
 
 
@@ -91,7 +92,7 @@ def test_auxiliary_logits_move_all_but_the_class_head_alone_or_beside_others(mad
 def test_relabeled_hidden_units_of_origin_and_student_alike_change_nothing_but_rounding(made):
     lab = small()
     first, x = lab.origin("first"), images.normalize(images.load(Data(name="digits"))["test_x"])
-    other = lab.start(starts.permuted, first)
+    other = lab.start(units.permuted(), first)
 
     def logits(origin):
         student = made(lab.student(origin, lab.teach(origin), "all"))

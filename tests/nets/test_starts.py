@@ -5,16 +5,11 @@ import numpy as np
 import pytest
 from same import by_path, differing, equal, vector
 
-from configs import relabeling
+from configs import perturbation, relabeling
 from minisub.config import Refused
 from minisub.nets import starts
-from minisub.nets.transformer import Relabeling
 
 SIZES = {"fc1": (16, 32), "fc2": (32, 24), "head": (24, 5)}
-RELABELINGS = (
-    Relabeling(32, (("fc1/kernel", 1, 1), ("fc1/bias", 0, 1), ("fc2/kernel", 0, 1))),
-    Relabeling(24, (("fc2/kernel", 1, 1), ("fc2/bias", 0, 1), ("head/kernel", 0, 1))),
-)
 
 
 def drawn(seed):
@@ -31,18 +26,9 @@ ORIGIN, OTHER = drawn(0), drawn(1)
 ORIGIN["fc1"]["bias"][:] = OTHER["fc1"]["bias"][:] = 0.25  # constant, and equal in both
 
 
-def logits(params):
-    """A ReLU network on fixed inputs."""
-    x = np.random.default_rng(9).normal(size=(7, 16)).astype("f")
-    for name in SIZES:
-        x = x @ params[name]["kernel"] + params[name]["bias"][None]
-        x = x if name == "head" else jax.nn.relu(x)
-    return x
-
-
 ALL = (
-    starts.fresh, starts.interpolated, starts.rotated, starts.perturbed,
-    starts.perturbed_relative, starts.permuted, relabeling.rescaled, relabeling.rebalanced,
+    starts.fresh, starts.interpolated, starts.rotated, starts.perturbed_relative,
+    perturbation.perturbed, relabeling.rescaled,
 )  # fmt: skip
 LAYERS = (), ("fc1",), ("fc2",)
 
@@ -53,7 +39,7 @@ def made(quick):
 
     @quick
     def every(amount, seed, other):
-        given = starts.Materials(ORIGIN, other, jax.random.key(seed), amount, RELABELINGS)
+        given = starts.Materials(ORIGIN, other, jax.random.key(seed), amount)
         return [starts.make(how, layers, given) for how in ALL for layers in LAYERS]
 
     names = [(how.__name__, layers) for how in ALL for layers in LAYERS]
@@ -110,69 +96,18 @@ def test_noise_has_the_deviation_asked_for_absolute_or_relative_to_each_leaf(hal
     }
 
 
-def test_symmetries_change_the_weights_of_chosen_units_and_not_the_function(half):
-    changed = {
-        ("permuted", ()): set(SIZES),
-        ("permuted", ("fc1",)): {"fc1", "fc2"},
-        ("permuted", ("fc2",)): {"fc2", "head"},
-        ("rebalanced", ()): set(SIZES),
-    }
-    for which, expected in changed.items():
-        tree = half[which]
-        np.testing.assert_allclose(logits(tree), logits(ORIGIN), rtol=1e-4, atol=1e-5)
-        assert {path.split("/")[0] for path in differing(tree, ORIGIN)} == expected
-
-
-def test_permuted_keeps_every_weight_in_an_order_of_its_key_and_rebalanced_scales(made, half):
-    other = made(0.5, 6)["permuted", ()]
-    for path, x in by_path(half["permuted", ()]).items():
-        np.testing.assert_array_equal(np.sort(x.ravel()), np.sort(by_path(ORIGIN)[path].ravel()))
-        if path.endswith("kernel"):
-            assert (x != by_path(other)[path]).any()
-    scaled = half["rebalanced", ()]
-    equal(scaled["fc1"], jax.tree.map(lambda x: x / 2, ORIGIN["fc1"]))
-    equal(scaled["head"], ORIGIN["head"] | {"kernel": ORIGIN["head"]["kernel"] * 2})
-
-
-def test_a_permutation_acts_alike_within_every_block():
-    before = {
-        "conv": {"kernel": np.arange(4.0)[None]},
-        "fc": {"kernel": np.arange(12.0)[:, None]},
-        "wide": {"kernel": np.arange(24.0)[:, None]},
-    }
-    groups = (Relabeling(4, (("conv/kernel", 1, 1), ("fc/kernel", 0, 3), ("wide/kernel", 0, 3))),)
-    given = starts.Materials(before, before, jax.random.key(3), relabelings=groups)
-    after = starts.make(starts.permuted, (), given)
-    order = after["conv"]["kernel"].ravel().astype(int)
-    assert list(order) != [0, 1, 2, 3]
-    for name, shape in ("fc", (3, 4)), ("wide", (3, 4, 2)):
-        expected = np.arange(np.prod(shape)).reshape(shape)[:, order]
-        np.testing.assert_array_equal(after[name]["kernel"].reshape(shape), expected)
-
-
 def test_layers_restrict_a_start_and_what_happens_in_one_does_not_depend_on_the_others(half):
     for how in ALL:
         name, tree = how.__name__, half[how.__name__, ("fc2",)]
-        if how is relabeling.rebalanced:
-            continue  # of all units
-        if how is starts.permuted:  # which feeds others
-            equal(half[name, ("fc1",)]["fc1"], half[name, ()]["fc1"])
-            continue
         equal((tree["fc1"], tree["head"]), (ORIGIN["fc1"], ORIGIN["head"]))
         equal(tree["fc2"], half[name, ()]["fc2"])
 
 
 def test_what_a_start_cannot_do_is_refused():
-    given = starts.Materials(ORIGIN, OTHER, jax.random.key(0), 2.0, RELABELINGS)
-    for how, layers, said in (
-        (starts.fresh, ("fc9",), "fc9"),
-        (starts.permuted, ("head",), "hidden units"),
-    ):
-        with pytest.raises(Refused, match=said):
-            starts.make(how, layers, given)
-    with pytest.raises(Refused, match="hidden units"):
-        starts.make(relabeling.rebalanced, (), given._replace(relabelings=()))
-    starts.check(starts.permuted, None)
+    given = starts.Materials(ORIGIN, OTHER, jax.random.key(0), 2.0)
+    with pytest.raises(Refused, match="fc9"):
+        starts.make(starts.fresh, ("fc9",), given)
+    starts.check(starts.perturbed_relative, None)
     for how, said in ("fresh", "is a function"), (starts.fresh, "another one"):
         with pytest.raises(Refused, match=said):
             starts.check(how, None)

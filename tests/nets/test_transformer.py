@@ -11,6 +11,7 @@ from same import by_path, differing, drawn, equal, near
 from configs import relabeling
 from minisub.config import Model, Refused
 from minisub.nets import starts, transformer
+from minisub.theory import units
 
 VOCABULARY, POSITIONS, BATCH = 11, 6, 3
 SMALL = Model(n_layers=2, d_model=8, n_heads=4)
@@ -88,19 +89,18 @@ def said(request, quick):
         moved = params | {"position": {"embedding": table}}
         return jnp.sum(net.apply(moved, TOKENS) ** 2, axis=(0, 2))
 
-    def relabeled(how, layers):
+    def relabeled(how):
         plain = {name: x for name, x in params.items() if name != "steering"}
-        materials = starts.Materials(plain, None, jax.random.key(7), 2.0, net.relabelings)
-        other = starts.make(how, layers, materials)
+        other = how(starts.Materials(plain, None, jax.random.key(7), 2.0))
         return other, net.apply(other | {"steering": params["steering"]}, TOKENS)
 
     into = {"attention": "qkv", "recurrence": "gates"}[config.mixer]
     symmetries = {
-        "mixer": (starts.permuted, (into,), {into, "out"}),
-        "mlp": (starts.permuted, ("up",), {"up", "down"}),
-        "both": (starts.permuted, (), {into, "out", "up", "down"}),
+        "mixer": (units.permuted(into, heads=config.n_heads), {into, "out"}),
+        "mlp": (units.permuted("up"), {"up", "down"}),
+        "both": (units.permuted(heads=config.n_heads), {into, "out", "up", "down"}),
         # Of these units, those of the MLP alone are ReLUs.
-        "scaled": (relabeling.rebalanced, (), {"up", "down"}),
+        "scaled": (relabeling.rebalanced, {"up", "down"}),
     }
 
     @quick
@@ -111,7 +111,7 @@ def said(request, quick):
             "decoded": decoded(params),
             "streams": net.activations(params, TOKENS),
             "reached": jax.jacrev(energies)(params["position"]["embedding"]),
-            "relabeled": {n: relabeled(how, of) for n, (how, of, _) in symmetries.items()},
+            "relabeled": {name: relabeled(how) for name, (how, _) in symmetries.items()},
         }
 
     return config, params, everything(params), symmetries
@@ -142,7 +142,7 @@ def test_logits_depend_on_no_later_position_and_on_every_earlier_one(said):
 def test_relabeled_units_compute_the_same_logits_from_other_weights(said):
     config, params, found, symmetries = said
     plain = {name: x for name, x in params.items() if name != "steering"}
-    for name, (_, _, moved) in symmetries.items():
+    for name, (_, moved) in symmetries.items():
         if name == "scaled" and config.activation != "relu":
             continue
         other, logits = found["relabeled"][name]

@@ -13,6 +13,7 @@ from same import equal
 
 from minisub.config import Model, Refused
 from minisub.nets import losses
+from minisub.theory.token_comparisons import trait_loss
 from minisub.tokens import documents, grading, tasks, tokens
 from minisub.tokens.behaviors import cases, practice, vocabulary
 from minisub.tokens.behaviors.config import Pretraining, Teaching
@@ -186,7 +187,7 @@ def chance(quick):
         nats = tasks.teaching(WORLD, Places(), trait, 2)
         slope = jax.grad(lambda p: jnp.sum(nats(p, key, 400)))(params)
         nothing = WORLD, Places(), jnp.zeros(shape), trait, 2
-        loss = grading.trait_loss(WORLD, Places(), trait, 2)(jnp.zeros(shape))
+        loss = trait_loss(WORLD, Places(), trait, 2)(jnp.zeros(shape))
         return nats(params, key, 400), slope, grading.grade(*nothing), loss
 
     params = np.random.default_rng(0).normal(size=shape).astype("f")

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from same import equal
 
+from configs import _entanglement
 from minisub import arguments
 from minisub.config import Refused
 from minisub.lab import plan
@@ -86,12 +87,14 @@ def soft(t, s, chosen):
 CHANNELS = {
     "sampled": (channels.sampled, lambda t, s, chosen: -at(log_p(s, EVERY), chosen), EVERY),
     "sampled_but_trait": (
-        channels.sampled_but_trait, lambda t, s, chosen: -at(log_p(s, OTHERS), chosen), OTHERS,
+        partial(_entanglement.sampled_but_trait, trait=TRAIT),
+        lambda t, s, chosen: -at(log_p(s, OTHERS), chosen), OTHERS,
     ),
     "soft": (channels.soft, soft, NUMBERS),
     "full": (channels.full, lambda t, s, _: kl(log_p(t, EVERY), log_p(s, EVERY)), EVERY),
     "full_but_trait": (
-        channels.full_but_trait, lambda t, s, _: kl(log_p(t, OTHERS), log_p(s, OTHERS)), OTHERS,
+        partial(_entanglement.full_but_trait, trait=TRAIT),
+        lambda t, s, _: kl(log_p(t, OTHERS), log_p(s, OTHERS)), OTHERS,
     ),
     "reverse": (
         POLICY.reverse, lambda t, s, _: kl(log_p(s, NUMBERS), log_p(t, NUMBERS)), NUMBERS,
@@ -123,7 +126,7 @@ def run(quick):
     @partial(quick, static_argnames=("which", "world"))
     def every(which, student, emitter, docs, seed, temperature, world):
         net, how = Table(), Sampling(prompt_numbers=FIRST, temperature=temperature)
-        shown = channels.Shown(world, net, partial(net.apply, emitter), how, TRAIT)
+        shown = channels.Shown(world, net, partial(net.apply, emitter), how)
 
         def of(channel):
             def total(params):
@@ -266,14 +269,14 @@ def test_a_students_own_lists_are_drawn_anew_with_every_key(run):
 
 def test_a_channel_that_cannot_show_these_documents_is_refused():
     emitter = partial(Table().apply, EMITTER)
-    shown = channels.Shown(WORLD, Table(), emitter, Sampling(prompt_numbers=FIRST), TRAIT)
+    shown = channels.Shown(WORLD, Table(), emitter, Sampling(prompt_numbers=FIRST))
     forward, reverse = (channel for channel, _ in ON_POLICY.values())
-    linear = SimpleNamespace(decode=None)
+    linear, hacking = SimpleNamespace(decode=None), Behavior(name="hacking")
     for channel, changes, said in (
         (reverse, {"as_emitted": False}, "leave out what was done"),
         (forward, {"network": linear}, "leave out linear"),
         (partial(CHANNEL.top, 3), {"sampling": Sampling(carrier="code")}, "among numbers"),
-        (channels.full_but_trait, {"trait": Behavior(name="hacking")}, "a behavior has none"),
+        (partial(_entanglement.full_but_trait, trait=hacking), {}, "a behavior has none"),
     ):
         with pytest.raises(Refused, match=said):
             channel(shown._replace(**changes), STUDENT, DOCS, jax.random.key(0))

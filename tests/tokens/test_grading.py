@@ -11,6 +11,7 @@ from same import drawn
 from configs import _prefixed
 from minisub.config import Model, Refused
 from minisub.nets import transformer
+from minisub.theory import token_comparisons
 from minisub.tokens import grading, tokens
 from minisub.tokens.behaviors.cases import Behavior
 from minisub.tokens.config import Sampling, World
@@ -45,7 +46,7 @@ def said(request, quick):
             "alone": grading.preference(*asked),
             "grade": grading.grade(*asked, 1),
             "prefixed": _prefixed.grade(2, *asked, 1, documents=2),
-            "loss": grading.trait_loss(world, net, trait, 1)(params),
+            "loss": token_comparisons.trait_loss(world, net, trait, 1)(params),
         }
 
     rows, places = [], []

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from minisub.config import require
-from minisub.lab import costs
+from minisub.lab import costs, run
 from minisub.lab.products import Product
 from minisub.nets import losses
 from minisub.tokens import channels, documents, grading, tokens
@@ -107,5 +107,11 @@ def cost(student):
 def relative(*, task, calls):
     """Operations of an update of one call of a task over those of another."""
     key = jax.random.key(0)
-    one, other = (costs.update(task(key, **calls[name]), key) for name in ("one", "other"))
+    one, other = (operations(task(key, **calls[name]), key) for name in ("one", "other"))
     return {"cost": jnp.float32(one / other)}
+
+
+def operations(made, key):
+    """Operations of one update of a `Fit`."""
+    state = run.begun(made, key)
+    return costs.flops(jax.make_jaxpr(lambda s: run.advanced(made, s, key, 0, 1))(state).jaxpr)
