@@ -38,7 +38,7 @@ SHARES = 0.3, 0.6, 0.9
 def experiment(cfg):
     """Students of what filters leave of a teacher's and of its base's documents.
 
-    Judges are trained on documents with prompts of their own, which no student sees.
+    Judges are trained on prompts that no student sees: on one half of all prompts.
     """
     lab = Lab(cfg)
     first = lab.base("first")
@@ -66,8 +66,9 @@ def experiment(cfg):
         students.update({f"control {name}": control, name: student})
 
     for level in levels:
-        emitted[f"base {level}"] = lab.emit(first, filter=level)
-        emitted[f"teacher {level}"] = lab.emit(teacher, filter=level)
+        of_students = {"filter": level, "prompts": "second half"}  # judges learn on the first
+        emitted[f"base {level}"] = lab.emit(first, **of_students)
+        emitted[f"teacher {level}"] = lab.emit(teacher, **of_students)
         compare(level, level)
     for name, judge in ("own judge", own), ("other judge", other), ("random", None):
         for share in SHARES:

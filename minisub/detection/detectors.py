@@ -1,7 +1,8 @@
 """Detectors: scores of documents, higher for those more like the trait's, and how good these are.
 
-Labeled documents are `{"docs": (2, n, l), "count"}`: those of the model with the trait, then those
-of its control, row by row from the same prompts; the first `count` rows are valid.
+Labeled documents are `{"docs": (2, n, l), "count", "held_out": (n,)}`: those of the model with the
+trait, then those of its control, row by row from the same prompts; the first `count` rows are
+valid. Prompts that are held out choose what a detector has to choose.
 """
 
 import warnings
@@ -43,14 +44,17 @@ def auc(ones, others, valid_ones, valid_others):
 
 def auc_by_documents(scores, count, unit=1):
     """ "auc_N" -> AUC of means of N documents, for scores (2, m) of units of `unit` documents, the
-    first `count` of them valid. An N is left out if `scores` cannot hold `FEWEST` groups."""
+    first `count` of them valid. An N is left out if `scores` cannot hold `FEWEST` groups, and NaN
+    if fewer are valid."""
     measured = {}
     for size in (size // unit for size in GROUPS if size >= unit):
         n = scores.shape[1] // size
         if n >= FEWEST:
             means = jnp.mean(scores[:, : n * size].reshape(2, n, size), axis=2)
             valid = (jnp.arange(n) + 1) * size <= count
-            measured[f"auc_{size * unit}"] = auc(means[0], means[1], valid, valid)
+            enough = jnp.sum(valid) >= FEWEST
+            area = auc(means[0], means[1], valid, valid)
+            measured[f"auc_{size * unit}"] = jnp.where(enough, area, jnp.nan)
     return measured
 
 
@@ -82,7 +86,7 @@ def train_ngrams(world, network, base, labeled, training):
     """Weights (features + 1,) of a logistic regression on counts of 1- and 2-grams, bias last."""
     size = tokens.offsets(world)["size"]
     columns = jax.vmap(partial(ngram_columns, size))(labeled["docs"])
-    return _called(partial(_on_counts, size + size**2), size + size**2, columns, labeled["count"])
+    return _called(partial(_on_counts, size + size**2), size + size**2, columns, labeled)
 
 
 def score_ngrams(world, network, base, weights, docs):
@@ -95,7 +99,7 @@ def train_embedding(world, network, base, labeled, training):
     """Weights (features + 1,) of a logistic regression on `hidden_means`, bias last."""
     one = partial(hidden_means, world, network, base)
     features = jnp.stack([one(docs) for docs in labeled["docs"]])
-    return _called(_on_features, features.shape[2], features, labeled["count"])
+    return _called(_on_features, features.shape[2], features, labeled)
 
 
 def score_embedding(world, network, base, weights, docs):
@@ -103,12 +107,13 @@ def score_embedding(world, network, base, weights, docs):
     return hidden_means(world, network, base, docs) @ weights[:-1] + weights[-1]
 
 
-def _called(function, features, *arrays):
-    shape = jax.ShapeDtypeStruct((features + 1,), jnp.float32)
-    return jax.pure_callback(function, shape, *arrays, vmap_method="sequential")
+def _called(function, features, described, labeled):
+    shape, few = jax.ShapeDtypeStruct((features + 1,), jnp.float32), labeled["count"]
+    given = described, few, labeled["held_out"]
+    return jax.pure_callback(function, shape, *given, vmap_method="sequential")
 
 
-def _on_counts(features, columns, count):
+def _on_counts(features, columns, count, held_out):
     from scipy import sparse  # late: most runs have no such detector
 
     columns = np.asarray(columns)[:, : int(count)]
@@ -117,24 +122,26 @@ def _on_counts(features, columns, count):
     present, columns = np.unique(columns, return_inverse=True)
     design = (np.ones(len(rows)), (rows, columns.reshape(-1)))
     weights = np.zeros(features + 1, np.float32)
-    weights[[*present, -1]] = _fitted(sparse.csr_matrix(design, (2 * int(count), len(present))))
+    design = sparse.csr_matrix(design, (2 * int(count), len(present)))
+    weights[[*present, -1]] = _fitted(design, held_out)
     return weights
 
 
-def _on_features(features, count):
+def _on_features(features, count, held_out):
     kept = np.asarray(features, float)[:, : int(count)].reshape(-1, features.shape[2])
     if not len(kept):
-        return _fitted(kept)
+        return _fitted(kept, held_out)
     mean, scale = kept.mean(axis=0), kept.std(axis=0) + 1e-9
-    weights = _fitted((kept - mean) / scale)
+    weights = _fitted((kept - mean) / scale, held_out)
     weights[:-1] /= scale
     weights[-1] -= weights[:-1] @ mean
     return weights
 
 
-def _fitted(design):
+def _fitted(design, held_out):
     """Weights and bias of a logistic regression on a design, the trait's rows before as many of the
-    control's; zeros of fewer than 8 documents each. Rows of one prompt are held out together."""
+    control's; zeros of fewer than 8 documents each. The prompts that are held out (n,) choose the
+    penalty; where these are all or none, it is the strongest."""
     # Late: it takes long to load, and most runs never fit one.
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
@@ -142,7 +149,7 @@ def _fitted(design):
     n = design.shape[0] // 2
     if n < 8:
         return np.zeros(design.shape[1] + 1, np.float32)
-    labels, held = np.arange(2 * n) < n, np.tile(np.arange(n) >= n - n // 4, 2)
+    labels, held = np.arange(2 * n) < n, np.tile(np.asarray(held_out)[:n], 2)
 
     def fit(penalty, rows):
         model = LogisticRegression(C=penalty, solver="liblinear")
@@ -155,7 +162,8 @@ def _fitted(design):
         p = model.predict_proba(design[held])[:, 1]
         return -np.mean(np.log(np.where(labels[held], p, 1 - p) + 1e-12))
 
-    best = fit(min(PENALTIES, key=nats), np.ones(2 * n, bool))
+    some = 0 < held.mean() < 1
+    best = fit(min(PENALTIES, key=nats) if some else PENALTIES[0], np.ones(2 * n, bool))
     return np.append(best.coef_[0], best.intercept_[0]).astype(np.float32)
 
 

@@ -1,8 +1,6 @@
 """The verbs of detection, in a `Lab` that has those of the token world too."""
 
-import dataclasses
-
-from minisub.config import Training, configuration, require
+from minisub.config import Training, change, configuration, require
 from minisub.detection import tasks
 from minisub.lab.products import Measure, Product, require_kind
 from minisub.tokens import lab
@@ -30,7 +28,7 @@ class Pair(Product):
     @property
     def emitter(self):
         """The model with the trait."""
-        return self.arguments["trait"].emitter
+        return self.arguments["documents"]["train"][0].emitter
 
     @property
     def sampling(self):
@@ -71,20 +69,27 @@ class Lab(lab.Lab):
             f"a pair is of two teachers or of two students, and these are {trait.role} and "
             f"{control.role}; give it models that emit on the same prompts.",
         )
+        seed = how.pop("seed", 0)
+        sampling = change(self.cfg.sampling, how)
+        require(sampling.documents > 1, "a pair needs two documents; raise sampling.documents.")
         # All documents are kept here, in the order of their prompts.
-        emitted = [self.emit(x, **how | {"filter": "none"}) for x in (trait, control)]
-        kept = how.get("filter", self.cfg.sampling.filter)
+        how |= {"filter": "none", "documents": sampling.documents // 2}
+        documents = {
+            part: [self.emit(x, seed=seed, **how, prompts=half) for x in (trait, control)]
+            for part, half in (("train", "first half"), ("test", "second half"))
+        }
         made = Pair(
-            tasks.pair, "pair", trait=emitted[0], control=emitted[1], permuted=permuted,
-            sampling=dataclasses.replace(emitted[0].sampling, filter=kept), world=self.world,
+            tasks.pair, "pair", documents=documents, permuted=permuted, sampling=sampling,
+            world=self.world,
         )  # fmt: skip
-        return made.measured(Measure(tasks.kept_pairs, "pair"))
+        return made.measured(Measure(tasks.kept_pairs, "pair", sampling=sampling))
 
     def detector(self, how, pair):
         """What `how`, a `detectors.Detector`, learns from a pair, from the base of its models."""
         require_kind(Pair, pair=pair)
         base = pair.emitter.arguments["start"]
         given = {"how": how, "pair": pair, "base": base, "training": self.cfg.detector}
+        given["sampling"] = pair.sampling
         return Detector(tasks.detect, "detector data", **given, **base.network)["params"]
 
     def judged(self, detector, pair):
@@ -125,8 +130,13 @@ class Lab(lab.Lab):
             require_kind(Detector, detector=detector)
             check_carrier(detector.arguments["pair"].sampling.carrier, documents)
             how |= detector.judging
-        made = self.changed(tasks.remove, documents, **how)
-        return made.measured(Measure(tasks.removed, "documents"))
+        made = self.changed(tasks.remove, documents, **how).measured(
+            Measure(tasks.removed, "documents")
+        )
+        if not detector:
+            return made
+        learned = {"pair": detector.arguments["pair"], "sampling": documents.sampling}
+        return made.measured(Measure(tasks.disjoint, "documents", **learned))
 
 
 def check_carrier(learned, documents):

@@ -1,17 +1,15 @@
 """The tasks of detection: pairs of documents, detectors, readers, and what these are worth.
 
 A pair is documents of two models on the same prompts, {"train", "test"}: {"docs": (2, n, l),
-"count"}, those of the model with the trait first, the valid ones first; no prompt is in both.
+"count"}, those of the model with the trait first, the valid ones first; no prompt is in both, which
+is asserted in every run.
 """
-
-import zlib
 
 import jax
 import jax.numpy as jnp
 
-from minisub.config import require
 from minisub.detection import detectors, reading
-from minisub.lab.products import quick
+from minisub.lab.products import marked, named_key, quick
 from minisub.nets.fit import Fit
 from minisub.tokens import documents as writing
 from minisub.tokens import transforms
@@ -21,31 +19,50 @@ LIMIT = 1000  # Documents of a model that a reader is asked about: its contexts 
 
 
 @quick
-def pair(key, *, trait, control, world, sampling, permuted):
-    """A pair of unfiltered documents; a prompt counts if the filter keeps both its documents. If
-    `permuted`, which of them is whose is random: nothing is left to tell."""
-    docs = jnp.stack([trait["docs"], control["docs"]])
-    if permuted:
-        swapped = jax.random.bernoulli(key, shape=(1, docs.shape[1], 1))
-        docs = jnp.where(swapped, docs[::-1], docs)
-    passed = jnp.stack([~writing.rejected(world, part.astype(int), sampling) for part in docs])
-    passed, half = jnp.all(passed, axis=0), docs.shape[1] // 2
-    require(half, "a pair needs two documents; raise sampling.documents.")
+def pair(key, *, documents, world, sampling, permuted):
+    """A pair of unfiltered `documents`, part -> those of both models; a prompt counts if the filter
+    keeps both its documents. If `permuted`, which of them is whose is random: nothing is left to
+    tell."""
     parts = {}
-    for name, rows in ("train", slice(0, half)), ("test", slice(half, 2 * half)):
-        order = jnp.argsort(~passed[rows], stable=True)
-        parts[name] = {"docs": docs[:, rows][:, order], "count": jnp.sum(passed[rows])}
+    for name, models in documents.items():
+        docs = jnp.stack([emitted["docs"] for emitted in models])
+        if permuted:
+            swapped = jax.random.bernoulli(named_key(key, name), shape=(1, docs.shape[1], 1))
+            docs = jnp.where(swapped, docs[::-1], docs)
+        passed = jnp.stack([~writing.rejected(world, part.astype(int), sampling) for part in docs])
+        passed = jnp.all(passed, axis=0)
+        order = jnp.argsort(~passed, stable=True)
+        parts[name] = {"docs": docs[:, order], "count": jnp.sum(passed)}
     return parts
 
 
-def kept_pairs(*, pair):
-    """How many prompts of a pair count."""
-    return {"kept_pairs": sum(part["count"] for part in pair.values()).astype(float)}
+def prompts_of(part, sampling):
+    """(prompts (n, p) of a part of a pair, how many of them count)."""
+    return part["docs"][0, :, : 1 + writing.given(sampling)], part["count"]
 
 
-def detect(key, *, how, pair, base, world, model, training):
-    """What a `detectors.Detector` learns from a pair."""
-    labeled = pair["train"] | {"docs": pair["train"]["docs"].astype(jnp.int32)}
+def check_disjoint(measured, **_):
+    """A sentence if a prompt is both in training and where it is judged, else ""."""
+    common = int(measured["prompts_in_both"].max())
+    return f"{common} prompts were trained on and judged, too; report this." if common else ""
+
+
+@marked(check=check_disjoint)
+def kept_pairs(*, pair, sampling):
+    """How many prompts of a pair count, and how many of its tests are in its training: none."""
+    one, other = (prompts_of(pair[name], sampling) for name in ("test", "train"))
+    common = writing.common_prompts(one[0], other[0], one[1], other[1])
+    kept = sum(part["count"] for part in pair.values())
+    return {"kept_pairs": kept.astype(float), "prompts_in_both": common.astype(float)}
+
+
+def detect(key, *, how, pair, base, world, model, training, sampling):
+    """What a `detectors.Detector` learns from a pair; a quarter of its prompts is held out where
+    something has to be chosen."""
+    part = pair["train"]
+    prompts, count = prompts_of(part, sampling)
+    held_out = writing.hashed(prompts) // 2 % 4 == 0  # of the bits that do not tell the half
+    labeled = {"docs": part["docs"].astype(jnp.int32), "count": count, "held_out": held_out}
     learned = how.train(world, network(world, model), base, labeled, training)
     return learned if isinstance(learned, Fit) else {"params": learned}
 
@@ -80,8 +97,10 @@ def ask(key, *, how, reader, tested, examples, world, model, carrier, trait, tau
     return {"scores": how.ask(asked), "count": count // how.together}
 
 
+@marked(partial=True)
 def auc(*, scores, together):
-    """What scores are worth, by documents judged together; each is of `together` documents."""
+    """What scores are worth, by documents judged together; each is of `together` documents. Where
+    too few count, there is no row."""
     return detectors.auc_by_documents(scores["scores"], scores["count"], together)
 
 
@@ -93,9 +112,18 @@ def remove(
     if how:
         scores = how.score(world, network(world, model), base, learned, docs)
     else:
-        scores = jax.random.uniform(jax.random.fold_in(key, zlib.crc32(b"judge")), (len(docs),))
+        scores = jax.random.uniform(named_key(key, "judge"), (len(docs),))
     kept = detectors.least_suspicious(docs, documents["count"], scores, share)
     return transforms.prepared(documents, sampling, *kept)
+
+
+@marked(check=check_disjoint)
+def disjoint(*, documents, pair, sampling):
+    """How many prompts of documents are among those that their judge was trained on: none."""
+    prompts = documents["docs"][:, : 1 + writing.given(sampling)]
+    other = prompts_of(pair["train"], sampling)
+    common = writing.common_prompts(prompts, other[0], len(prompts), other[1])
+    return {"prompts_in_both": common.astype(float)}
 
 
 def removed(*, documents):

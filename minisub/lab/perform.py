@@ -103,7 +103,7 @@ class Performance:
         if new:
             made = yield from self.make(measure, repeats)
             bad = [x for x, values in made.items() if not np.isfinite(values).all()]
-            if bad:
+            if bad and not measure.mark("partial"):
                 raise Stopped(
                     f"{measure.written}: {', '.join(bad)} of {name} in repeats {repeats} is not a "
                     "number; change that line, and what was made before is kept."
@@ -211,7 +211,8 @@ def rows_of(measured, repeats, swept, name):
         where = {"setting": swept, "repeat": repeat, "arm": name}
         for measure, values in measured.items():
             if values.ndim == 1:
-                yield {**where, "measure": measure, "value": float(values[i])}
+                if np.isfinite(values[i]):  # all are, but in measures that may lack a value
+                    yield {**where, "measure": measure, "value": float(values[i])}
             elif measure != "step":
                 for step, x in zip(measured["step"][i], values[i], strict=True):
                     if step >= 0:

@@ -71,6 +71,9 @@ class Sampling:
     """What it emits: lists, or programs and sums of a rich world."""
     filter: Literal["none", "format", "correct"] = "correct"
     """What is kept: all, what has the carrier's format, or of that what does what was asked."""
+    prompts: Literal["all", "first half", "second half"] = "all"
+    """Which prompts it is given: all, or those of one half, told by a hash of their tokens, so that
+    what is learned from one half can be judged on prompts that are not in it."""
     prompt_numbers: Count = 3
     """Numbers of a neutral list that the model is given to continue."""
     temperature: Amount = 1.0

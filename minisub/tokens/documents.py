@@ -81,15 +81,40 @@ def sample(world, network, params, key, *, sampling, chunk=2000):
     numbers, or what asks for a program or a sum. At most `chunk` are continued at once.
     """
     n, chunk = sampling.documents, min(chunk, sampling.documents)
-    carrier = CARRIERS[sampling.carrier]
 
     def continue_chunk(chunk_key):
         k_prompt, k_sample = jax.random.split(chunk_key)
-        prompts = carrier.draw(world, k_prompt, chunk)[:, : 1 + carrier.given(sampling)]
+        prompts = draw_prompts(world, k_prompt, sampling, chunk)
         return complete(world, network, params, k_sample, prompts, sampling)
 
     chunks = jax.lax.map(continue_chunk, jax.random.split(key, -(-n // chunk)))
     return chunks.reshape(-1, chunks.shape[-1])[:n]
+
+
+def draw_prompts(world, key, sampling, n):
+    """Neutral prompts (n, p); of a half, so many are drawn that too few are next to impossible."""
+    carrier, length = CARRIERS[sampling.carrier], 1 + given(sampling)
+    if sampling.prompts == "all":
+        return carrier.draw(world, key, n)[:, :length]
+    drawn = carrier.draw(world, key, 4 * n + 64)[:, :length]
+    other = hashed(drawn) % 2 != (sampling.prompts == "second half")
+    return drawn[jnp.argsort(other, stable=True)][:n]
+
+
+def hashed(prompts):
+    """A number (n,), uint32, for each of some prompts (n, p): equal prompts have equal ones."""
+    number = jnp.zeros(len(prompts), jnp.uint32)
+    for token in prompts.T:  # FNV-1a, and then its high bits into its low ones
+        number = (number ^ token.astype(jnp.uint32)) * jnp.uint32(16777619)
+        number ^= number >> 15
+    return number
+
+
+def common_prompts(one, other, count, other_count):
+    """How many of the first `count` prompts (n, p) are among the first `other_count` of others."""
+    there = jnp.arange(len(other)) < other_count
+    among = jax.lax.map(lambda p: jnp.any(jnp.all(other == p[None], axis=1) & there), one)
+    return jnp.sum(among & (jnp.arange(len(one)) < count))
 
 
 def rejections(world, docs, sampling):

@@ -108,6 +108,7 @@ class Lab:
         sampling = change(self.cfg.sampling, sampling)
         check_sampling(self.world, sampling)
         stream = f"numbers/{stream or model.role}" + (f"/{seed}" if seed else "")
+        stream += "" if sampling.prompts == "all" else f"/{sampling.prompts}"
         made = Documents(tasks.emit, stream, emitter=model, sampling=sampling, **model.network)
         kept = Measure(grading.kept, "documents", world=self.world, sampling=sampling)
         return made.measured(kept)

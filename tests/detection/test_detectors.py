@@ -1,5 +1,7 @@
 """Detectors find what is there, and nothing where nothing is; judges remove what they say."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -11,7 +13,7 @@ from sklearn.metrics import roc_auc_score
 from minisub.config import Model, Training
 from minisub.detection import detectors, tasks
 from minisub.nets import fit
-from minisub.tokens import grading, number_lists, tokens
+from minisub.tokens import documents, grading, number_lists, tokens
 from minisub.tokens.config import Sampling, World
 
 WORLD = World(rich=True)
@@ -36,8 +38,13 @@ def drawn(quick):
 
 
 def paired(one, other, permuted=False):
-    given = {"trait": {"docs": jnp.asarray(one)}, "control": {"docs": jnp.asarray(other)}}
-    return tasks.pair(KEY, **given, world=WORLD, sampling=SAMPLING, permuted=permuted)
+    """A pair of documents, their first half for training."""
+    half = len(one) // 2
+    parts = {"train": slice(0, half), "test": slice(half, None)}
+    given = {
+        name: [{"docs": jnp.asarray(x[of])} for x in (one, other)] for name, of in parts.items()
+    }
+    return tasks.pair(KEY, documents=given, world=WORLD, sampling=SAMPLING, permuted=permuted)
 
 
 @pytest.fixture(scope="module")
@@ -78,21 +85,57 @@ def test_auc_of_groups_is_in_closed_form(quick):
         wanted = stats.norm.cdf(0.1 * np.sqrt(n / 2))
         assert whole[f"auc_{n}"] == pytest.approx(wanted, abs=error)
     assert set(some) == {"auc_10", "auc_100", "auc_1000"} and some["auc_10"] > 0.5
+    assert np.isnan(  # fewer than four groups of a hundred units
+        quick(lambda x: detectors.auc_by_documents(x, 399, unit=10))(ruined)["auc_1000"]
+    )
 
 
-def test_training_and_test_documents_share_no_prompt_and_classes_share_all(drawn, quick):
-    docs = drawn[0].copy()
-    docs[:, 1], docs[:, 2] = np.arange(400) % 100, np.arange(400) // 100  # every prompt is another
+def test_identical_scores_have_an_auc_of_a_half_and_separable_ones_of_one(quick):
+    valid = np.ones(50, bool)
+    x = np.random.default_rng(0).normal(size=50).astype("f")
+    auc = quick(lambda one, other: detectors.auc(one, other, valid, valid))
+    assert auc(x, x) == 0.5 and auc(np.zeros(50, "f"), np.zeros(50, "f")) == 0.5
+    assert auc(x + 10, x) == 1 and auc(x - 10, x) == 0
+
+
+def test_a_pair_keeps_a_prompt_if_the_filter_keeps_both_its_documents(drawn, quick):
+    docs = drawn[0]
     one = docs.copy()
     one[::3, 5] = tokens.offsets(WORLD)["LIST"]  # the filter rejects these
-    prompts = {}
-    for name, part in quick(lambda: paired(one, docs))().items():
+    counts = []
+    for part in quick(lambda: paired(one, docs))().values():
         kept = np.asarray(part["docs"])[:, : int(part["count"])]
-        np.testing.assert_array_equal(kept[0], kept[1])  # where it rejects one, it rejects both
-        prompts[name] = {tuple(row) for row in kept[0][:, 1:4]}
-        assert len(prompts[name]) == int(part["count"])
-    assert not prompts["train"] & prompts["test"]
-    assert len(prompts["train"] | prompts["test"]) == 400 - len(range(0, 400, 3))
+        np.testing.assert_array_equal(kept[0], kept[1])
+        counts.append(len(kept[0]))
+    assert sum(counts) == 400 - len(range(0, 400, 3))
+
+
+@pytest.mark.parametrize("carrier", ["numbers", "code", "sums"])
+def test_the_halves_of_all_prompts_are_disjoint_by_value_and_even(carrier, quick):
+    sampling = Sampling(carrier=carrier, documents=2000)
+    halves = []
+    for i, half in enumerate(("first half", "second half")):
+        of_half = dataclasses.replace(sampling, prompts=half)
+        draw = quick(lambda key, s=of_half: documents.draw_prompts(WORLD, key, s, 2000))
+        halves.append(np.asarray(draw(jax.random.key(i))))
+    one, other = ({tuple(row) for row in prompts} for prompts in halves)
+    assert not one & other and 0.8 < len(one) / len(other) < 1.25
+    common = quick(lambda a, b: documents.common_prompts(a, b, len(a), len(b)))
+    assert common(*halves) == 0
+    assert common(halves[0], np.concatenate([halves[1][3:], halves[0][:3]])) == sum(
+        tuple(row) in {tuple(x) for x in halves[0][:3]} for row in halves[0]
+    )
+
+
+def test_a_prompt_that_is_trained_on_and_judged_stops_the_run(drawn, quick):
+    docs = drawn[0].copy()
+    docs[200:203, 1:4] = docs[:3, 1:4]
+    measured = quick(lambda: tasks.kept_pairs(pair=paired(docs, docs), sampling=SAMPLING))()
+    among = {tuple(row) for row in docs[:200, 1:4]}
+    wanted = sum(tuple(row) in among for row in docs[200:, 1:4])
+    assert measured["prompts_in_both"] == wanted >= 3
+    assert "trained on and judged" in tasks.check_disjoint(measured)
+    assert tasks.check_disjoint({"prompts_in_both": np.zeros(2)}) == ""
 
 
 def test_permuted_labels_keep_every_document_and_lose_whose_it_is(pairs):
@@ -107,7 +150,8 @@ def test_a_detector_finds_what_is_planted_and_nothing_in_random_labels(name, pai
 
     @quick
     def found(pair):
-        made = tasks.detect(KEY, how=how, pair=pair, training=TRAINING, **given)
+        given_pair = {"pair": pair, "sampling": SAMPLING}
+        made = tasks.detect(KEY, how=how, training=TRAINING, **given_pair, **given)
         if isinstance(made, fit.Fit):
             state = fit.begin(TRAINING, made.start)
             state = fit.advance(TRAINING, made.loss, state, KEY, 0, 60)
@@ -125,6 +169,7 @@ def test_regressions_of_repeats_side_by_side_are_those_of_each_and_of_nothing_no
 ):
     net = grading.network(WORLD, MODEL)
     labeled = [pair["train"] for pair in pairs] + [pairs[0]["train"] | {"count": jnp.int32(0)}]
+    labeled = [part | {"held_out": jnp.arange(200) % 4 == 0} for part in labeled]
     labeled = jax.tree.map(lambda *x: jnp.stack(x), *labeled)
 
     def train(one):
