@@ -54,9 +54,11 @@ def experiment(cfg):
         "perturbed .5": lab.start(starts.perturbed_relative, first, amount=0.5),
         "halfway": lab.start(starts.rotated, first, second, amount=0.5),
     }
-    foreign = compared(lab, lab.student(first, teacher.before), coverage)
+    foreign = compared(lab, lab.student(first, lab.teach(second)), coverage)
     students = {
-        name: compared(lab, lab.student(start, teacher), coverage).against(foreign)
-        for name, start in begun.items()
+        name: compared(lab, lab.student(start, teacher), coverage) for name, start in begun.items()
     }
-    return {"untrained": first, "teacher": teacher, **together(students | {"foreign": foreign})}
+    shared = students.pop("shared").against(foreign)
+    students = {name: student.against(shared) for name, student in students.items()}
+    students |= {"shared": shared, "foreign": foreign}
+    return {"untrained": first, "teacher": teacher, **together(students)}

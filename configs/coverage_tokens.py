@@ -63,8 +63,12 @@ def experiment(cfg):
         "fresh block_0": lab.student(fresh("block_0"), numbers),
         "fresh block_1": lab.student(fresh("block_1"), numbers),
     }
-    students = {name: student.against(control) for name, student in students.items()}
-    students["control"] = control
+    shared, soft = students["shared"], students["soft"].against(students["shared"])
+    students = {
+        name: student.against(soft if name.startswith("soft") else shared)
+        for name, student in students.items()
+    }
+    students |= {"shared": shared.against(control), "soft": soft, "control": control}
     return {
         "base": (first, plain),
         "teacher": (teacher, numbers),

@@ -56,11 +56,9 @@ def experiment(cfg):
         return compared(lab, made, kernel, linearization)
 
     fresh = student(second)
-    students = {
-        "shared": student(first).against(fresh),
-        "linear": student(first, linear=True).against(fresh),
-        "fresh": fresh,
-    }
+    shared = student(first).against(fresh)
+    linear = student(first, linear=True).against(shared)
+    students = {"shared": shared, "linear": linear, "fresh": fresh}
     return {"untrained": first, "teacher": teacher, **together(students)}
 
 

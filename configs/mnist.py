@@ -34,14 +34,14 @@ def experiment(cfg):
     """Five students: of their own repeat's teacher, of a foreign one, and of another origin."""
     lab = Lab(cfg)
     first, second = lab.origin("first"), lab.origin("second")
-    teacher = lab.teach(first)
-    foreign = teacher.before
+    teacher, foreign = lab.teach(first), lab.teach(second)
     aux, all_logits = lab.student(first, foreign), lab.student(first, foreign, "all")
+    shared = lab.student(first, teacher).against(aux)
     students = {
-        "shared/aux": lab.student(first, teacher).against(aux),
+        "shared/aux": shared,
         "shared/all": lab.student(first, teacher, "all").against(all_logits),
         "foreign/aux": aux,
         "foreign/all": all_logits,
-        "fresh/aux": lab.student(second, teacher).against(aux),
+        "fresh/aux": lab.student(second, teacher).against(shared),
     }
     return {"untrained": first, "teacher": teacher, **together(students)}

@@ -24,17 +24,20 @@ repeats = 3
 
 
 def experiment(cfg):
-    """Four students: of the teacher's base and of another, and two controls."""
+    """Three students of the teacher, each with a control that learned from its base."""
     lab = Lab(cfg)
     first, second = lab.base("first"), lab.base("second")
     teacher = lab.teach(first)
     numbers, plain = lab.emit(teacher), lab.emit(first)
-    control = lab.student(first, plain)
+    control, control_fresh = lab.student(first, plain), lab.student(second, plain)
+    control_soft = lab.student(first, plain, channels.soft)
     return {
         "base": (first, plain),
         "teacher": (teacher, numbers),
         "shared": lab.student(first, numbers).against(control),
-        "fresh": lab.student(second, numbers).against(control),
+        "fresh": lab.student(second, numbers).against(control_fresh),
+        "soft": lab.student(first, numbers, channels.soft).against(control_soft),
         "control": control,
-        "soft": lab.student(first, numbers, channels.soft).against(control),
+        "control fresh": control_fresh,
+        "control soft": control_soft,
     }

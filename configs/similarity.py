@@ -49,14 +49,15 @@ def experiment(cfg):
     def rotated(amount):
         return lab.start(starts.rotated, first, second, amount=amount)
 
-    foreign = student(first, teacher.before)
+    foreign = student(first, lab.teach(second))
+    shared = student(first, teacher).against(foreign)
     students = {
-        "shared": student(first, teacher).against(foreign),
-        "shared/all": student(first, teacher, "all").against(foreign),
+        "shared": shared,
+        "shared/all": student(first, teacher, "all").against(shared),
         "foreign": foreign,
-        "fresh": student(second, teacher).against(foreign),
-        "rotated .25": student(rotated(0.25), teacher).against(foreign),
-        "rotated .5": student(rotated(0.5), teacher).against(foreign),
+        "fresh": student(second, teacher).against(shared),
+        "rotated .25": student(rotated(0.25), teacher).against(shared),
+        "rotated .5": student(rotated(0.5), teacher).against(shared),
     }
     taught = {"untrained": probed(lab, first), "teacher": probed(lab, teacher)}
     return taught | together(students)

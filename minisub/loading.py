@@ -85,8 +85,7 @@ class Named:
 
     def read(self, product, repeat):
         """The value of a product in a repeat, or None if it is not on disk."""
-        places = {"once": None, "before": repeat - 1, "here": repeat}
-        wanted = places[product["place"]]
+        wanted = None if product["place"] == "once" else repeat
         for path in (self.run.path / "products" / product["product"]).glob("[!.]*"):
             low, _, high = path.name.partition("..")
             if wanted is None:

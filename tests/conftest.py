@@ -95,8 +95,7 @@ class Made:
             first, second, last = (program.__wrapped__ for program in programs)
             programs = jit(first, **static), jit(second, **static), jit(last)
         self.begin, self.advance, self.end = programs
-        before, here = run.repeat_keys(0, 2, -1)
-        self.keys = {"before": before, "here": here, "once": jax.random.key(0)}
+        self.keys = {"here": run.repeat_keys(0, 1)[0], "once": jax.random.key(0)}
 
     def __call__(self, product, place="here"):
         """The value of a product; equal calls are made once."""

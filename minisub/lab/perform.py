@@ -49,7 +49,7 @@ class Performance:
         self.segment, self.seconds, self.saved_at = segment, seconds, time.monotonic()
         firsts = range(0, repeats, group)
         self.groups = [tuple(range(i, min(i + group, repeats))) for i in firsts]
-        self.keys = run.repeat_keys(seed, repeats + 1, -1)
+        self.keys = run.repeat_keys(seed, repeats)
         self.values, self.usage = {}, {}
         self.plan = plan or Plan((named for _, named in settings), len(self.groups[0]))
         self.asked = lambda: False
@@ -191,7 +191,7 @@ class Performance:
 
     def streams(self, product, repeats):
         """The product's key in each repeat of a group; that of the run if it is made once."""
-        keys = self.keys[np.array(repeats) + 1] if repeats else jax.random.key(self.seed)[None]
+        keys = self.keys[np.array(repeats)] if repeats else jax.random.key(self.seed)[None]
         return jax.vmap(lambda key: named_key(key, product.stream or ""))(keys)
 
 

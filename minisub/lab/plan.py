@@ -112,9 +112,7 @@ def shapes_of(traced):
 
 def repeats_of(product, repeats):
     """The repeats in which a product is made that is wanted in `repeats`; () if once for all."""
-    if product.place == "once":
-        return ()
-    return tuple(r - 1 for r in repeats) if product.place == "before" else repeats
+    return () if product.place == "once" else repeats
 
 
 def calls(product, repeats, known=lambda product, repeats: False, seen=None):

@@ -35,7 +35,7 @@ class Product:
     """
 
     place = "here"
-    """In which repeat it is made: "here", "before" (the repeat before), or "once" for all."""
+    """Where it is made: "here", in every repeat, or "once" for all."""
     path: tuple = ()
     """Names that lead from what the call returns to the part that this product stands for."""
     measures: tuple = ()
@@ -58,11 +58,6 @@ class Product:
         other = copy.copy(self)
         other.__dict__.update(fields)
         return other
-
-    @property
-    def before(self):
-        """The same product of the repeat before this one, whose models are strangers here."""
-        return self.replace(place="before")
 
     @property
     def once(self):

@@ -13,19 +13,14 @@ from minisub.lab.products import joined, named_key, split
 from minisub.nets import fit
 
 
-def run(named, key, before=None, seed=0):
+def run(named, key, seed=0):
     """One repeat of an experiment: name -> measure -> scalar array, or (rows,) if it was logged.
 
-    `named` are its products, name -> a `Product` or a tuple of them. `before` is the key of the
-    repeat before this one (default: made from `key`), `seed` that of the run. Pure: it works under
-    `jax.jit` and `jax.vmap`, over keys, and over the numbers of the configuration that `named` are
-    made of. A loss that is not finite shows as NaN in the record.
+    `named` are its products, name -> a `Product` or a tuple of them; `seed` is that of the run.
+    Pure: it works under `jax.jit` and `jax.vmap`, over keys, and over the numbers of the
+    configuration that `named` are made of. A loss that is not finite shows as NaN in the record.
     """
-    keys = {
-        "here": key,
-        "before": named_key(key, "before") if before is None else before,
-        "once": jax.random.key(seed),
-    }
+    keys = {"here": key, "once": jax.random.key(seed)}
     known, record = {}, {}
     for name, products in named.items():
         for measure in measures_of(products):
@@ -33,11 +28,9 @@ def run(named, key, before=None, seed=0):
     return record
 
 
-def repeat_keys(seed, repeats, first=0):
-    """The keys of `repeats` repeats from number `first` on; adding repeats changes no other."""
-    # In 32 bits without a sign, so that the repeat before the first, number -1, has a key too.
-    numbers = (jnp.arange(repeats) + first).astype(jnp.uint32)
-    return jax.vmap(jax.random.fold_in, (None, 0))(jax.random.key(seed), numbers)
+def repeat_keys(seed, repeats):
+    """The keys of repeats 0, 1, ...; adding repeats changes no other."""
+    return jax.vmap(jax.random.fold_in, (None, 0))(jax.random.key(seed), jnp.arange(repeats))
 
 
 def tuple_of(products):

@@ -160,11 +160,9 @@ def present(module, settings, only, pure):
 
 def pure_rows(module, swept, cfg, only):
     """The rows of the pure run of one setting."""
-    keys, before = run.repeat_keys(0, 1), run.repeat_keys(0, 1, -1)
-    pure = jax.jit(
-        lambda cfg, key, before: run.run(arguments.named(module, cfg, only), key, before)
-    )
-    for name, measures in pure(cfg, keys[0], before[0]).items():
+    keys = run.repeat_keys(0, 1)
+    pure = jax.jit(lambda cfg, key: run.run(arguments.named(module, cfg, only), key))
+    for name, measures in pure(cfg, keys[0]).items():
         arrays = {measure: np.asarray(x)[None] for measure, x in measures.items()}
         yield from perform.rows_of(arrays, (0,), swept, name)
 
