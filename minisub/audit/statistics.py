@@ -80,13 +80,16 @@ def two_sample(data, null, weights, null_weights, key):
     """(z, p-value) of a permutation test that gradients, (m, p) and (n, p), have one mean.
 
     Exact at any size if groups are exchangeable; those of weight 0 are left out. The statistic is a
-    squared mean discrepancy (arXiv 0805.2368), each parameter in units of its own noise.
+    squared mean discrepancy (arXiv 0805.2368), each parameter in units of its root mean square over
+    all groups of both: of the null alone it would tell the null's groups from the data's, and the
+    labels could not be exchanged.
     """
-    noise = jnp.sqrt(jnp.mean(null**2, axis=0))
-    unit = jnp.where(noise > TINY, 1 / jnp.maximum(noise, TINY), 0.0)
-    scaled = jnp.concatenate([data, null]) * unit[None]
-    gram = scaled @ scaled.T
     there = jnp.concatenate([weights, null_weights]) > 0
+    both = jnp.where(there[:, None], jnp.concatenate([data, null]), 0.0)
+    noise = jnp.sqrt(jnp.sum(both**2, axis=0) / jnp.sum(there))
+    unit = jnp.where(noise > TINY, 1 / jnp.maximum(noise, TINY), 0.0)
+    scaled = both * unit[None]
+    gram = scaled @ scaled.T
     size, rest = jnp.sum(weights > 0), jnp.sum(null_weights > 0)
 
     def distance(order):
