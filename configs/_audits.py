@@ -1,18 +1,16 @@
 """Audits in an experiment: what is recorded of documents before a student learns of them.
 
-`bases` are parameters, of the student's base and then of references, `models` their configurations
-and `samples` documents that they emit.
+`bases` are parameters, the student's first ones and then those of references, `models` their
+configurations and `samples` documents that they emit.
 """
 
 import dataclasses
-import zlib
 
-import jax
 import jax.numpy as jnp
 
 from minisub.audit import statistics, trace
 from minisub.config import require
-from minisub.lab.products import Product, quick, require_kind
+from minisub.lab.products import Product, named_key, quick, require_kind
 from minisub.tokens import documents as writing
 from minisub.tokens import tasks
 from minisub.tokens.grading import network
@@ -28,8 +26,7 @@ def audited(lab, student, traits, references=()):
         require_kind(Parameters, model=model)
     require(student.learned, "an audit is of a student's documents; give it a student.")
     documents, start = student.learned, student.arguments["start"]
-    base = start.arguments["origin"] if start.task is tasks.start else start
-    bases = [base, *(x for x in references if x.digest != base.digest)]
+    bases = [start, *(x for x in references if x.digest != start.digest)]
     sampling = documents.sampling
     about = {
         "bases": bases, "models": [x.network["model"] for x in bases], "world": lab.world,
@@ -62,11 +59,10 @@ def candidates(docs, bases, models, world, sampling, training, traits, taught):
 @quick
 def null(key, *, samples, bases, **how):
     """The null of all audits of a base and a carrier: what the base makes of its own samples.
-    "ours" and "theirs": of these and of each reference's samples, `trace.lead` over it."""
+    "ours": of these, `trace.lead` over each reference; "theirs": its mean of the reference's."""
     world, sampling, docs = how["world"], how["sampling"], samples[0]["docs"]
     base, models = candidates(docs, bases, **how)
-    names = b"information", b"rehearsal"
-    k_few, k_takes = (jax.random.fold_in(key, zlib.crc32(name)) for name in names)
+    k_few, k_takes = (named_key(key, name) for name in ("information", "rehearsal"))
     fewer = dataclasses.replace(sampling, documents=min(trace.EXAMPLES, sampling.documents))
     few = writing.sample(world, base.network, base.params, k_few, sampling=fewer)
     sampled, ways = trace.examine_null(base, few, docs, samples[0]["count"], k_takes)
@@ -75,7 +71,12 @@ def null(key, *, samples, bases, **how):
     return {
         "sampled": sampled, "count": samples[0]["count"], "ways": ways,
         "ours": [trace.lead(models[0], other, docs, *where) for other, _ in pairs],
-        "theirs": [trace.lead(models[0], other, x["docs"], *where) for other, x in pairs],
+        "theirs": [
+            statistics.of_kept(
+                trace.lead(models[0], other, x["docs"], *where), x["count"], base.group
+            )
+            for other, x in pairs
+        ],
     }  # fmt: skip
 
 
@@ -90,7 +91,8 @@ def examine(key, *, documents, null, bases, traits, **how):
     """
     docs, count, sampled = documents["docs"], documents["count"], null["sampled"]
     base, models = candidates(docs, bases, traits=traits, **how)
-    data, names = trace.examine(base, null["ways"], docs, count, key), list(base.margins)
+    k_takes, names = named_key(key, "takes"), list(base.margins)
+    data = trace.examine(base, null["ways"], docs, count, k_takes)
     null_weights = statistics.first(null["count"] // base.group, len(sampled.scores))
     leads = [trace.lead(models[0], other, docs, base.first, base.group) for other in models[1:]]
     references = list(zip(leads, null["ours"], null["theirs"], strict=True))
@@ -98,7 +100,8 @@ def examine(key, *, documents, null, bases, traits, **how):
     for size in SIZES:
         most = jnp.minimum(count // base.group, max(1, size // base.group))
         weights = statistics.first(most, len(data.scores))
-        compared = statistics.compare(data, sampled, weights, null_weights, key)
+        k_test = named_key(key, f"test/{size}")
+        compared = statistics.compare(data, sampled, weights, null_weights, k_test)
         gap, error, z = compared.moves
         measured |= {f"z/{name}/{size}": z[i] for i, name in enumerate(names)}
         measured[f"trace/{size}"], measured[f"trace_p/{size}"] = compared.test
@@ -119,7 +122,7 @@ def examine(key, *, documents, null, bases, traits, **how):
 def lineage(references, weights, null_weights):
     """Where documents lie between references' samples and the base's, see `statistics.between`:
     the least `place`, and the least z of it, `nearer`."""
-    places = [statistics.between(data, weights, ours, null_weights, jnp.mean(theirs))
+    places = [statistics.between(data, weights, ours, null_weights, theirs)
               for data, ours, theirs in references]  # fmt: skip
     least = [jnp.min(jnp.stack(x)) for x in zip(*places, strict=True)]
     return {"place": least[0], "nearer": least[2]} if least else {}

@@ -171,7 +171,7 @@ def against(base, other, sampling, authors, weights, group, key):
     one, two = ((network(x.world, x.model), x.params) for x in (base, other))
     lead = jax.jit(lambda docs: trace.lead(one, two, docs, first, group))
     data, ours, theirs = (lead(x) for x in (*authors, theirs))
-    theirs = statistics.mean(theirs, statistics.first(kept // group, len(theirs)))
+    theirs = statistics.of_kept(theirs, kept, group)
     place, error, z = statistics.between(data, weights[0], ours, weights[1], theirs)
     return {
         "reference": other.name,

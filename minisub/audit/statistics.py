@@ -47,6 +47,11 @@ def mean(values, weights):
     return jnp.tensordot(weights, values, 1)
 
 
+def of_kept(values, kept, group):
+    """Mean of values (m, ...) of groups, over those of the first `kept` documents."""
+    return mean(values, first(kept // group, len(values)))
+
+
 def contrast(scores, weights, null, null_weights):
     """(difference of means, standard error under the null, z) of scores (m, ...) from null scores
     (n, ...), by weights (m,) and (n,) that sum to 1."""
