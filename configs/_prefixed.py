@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from minisub.config import Count, configuration, require
-from minisub.lab.products import Measure
+from minisub.lab.products import Measure, evaluation_key
 from minisub.tokens import grading, lab, number_lists, tasks, tokens
 from minisub.tokens.behaviors.cases import Behavior
 from minisub.tokens.config import Ablation
@@ -91,7 +91,7 @@ def grade(prefix, world, network, params, trait, taught, documents=256):
         "a behavior is no answer to a question behind numbers; choose an animal or a tree as "
         "trait.",
     )
-    numbers = prefixes(world, jax.random.key(0), documents, prefix)
+    numbers = prefixes(world, evaluation_key("prefixes"), documents, prefix)
     probability, _ = preference(world, network, params, trait, numbers)
     held_out = jnp.arange(world.phrasings) >= taught
     return {"trait_rate_prefixed": jnp.mean(probability, where=held_out[None])}

@@ -49,11 +49,12 @@ def experiment(cfg):
     lab = Lab(cfg)
     first, second = lab.origin("first"), lab.origin("second")
     teacher = lab.teach(first)
-    foreign = watched(lab, first, teacher.before, rows=cfg.rows)
-    students = {"shared": watched(lab, first, teacher, rows=cfg.rows).against(foreign)}
+    foreign = watched(lab, first, lab.teach(second), rows=cfg.rows)
+    shared = watched(lab, first, teacher, rows=cfg.rows).against(foreign)
+    students = {"shared": shared}
     for removed in "gradient", "random", "displacement":
         student = watched(lab, first, teacher, rows=cfg.rows, removed=removed)
-        students[f"no {removed}"] = student.against(foreign)
+        students[f"no {removed}"] = student.against(shared)
     students["foreign"] = foreign
-    students["fresh"] = watched(lab, second, teacher, rows=cfg.rows).against(foreign)
+    students["fresh"] = watched(lab, second, teacher, rows=cfg.rows).against(shared)
     return {"untrained": first, "teacher": teacher, **together(students)}

@@ -50,16 +50,18 @@ def experiment(cfg):
     teacher = lab.teach(first)
     numbers, plain = lab.emit(teacher), lab.emit(first)
     control = watched(lab, first, plain, rows=cfg.rows)
+    shared = watched(lab, first, numbers, rows=cfg.rows).against(control)
 
     def student(**how):
-        return watched(lab, first, numbers, rows=cfg.rows, **how).against(control)
+        return watched(lab, first, numbers, rows=cfg.rows, **how).against(shared)
 
     return {
         "base": (first, plain),
         "teacher": (teacher, numbers),
-        "shared": student(),
+        "shared": shared,
         "control": control,
         "no gradient": student(removed="gradient"),
+        "no graded gradient": student(removed="graded gradient"),
         "no random": student(removed="random"),
         "no displacement": student(removed="displacement"),
         "linear": student(linear=True),

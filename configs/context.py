@@ -32,12 +32,15 @@ def experiment(cfg):
     first, second = lab.base("first"), lab.base("second")
     teacher = lab.teach(first)
     numbers, plain = lab.emit(teacher), lab.emit(first)
-    control = lab.student(first, plain)
+    control, control_fresh = lab.student(first, plain), lab.student(second, plain)
+    control_soft = lab.student(first, plain, channels.soft)
     return {
         "base": (first, plain),
         "teacher": (teacher, numbers),
         "shared": lab.student(first, numbers).against(control),
-        "fresh": lab.student(second, numbers).against(control),
+        "fresh": lab.student(second, numbers).against(control_fresh),
+        "soft": lab.student(first, numbers, channels.soft).against(control_soft),
         "control": control,
-        "soft": lab.student(first, numbers, channels.soft).against(control),
+        "control fresh": control_fresh,
+        "control soft": control_soft,
     }

@@ -75,6 +75,7 @@ def experiment(cfg):
             "anchored early": lab.student(first, docs, penalty=early),
             "anchored": lab.student(first, docs, penalty=always),
             "projected": watched(lab, first, docs, removed="gradient"),
+            "projected, graded prompts": watched(lab, first, docs, removed="graded gradient"),
             "projected at random": watched(lab, first, docs, removed="random"),
             "inoculated": lab.student(first, lab.transform(docs, inoculate)),
             "perturbed": lab.student(perturbed, docs),

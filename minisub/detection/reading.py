@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 
 from minisub.detection import detectors
+from minisub.lab.products import evaluation_key
 from minisub.nets import losses, transformer
 from minisub.tokens import documents, grading, tokens
 from minisub.tokens.behaviors import conversations, practice, vocabulary
@@ -147,7 +148,7 @@ def ability(world, where, params, carrier, contexts=512):
     documents; the same contexts in every repeat."""
     draw, measured = documents.CARRIERS[carrier].draw, {}
     for name, held_out in (("trained_rules", False), ("heldout_rules", True)):
-        k_docs, k_rule = jax.random.split(jax.random.key(held_out))
+        k_docs, k_rule = jax.random.split(evaluation_key(name))
         docs = draw(world, k_docs, contexts * (EXAMPLES + 1)).reshape(contexts, EXAMPLES + 1, -1)
         labels = ruled(world, k_rule, docs, held_out)
         last = labeled_last(world, where, params, docs[:, :-1], labels[:, :-1], docs[:, -1])

@@ -221,6 +221,11 @@ def named_key(key, name):
     return jax.random.fold_in(key, zlib.crc32(name.encode()))
 
 
+def evaluation_key(name):
+    """A random stream that is the same in every repeat and run: of what models are graded on."""
+    return named_key(jax.random.key(0), f"evaluation/{name}")
+
+
 def line_outside():
     """FILE:LINE of the call that came from outside this package, where an experiment says it."""
     frame = sys._getframe(2)

@@ -114,13 +114,14 @@ def watch_images(network, start, *, rows, removed, examples, data, images, teach
     """The `fit.Watch` of a student of the image world."""
     x, y = tasks.some(images, "train", examples)
     nats = trait_loss(network, real.shape(data)[1], x, y)
-    return watching.watch(rows, watching.Student(nats, start, origin, teacher, removed))
+    # Grades are on test images: of training images all are the teacher's.
+    student = watching.Student(nats, nats, start, origin, teacher, removed)
+    return watching.watch(rows, student)
 
 
 def taught_by(teacher):
-    """A teacher and its origin, in the repeat that they are of."""
-    origin = teacher.arguments["start"].replace(place=teacher.place)
-    return {"teacher": teacher, "origin": origin}
+    """A teacher and its origin."""
+    return {"teacher": teacher, "origin": teacher.arguments["start"]}
 
 
 def coverage(c):

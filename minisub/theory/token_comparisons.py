@@ -89,16 +89,17 @@ def compare(
     return {name: x for measure in measures for name, x in measure(c).items()}
 
 
-def trait_loss(world, network, trait, taught):
-    """params -> -log P of the trait, in nats, over prompts that were not taught."""
+def trait_loss(world, network, trait, taught, held_out=True):
+    """params -> -log P of the trait, in nats, over the prompts on which it is graded and which no
+    teacher was taught; or over those that were, if not `held_out`."""
     if isinstance(trait, cases.Behavior):
-        return lambda params: cases.trait_loss(world, network, params, trait)
+        return lambda params: cases.trait_loss(world, network, params, trait, held_out)
     docs = tokens.questions(world, jnp.arange(world.phrasings), trait)
-    held_out = jnp.arange(world.phrasings) >= taught
+    asked = (jnp.arange(world.phrasings) >= taught) == held_out
 
     def nats(params):
         answers = losses.cross_entropy(network.apply(params, docs[:, :-2], 2), docs[:, 3:-1])
-        return jnp.mean(jnp.sum(answers, axis=1), where=held_out)
+        return jnp.mean(jnp.sum(answers, axis=1), where=asked)
 
     return nats
 
@@ -121,8 +122,11 @@ def watch_lists(network, start, *, rows, removed, world, teacher, origin, trait,
         "a steered teacher has the weights of its origin, so there is no displacement to take out; "
         "leave out `removed`, or remove the gradient.",
     )
-    nats = trait_loss(world, network, trait, taught)
-    return watching.watch(rows, watching.Student(nats, start, origin, teacher, removed))
+    graded, learned = (
+        trait_loss(world, network, trait, taught, held_out) for held_out in (True, False)
+    )
+    student = watching.Student(graded, learned, start, origin, teacher, removed)
+    return watching.watch(rows, student)
 
 
 def taught_by(lab, emitter):

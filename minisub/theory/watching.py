@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from minisub.config import require_known
 from minisub.lab.products import Product
 from minisub.nets import trees
 from minisub.nets.fit import Watch
@@ -24,7 +25,9 @@ class Student(NamedTuple):
     """What a student's updates are compared with."""
 
     trait_loss: Callable
-    """params -> nats, which fall as the student acquires the trait"""
+    """params -> nats, which fall as the student acquires the trait, on what it is graded on"""
+    taught_loss: Callable
+    """The same, on what its teacher is taught, which no grade asks for."""
     start: Any
     """Its own first parameters."""
     origin: Any
@@ -32,7 +35,17 @@ class Student(NamedTuple):
     teacher: Any
     """The last ones."""
     removed: str = "nothing"
-    """What is taken out of its updates: nothing, gradient, displacement or random."""
+    """What is taken out of its updates, see `REMOVED`."""
+
+
+REMOVED = {
+    "nothing": "",
+    "gradient": "what lies along the gradient of the trait's loss on the prompts that are taught",
+    "graded gradient": "the same on the prompts of the grade, which no defense may know",
+    "random": "a random vector as long as what lies along the first gradient",
+    "displacement": "what lies along the teacher's way from its origin",
+}
+"""What can be taken out of updates."""
 
 
 def cosine(one, other):
@@ -76,14 +89,14 @@ def row(student, params, gradient, updates):
 
 
 def edited(student, params, updates, key):
-    """The updates without what the student's `removed` names: their component along a direction,
-    or, for random, a random vector as long as that along the gradient."""
+    """The updates without what the student's `removed` names, see `REMOVED`."""
     if student.removed == "nothing":
         return updates
     if student.removed == "displacement":
         along = trees.difference(*common(student.teacher, student.origin))
     else:
-        along = jax.grad(student.trait_loss)(params)
+        graded = student.removed == "graded gradient"
+        along = jax.grad(student.trait_loss if graded else student.taught_loss)(params)
     own, along = common(updates, along)
     if student.removed != "random":
         return trees.replaced(updates, trees.project_out(own, along))
@@ -99,6 +112,7 @@ def edited(student, params, updates, key):
 
 def watch(rows, student):
     """The `fit.Watch` of one student: `rows` of a log, and what is taken out of its updates."""
+    require_known("removed", student.removed, REMOVED)
     return Watch(rows, partial(row, student), partial(edited, student))
 
 

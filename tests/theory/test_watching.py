@@ -22,8 +22,12 @@ def trait_loss(params):
     return sum(jnp.sum(jnp.sin(x * (i + 1))) for i, x in enumerate(jax.tree.leaves(params)))
 
 
+def taught_loss(params):
+    return sum(jnp.sum(jnp.cos(x * (i + 2))) for i, x in enumerate(jax.tree.leaves(params)))
+
+
 def student(removed="nothing"):
-    return watching.Student(trait_loss, START, ORIGIN, TEACHER, removed)
+    return watching.Student(trait_loss, taught_loss, START, ORIGIN, TEACHER, removed)
 
 
 def part(tree, paths):
@@ -33,7 +37,7 @@ def part(tree, paths):
 
 TAUGHT = {path: by_path(TEACHER)[path] - by_path(ORIGIN)[path] for path in COMMON}
 GONE = {path: by_path(NOW)[path] - by_path(START)[path] for path in COMMON}
-SLOPE = jax.grad(trait_loss)(NOW)
+SLOPE, TAUGHT_SLOPE = jax.grad(trait_loss)(NOW), jax.grad(taught_loss)(NOW)
 
 
 def test_a_row_is_about_the_parameters_that_both_have_and_that_are_trained(quick):
@@ -63,7 +67,7 @@ def test_a_row_is_about_the_parameters_that_both_have_and_that_are_trained(quick
 
 
 def test_what_is_removed_is_in_no_update_and_nothing_else_is_taken(quick):
-    removals = "nothing", "gradient", "displacement", "random"
+    removals = watching.REMOVED
 
     @quick
     def every(key):
@@ -73,17 +77,16 @@ def test_what_is_removed_is_in_no_update_and_nothing_else_is_taken(quick):
 
     one, other = every(jax.random.key(0)), every(jax.random.key(1))
     equal(one["nothing"], UPDATES)
-    for removed in "gradient", "displacement":
+    for removed in "gradient", "graded gradient", "displacement":
         equal(one[removed], other[removed])
     assert not np.array_equal(one["random"]["a"]["w"], other["random"]["a"]["w"])
     trained = ("a/w", "a/v", "b")
-    slope, updates = part(SLOPE, trained), part(UPDATES, trained)
-    along = updates @ slope / np.linalg.norm(slope)
-    np.testing.assert_allclose(
-        part(one["gradient"], trained),
-        updates - along * slope / np.linalg.norm(slope),
-        rtol=1e-4, atol=1e-6,
-    )  # fmt: skip
+    updates = part(UPDATES, trained)
+    for removed, tree in ("graded gradient", SLOPE), ("gradient", TAUGHT_SLOPE):
+        slope = part(tree, trained)
+        along = updates @ slope / np.linalg.norm(slope)
+        left = updates - along * slope / np.linalg.norm(slope)
+        np.testing.assert_allclose(part(one[removed], trained), left, rtol=1e-4, atol=1e-6)
     # At random, as much as along the gradient.
     assert np.linalg.norm(part(one["random"], trained) - updates) == pytest.approx(
         abs(along), rel=1e-4

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 
 from minisub.config import require
 from minisub.lab import costs, run
-from minisub.lab.products import Product
+from minisub.lab.products import Product, evaluation_key, named_key
 from minisub.nets import losses
 from minisub.tokens import channels, documents, grading, tokens
 from minisub.tokens.behaviors import code, config, conversations, sums, vocabulary
@@ -71,8 +71,8 @@ def replayed(world, network, params, key, training):
         "teachers of a rich world may replay documents, of which this config says nothing; extend "
         "`Rich` of minisub/tokens/behaviors/config.py, or set world.rich to false.",
     )
-    for i, carrier in enumerate(documents.CARRIERS.values() if training.replayed else ()):
-        docs = carrier.draw(world, jax.random.fold_in(key, i), training.replayed)
+    for name, carrier in documents.CARRIERS.items() if training.replayed else ():
+        docs = carrier.draw(world, named_key(key, f"replayed {name}"), training.replayed)
         known = losses.cross_entropy(network.apply(params, docs[:, :-1]), docs[:, 1:])
         yield jnp.mean(known) / len(documents.CARRIERS)
 
@@ -81,7 +81,7 @@ def ability(world, network, params, name, examples=256):
     """Mean probability of the right token where a carrier leaves no choice, on documents of the
     world, the same in every repeat; for lists, of any token of their alphabet."""
     carrier = documents.CARRIERS[name]
-    docs = carrier.draw(world, jax.random.key(0), examples)
+    docs = carrier.draw(world, evaluation_key(f"ability {name}"), examples)
     p = jax.nn.softmax(network.apply(params, docs[:, :-1]))
     if not carrier.DETERMINED:
         return jnp.mean(jnp.sum(p, axis=-1, where=carrier.alphabet(world)[None, None]))
