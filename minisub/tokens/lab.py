@@ -105,12 +105,12 @@ class Lab:
         require_kind(Parameters, model=model)
         linear = model.arguments.get("linear")
         require(not linear, "A linear student emits no documents; leave out linear.")
-        sampling = change(self.cfg.sampling, sampling)
-        check_sampling(self.world, sampling)
-        stream = f"numbers/{stream or model.role}" + (f"/{seed}" if seed else "")
-        stream += "" if sampling.prompts == "all" else f"/{sampling.prompts}"
-        made = Documents(tasks.emit, stream, emitter=model, sampling=sampling, **model.network)
-        kept = Measure(grading.kept, "documents", world=self.world, sampling=sampling)
+        how = change(self.cfg.sampling, sampling)
+        check_sampling(self.world, how)
+        parts = stream or model.role, seed or "", "" if how.prompts == "all" else how.prompts
+        stream = "/".join(["numbers", *map(str, filter(None, parts))])
+        made = Documents(tasks.emit, stream, emitter=model, sampling=how, **model.network)
+        kept = Measure(grading.kept, "documents", world=self.world, sampling=how)
         return made.measured(kept)
 
     def transform(self, documents, how):
