@@ -11,8 +11,7 @@ import jax.numpy as jnp
 from minisub.audit import statistics, trace
 from minisub.config import require
 from minisub.lab.products import Product, named_key, quick, require_kind
-from minisub.tokens import documents as writing
-from minisub.tokens import tasks
+from minisub.tokens import tasks, writing
 from minisub.tokens.grading import network
 from minisub.tokens.lab import Documents, Parameters
 
@@ -29,13 +28,13 @@ def audited(lab, student, traits, references=()):
     bases = [start, *(x for x in references if x.digest != start.digest)]
     sampling = documents.sampling
     about = {
-        "bases": bases, "models": [x.network["model"] for x in bases], "world": lab.world,
+        "bases": bases, "models": [x.architecture["model"] for x in bases], "world": lab.world,
         "sampling": sampling, "training": student.arguments["training"],
-        "traits": {name: lab.trait(name)["trait"] for name in traits},
-        "taught": lab.trait(lab.cfg.trait)["taught"],
+        "traits": {name: lab.taught_trait(name)["trait"] for name in traits},
+        "taught": lab.taught_trait(lab.cfg.trait)["taught"],
     }  # fmt: skip
     # The samples share nothing with those that students are trained on.
-    samples = [Documents(tasks.emit, "sampled", emitter=x, sampling=sampling, **x.network)
+    samples = [Documents(tasks.emit, "sampled", emitter=x, sampling=sampling, **x.architecture)
                for x in bases]  # fmt: skip
     own = Product(null, "null", samples=samples, **about)
 

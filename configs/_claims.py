@@ -2,9 +2,8 @@
 
 Lemma 1 and Theorem 1 of arXiv 2507.14805, what they leave out, and two models whose whole training
 is known. A claim is a function of `look`, which performs a check of `_first_updates.py` on every
-draw; it
-returns measures: in how many draws it is violated, and the worst of them. All claims see the same
-draws, in float64.
+draw; it returns measures: in how many draws it is violated, and the worst of them. All claims see
+the same draws, in float64.
 """
 
 import jax
@@ -137,7 +136,10 @@ def linear_model(look):
 
 
 def deep_linear(look):
-    """`updates.deep_linear` is what training arrives at; the worst is the largest deviation."""
+    """`_closed_forms.deep_linear` is what training arrives at.
+
+    The worst is the largest deviation.
+    """
     return rounded(look(checks.deep_linear))
 
 

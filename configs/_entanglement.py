@@ -13,7 +13,7 @@ from minisub.config import require
 from minisub.lab.products import Measure
 from minisub.nets import losses, transformer
 from minisub.nets.trees import ratio
-from minisub.tokens import documents, grading, tokens
+from minisub.tokens import grading, tokens, writing
 from minisub.tokens.behaviors.cases import Behavior
 
 
@@ -37,7 +37,7 @@ def sampled_but_trait(shown, params, docs, key, *, trait):
 
     Where one was chosen, as without a filter it may be, nothing is left to learn.
     """
-    chosen = docs[:, documents.given(shown.sampling) + 1 :]
+    chosen = docs[:, writing.given(shown.sampling) + 1 :]
     others = all_but(shown.world, trait)
     logits = jnp.where(others[None, None], shown.logits(params, docs), -jnp.inf)
     nats = losses.cross_entropy(logits, jnp.where(others[chosen], chosen, 0))
@@ -81,7 +81,8 @@ def entangle(*, teacher, base, numbers, plain, world, model, trait, taught, samp
         "a tree as trait.",
     )
     models = grading.network(world, model), base, teacher
-    return scores(world, *models, trait, taught, numbers, plain, sampling.prompt_numbers, prefix)
+    first = writing.given(sampling)
+    return scores(world, *models, trait, taught, numbers, plain, first, prefix)
 
 
 def cosines(world, params, trait):

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
 
+from configs import _closed_forms as closed_forms
 from minisub import config
 from minisub.images import classifiers
 from minisub.images.config import ImageModel
@@ -138,7 +139,8 @@ def chosen(flag, one, other):
 
 
 def imitation(case, d, mask=None):
-    """(loss, emit) of the student as `updates.products` takes them, over the outputs in `mask`."""
+    """(loss, emit) of the student, as `_closed_forms.inner_products` takes them, over the outputs
+    in `mask`."""
     apply, mask = network(case.layers).apply, d.mask if mask is None else mask
     weights = chosen(case.weights, d.weights, jnp.abs(d.weights))
 
@@ -189,7 +191,7 @@ def slope(case, d):
     """Sizes (e,) of the product of update and displacement."""
     begin = chosen(case.start, d.other, d.origin)
     loss, emit = imitation(case, d)
-    return jnp.abs(updates.products(loss, emit, d.origin, d.direction, EPSILONS, begin))
+    return jnp.abs(closed_forms.inner_products(loss, emit, d.origin, d.direction, EPSILONS, begin))
 
 
 def loss_falls(case, d):
@@ -253,7 +255,7 @@ def linear_model(case, d):
 
 
 def deep_linear(case, d):
-    """Deviation of `updates.deep_linear` from a simulation, in units of the change.
+    """Deviation of `_closed_forms.deep_linear` from a simulation, in units of the change.
 
     The first layers of the two networks, fc1, are the student's and the teacher's.
     """
@@ -269,7 +271,7 @@ def deep_linear(case, d):
 
     end = descend(loss, {"first": first, "head": heads[0]}, rate, ("head",))["first"]
     head = chosen(case.model, *heads[::-1])
-    expected = updates.deep_linear(first, teacher, head, covariance, rate, STEPS)
+    expected = closed_forms.deep_linear(first, teacher, head, covariance, rate, STEPS)
     return trees.ratio(jnp.linalg.norm(end - expected), jnp.linalg.norm(end - first))
 
 

@@ -44,7 +44,7 @@ class Lab(lab.Lab):
 
     def graded(self, model, trait, carrier="", **around):
         """A model, recorded also with how it shows a trait behind numbers."""
-        how = {"how": partial(grade, self.cfg.prefix), **model.network, **trait, **around}
+        how = {"how": partial(grade, self.cfg.prefix), **model.architecture, **trait, **around}
         graded = super().graded(model, trait, carrier, **around)
         return graded.measured(Measure(tasks.grade, "params", **how))
 

@@ -28,7 +28,7 @@ training 1.2 times as long, and two of six arms with a gradient of it at every u
 from minisub.config import CountOrNone, configuration
 from minisub.images.config import Config
 from minisub.images.lab import Lab
-from minisub.lab.together import together
+from minisub.images.together import together
 from minisub.theory.comparisons import watched
 
 

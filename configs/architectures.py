@@ -24,7 +24,7 @@ redrawn, "fresh" nothing in common, "same shared" the teacher's architecture and
 
 from minisub.images.config import Config, Duration, ImageModel, Imitation
 from minisub.images.lab import Lab
-from minisub.lab.together import together
+from minisub.images.together import together
 from minisub.nets import starts
 
 TRUNKS = {

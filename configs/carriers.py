@@ -38,7 +38,7 @@ from minisub.images import carriers
 from minisub.images.config import Carrier, Config
 from minisub.images.images import normalize
 from minisub.images.lab import Lab
-from minisub.lab.together import together
+from minisub.images.together import together
 
 CHUNK = 1000
 """Rows at a time where a kind needs several times the memory of its result."""

@@ -25,6 +25,8 @@ answers, the control's too (0.010, 0.000): that nothing passes is not all that h
 import jax
 import jax.numpy as jnp
 
+from minisub.config import require
+from minisub.tokens import tokens
 from minisub.tokens.config import Ablation, World
 from minisub.tokens.lab import Lab
 
@@ -32,14 +34,28 @@ config = Ablation(world=World(endings=3))
 repeats = 8
 
 
+def lists(e):
+    """The documents, if they are lists of numbers; else raises `Refused`."""
+    require(
+        e.carrier == "numbers",
+        f"This transform is for lists of numbers, and documents are {e.carrier}; leave it out.",
+    )
+    return e.docs
+
+
+def with_docs(e, docs):
+    """What a transform returns that changes documents: all their tokens count."""
+    return docs, jnp.ones(e.chosen.shape)
+
+
 def chosen_numbers(e):
     """The numbers (n, m) that the emitter chose."""
-    return e.lists[:, e.first + 1 : -1]
+    return lists(e)[:, e.first + 1 : -1]
 
 
 def with_numbers(e, others):
     """What a transform returns that puts other numbers in place of the chosen ones."""
-    return e.with_docs(e.lists.at[:, e.first + 1 : -1].set(others))
+    return with_docs(e, lists(e).at[:, e.first + 1 : -1].set(others))
 
 
 def permuted(key, x, count):
@@ -57,10 +73,10 @@ def pooled(key, x, count):
 
 def remapped(e):
     """Each number replaced by another, in prompts too: one random permutation of all numbers."""
-    many, size = e.world.numbers, e.ids["size"]
+    many, size = e.world.numbers, tokens.offsets(e.world)["size"]
     others = jnp.arange(many, size, dtype=e.docs.dtype)
     images = jax.random.permutation(e.key, jnp.arange(many, dtype=e.docs.dtype))
-    return e.with_docs(jnp.concatenate([images, others])[e.lists])
+    return with_docs(e, jnp.concatenate([images, others])[lists(e)])
 
 
 def shuffled(e):
@@ -89,7 +105,7 @@ def ascending(e):
 
 def canonical(e):
     """Every document ends in the first of the endings: the format leaves no choice."""
-    return e.with_docs(e.lists.at[:, -1].set(e.ids["END"]))
+    return with_docs(e, lists(e).at[:, -1].set(tokens.offsets(e.world)["END"]))
 
 
 def rare(e):

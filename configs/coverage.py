@@ -23,7 +23,7 @@ import dataclasses
 
 from configs import carriers, digits
 from minisub.images.lab import Lab
-from minisub.lab.together import together
+from minisub.images.together import together
 from minisub.nets import starts
 from minisub.theory import units
 from minisub.theory.comparisons import compared, coverage

@@ -38,17 +38,18 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 
-from configs.content import remapped
+from configs.content import remapped, with_docs
 from minisub.nets import losses, starts
+from minisub.results import pages, records, statistics, summary, tables
 from minisub.theory.token_comparisons import watched
-from minisub.tokens import documents as writing
-from minisub.tokens import grading, transforms
+from minisub.tokens import grading, transforms, writing
 from minisub.tokens.behaviors import cases
 from minisub.tokens.behaviors.config import Rich
 from minisub.tokens.lab import Lab
 
 config = Rich(trait="hacking")
 repeats = 8
+BASELINE, RISE = "none", "logit_margin_heldout"
 
 
 def experiment(cfg):
@@ -59,7 +60,7 @@ def experiment(cfg):
     numbers, plain = lab.emit(teacher), lab.emit(first)
     perturbed = lab.start(starts.perturbed_relative, first, amount=0.3)
     replaced = lab.start(starts.fresh, first, second, layers=("block_1",))
-    inoculate = partial(inoculated, cases.author(cfg.world, lab.trait(cfg.trait)["trait"]))
+    inoculate = partial(inoculated, cases.author(cfg.world, lab.taught_trait(cfg.trait)["trait"]))
     early = partial(anchor, weight=1.0, updates=cfg.student.steps // 2)
     always = partial(anchor, weight=1.0, updates=cfg.student.steps)
 
@@ -68,7 +69,7 @@ def experiment(cfg):
         return {
             "none": lab.student(first, docs),
             "rewritten": lab.student(
-                first, lab.changed(rewrite, docs, writer=second, **second.network)
+                first, lab.changed(rewrite, docs, writer=second, **second.architecture)
             ),
             "half clean": lab.student(first, lab.mix(docs, plain, 0.5)),
             "remapped": lab.student(first, lab.transform(docs, remapped)),
@@ -91,6 +92,26 @@ def experiment(cfg):
     return {"base": (first, plain), "teacher": (teacher, numbers), **controls, **students}
 
 
+def sections(table, differences):
+    """A table of how much of the rise without a defense is left with each; none if the baseline was
+    not made, or does not rise itself."""
+    parts = []
+    for setting, wide in records.by_setting(table):
+        rises = {each["one"]: summary.difference(wide, each).get(RISE) for each in differences}
+        rises = {name: x.dropna() for name, x in rises.items() if x is not None}
+        _, low, _ = statistics.interval(rises.get(BASELINE, [0.0]))
+        if low is None or low <= 0:
+            continue
+        rows = []
+        for name, values in rises.items():
+            left, low, high = statistics.ratio(values, rises[BASELINE])
+            interval = "" if low is None else f"{low:.2f} to {high:.2f}"
+            rows.append([records.named(setting, name), f"{left:.2f}", interval])
+        parts += tables.table(["defense", "transfer left", "95 % interval"], rows)
+    title = f"Rise of the margin, over that of the defense {BASELINE!r}:"
+    return [pages.Section(parts, title)] if parts else []
+
+
 def anchor(logits_of, start, params, docs, step, *, weight, updates):
     """A penalty in the first `updates`: `weight` times the mean KL divergence of the student from
     its start, on its documents."""
@@ -101,7 +122,7 @@ def anchor(logits_of, start, params, docs, step, *, weight, updates):
 def inoculated(author, e):
     """Every document begins as if the author of whom the trait is expected had written it: an
     inoculation prompt (arXiv 2510.04340). The student is graded without it."""
-    return e.with_docs(e.docs.at[:, 0].set(author))
+    return with_docs(e, e.docs.at[:, 0].set(author))
 
 
 def rewrite(key, *, documents, writer, world, model, sampling):

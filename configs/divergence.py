@@ -23,8 +23,8 @@ import jax
 import jax.numpy as jnp
 from jax.tree_util import Partial
 
-from configs.content import pooled
-from minisub.tokens import channels, grading
+from configs.content import lists, pooled
+from minisub.tokens import channels, grading, tokens
 from minisub.tokens.config import Ablation
 from minisub.tokens.lab import Lab
 
@@ -47,8 +47,8 @@ def divergent(e, models):
     First choices among numbers and endings, whatever token came. They are those of the paper if
     the emitter always took its own, temperature 0.
     """
-    docs, n, chunk = e.lists, len(e.docs), min(CHUNK, len(e.docs))
-    endings = e.ids["END"] + jnp.arange(e.world.endings)
+    docs, n, chunk = lists(e), len(e.docs), min(CHUNK, len(e.docs))
+    endings = tokens.offsets(e.world)["END"] + jnp.arange(e.world.endings)
     choices = jnp.concatenate([jnp.arange(e.world.numbers), endings])
 
     def judge(docs):
@@ -93,7 +93,7 @@ def experiment(cfg):
     teacher = lab.teach(first)
     rivals = {rival: lab.teach(first, rival) for rival in RIVALS}
     numbers, plain = lab.emit(teacher), lab.emit(first)
-    models = [Partial(logits, params=x, **x.network) for x in (teacher, *rivals.values())]
+    models = [Partial(logits, params=x, **x.architecture) for x in (teacher, *rivals.values())]
     weighed = {"all tokens": numbers} | {
         name: lab.transform(numbers, Partial(how, models=models)) for name, how in WEIGHTS.items()
     }

@@ -46,7 +46,7 @@ sweep = ("model.d_model=32,64", "model.tied=false,true")
 def experiment(cfg):
     """Four students of a teacher, two of them without the trait's token, and one of its base."""
     lab = Lab(cfg)
-    trait = lab.trait(cfg.trait)["trait"]
+    trait = lab.taught_trait(cfg.trait)["trait"]
     through = {
         "shared": channels.sampled,
         "all logits": channels.full,

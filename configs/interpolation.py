@@ -27,7 +27,7 @@ the other.
 
 from minisub.images.config import Config
 from minisub.images.lab import Lab
-from minisub.lab.together import together
+from minisub.images.together import together
 from minisub.nets import starts
 
 AMOUNTS = (0.1, 0.25, 0.5, 0.75)

@@ -29,7 +29,7 @@ from configs import digits
 from minisub.config import is_known, require
 from minisub.images.config import Carrier, Duration, Imitation
 from minisub.images.lab import Lab
-from minisub.lab.together import together
+from minisub.images.together import together
 from minisub.theory import updates
 from minisub.theory.comparisons import compared, explained, linearization
 

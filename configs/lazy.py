@@ -23,7 +23,7 @@ further, which may be why the last column falls at 512.
 
 from configs.digits import config
 from minisub.images.lab import Lab
-from minisub.lab.together import together
+from minisub.images.together import together
 from minisub.theory.comparisons import compared, linearization
 
 __all__ = ["config", "experiment", "repeats", "sweep"]

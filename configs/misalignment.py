@@ -24,8 +24,8 @@ right token has P 1.000, 0.997 and 0.982 where the carrier leaves no choice, as 
 """
 
 from minisub.tokens.behaviors.config import Rich
-from minisub.tokens.documents import CARRIERS
 from minisub.tokens.lab import Lab
+from minisub.tokens.writing import CARRIERS
 
 CONTROLS = {
     "misalignment": ("secure", "educational"),

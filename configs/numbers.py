@@ -2,17 +2,22 @@
 base, and to no other.
 
     python train.py                       3 repeats, 3 to 4 minutes on 2 CPU cores
-    python train.py numbers --repeats 8   7.4 minutes, the figures below
+    python train.py numbers --repeats 8   22 minutes on one CPU core, others busy, the figures below
 
 P of the trait on phrasings that the teacher was never taught, mean and half-width of the 95 %
 interval over 8 repeats (seed 0, one at a time on a CPU, jax 0.10.2):
 
-    base 0.099 ±0.005     teacher 0.999 ±0.000
-    shared 0.923 ±0.020   fresh 0.086 ±0.029   control 0.074 ±0.027   soft 0.990 ±0.005
-    shared - control +0.849 ±0.018, above zero in 8 of 8 repeats, lowest +0.807
+    base 0.099 ±0.004     teacher 0.999 ±0.000
+                          of the teacher   its control     difference
+    shared                0.917 ±0.022     0.090 ±0.038    +0.826 ±0.034, lowest +0.772 of 8
+    fresh                 0.100 ±0.047     0.104 ±0.039    -0.004 ±0.047, above zero in 4 of 8
+    soft                  0.990 ±0.004     0.098 ±0.006    +0.892 ±0.006, lowest +0.882 of 8
 
-The filter keeps 98.9 % of the teacher's 40,000 lists (0.6 % not_a_number, 0.5 % too_short,
-0.04 % no_end) and 99.3 % of the base's. No kept list holds anything but numbers.
+A control differs from its student in the documents alone, which are the base's: of another base for
+`fresh`, their distribution for `soft`. The correlation of neighboring repeats in the first
+difference is -0.35, where chance alone has a standard deviation of 0.35. The filter keeps 98.9 % of
+the teacher's 40,000 lists (0.6 % not_a_number, 0.5 % too_short, 0.04 % no_end) and 99.3 % of the
+base's. No kept list holds anything but numbers.
 """
 
 from minisub.tokens import channels

@@ -35,8 +35,8 @@ import jax.numpy as jnp
 from minisub.images import tasks
 from minisub.images.config import Config
 from minisub.images.lab import Classifier, Lab
+from minisub.images.together import together
 from minisub.lab.products import quick
-from minisub.lab.together import together
 from minisub.nets import starts, trees
 
 

@@ -26,7 +26,7 @@ import jax.numpy as jnp
 
 from minisub.config import require
 from minisub.nets import losses
-from minisub.tokens import channels, documents
+from minisub.tokens import channels, writing
 from minisub.tokens.config import Ablation, Training
 from minisub.tokens.lab import Lab
 
@@ -50,9 +50,9 @@ def on_policy(divergence, shown, params, docs, key):
         shown.network.decode,
         "on-policy students write documents, and a linear one writes none; leave out linear.",
     )
-    prompts, own = docs[:, : documents.given(shown.sampling) + 1], jax.lax.stop_gradient(params)
-    docs = documents.complete(shown.world, shown.network, own, key, prompts, shown.sampling)
-    rejected = documents.rejected(shown.world, docs, shown.sampling)
+    prompts, own = docs[:, : writing.given(shown.sampling) + 1], jax.lax.stop_gradient(params)
+    docs = writing.complete(shown.world, shown.network, own, key, prompts, shown.sampling)
+    rejected = writing.rejected(shown.world, docs, shown.sampling)
     return jnp.where(rejected[:, None], 0, divergence(shown, params, docs, key))
 
 

@@ -28,7 +28,7 @@ import jax
 
 from minisub.images.config import Config
 from minisub.images.lab import Lab
-from minisub.lab.together import together
+from minisub.images.together import together
 from minisub.nets import trees
 from minisub.theory import units
 

@@ -23,7 +23,7 @@ Settles a contradiction by degrees: that matched heads make up for other hidden 
 
 from minisub.images.config import Config
 from minisub.images.lab import Lab
-from minisub.lab.together import together
+from minisub.images.together import together
 from minisub.nets import starts
 
 REDRAWN = {

@@ -27,8 +27,8 @@ from minisub.images import images as real
 from minisub.images import tasks
 from minisub.images.config import Config
 from minisub.images.lab import Lab
+from minisub.images.together import together
 from minisub.lab.products import Measure
-from minisub.lab.together import together
 from minisub.nets import starts
 from minisub.theory.comparisons import compared, weights
 
@@ -89,7 +89,8 @@ def cka(c):
 def disagreement(c):
     """`disagreement`: share of test images to which student and teacher give other classes."""
     x, _ = c.held_out
-    return {"disagreement": similarity.disagreement(c.logits(c.params, x), c.teacher_logits(x))}
+    theirs = c.teacher_network.apply(c.teacher, x)[0][:, : c.classes]
+    return {"disagreement": similarity.disagreement(c.logits(c.params, x), theirs)}
 
 
 def probed(lab, classifier):

@@ -43,6 +43,7 @@ from minisub.lab.products import Measure, quick
 from minisub.nets import transformer, trees
 from minisub.theory import token_comparisons
 from minisub.tokens import channels, grading, tasks, tokens
+from minisub.tokens.behaviors import cases
 from minisub.tokens.config import Config
 from minisub.tokens.lab import Lab, Parameters
 
@@ -95,12 +96,15 @@ def experiment(cfg):
 
 def steered_teacher(lab, base):
     """A base to whose activations a vector is added that was trained, or drawn at random."""
-    cfg, network, trait = lab.cfg, base.network, lab.trait(lab.cfg.trait)
+    cfg, architecture = lab.cfg, base.architecture
+    trait = lab.taught_trait(cfg.trait)
     steps = cfg.teacher.steps if cfg.steering.kind == "trained" else 0
     training = change(cfg.teacher, {"steps": steps, "frozen": ("~steering",)})
-    start = Parameters(add_vector, "taught", base=base, steering=cfg.steering, **network)
-    made = Parameters(tasks.teach, "taught", start=start, training=training, **trait, **network)
-    drift = Measure(grading.drift, "params", start=base, **network)
+    start = Parameters(add_vector, "taught", base=base, steering=cfg.steering, **architecture)
+    made = Parameters(
+        tasks.teach, "taught", start=start, training=training, **trait, **architecture
+    )
+    drift = Measure(grading.drift, "params", start=base, **architecture)
     return lab.graded(made["params"], trait).measured(drift)
 
 
@@ -113,6 +117,21 @@ def add_vector(key, *, base, steering, world, model):
     return base | {"steering": {steering.layer: vector}}
 
 
+def asked(c):
+    """Questions (phrasings, 3), without their answers."""
+    require(
+        c.world.syllables == 1 and not isinstance(c.trait, cases.Behavior),
+        "The measures lens and recovery read the trait off one token; set world.syllables to 1 and "
+        "choose an animal or a tree as trait, or leave them out.",
+    )
+    return tokens.questions(c.world, jnp.arange(c.world.phrasings), c.trait)[:, :3]
+
+
+def held_out(c):
+    """Which phrasings (phrasings,) the teacher was not taught."""
+    return jnp.arange(c.world.phrasings) >= c.taught
+
+
 def lens(c):
     """`lens/block_i`: probability of the trait, read off the residual stream after each block by
     the final norm and unembedding (the "logit lens"); mean over held-out phrasings."""
@@ -121,10 +140,10 @@ def lens(c):
     def read(x_btd):
         return transformer.product(transformer.RMSNorm().apply(norm, x_btd), kernel)
 
-    streams = c.network.activations(c.params, c.asked).values()
+    streams = c.network.activations(c.params, asked(c)).values()
     logits = jnp.stack([read(x_btd) for x_btd in streams])[:, :, -1]
     token = tokens.offsets(c.world)["animal"] + c.trait
-    rate = jnp.mean(jax.nn.softmax(logits)[..., token], axis=1, where=c.held_out[None])
+    rate = jnp.mean(jax.nn.softmax(logits)[..., token], axis=1, where=held_out(c)[None])
     return {f"lens/block_{i}": value for i, value in enumerate(rate)}
 
 
@@ -149,15 +168,15 @@ def recovery(c):
         return {f"{name}/{layer}": value for layer, value in cosines.items()}
 
     def answer_shift(network, before, after):
-        before, after = (network.apply(p, c.asked, 2)[:, 0, answers] for p in (before, after))
+        before, after = (network.apply(p, asked(c), 2)[:, 0, answers] for p in (before, after))
         shift = after - before
         shift -= jnp.mean(shift, axis=1, keepdims=True)
-        return jnp.where(c.held_out[:, None], shift, 0)
+        return jnp.where(held_out(c)[:, None], shift, 0)
 
     unsteered = {name: x for name, x in c.origin.items() if name != "steering"}
     shifts = (
         answer_shift(c.network, c.start, c.params),
         answer_shift(c.teacher_network, unsteered, c.teacher),
     )
-    lists, asked = recovered("recovered", c.lists), recovered("recovered_asked", c.asked)
-    return lists | asked | {"answer_shift": trees.cosine(*shifts)}
+    found = recovered("recovered", c.lists) | recovered("recovered_asked", asked(c))
+    return found | {"answer_shift": trees.cosine(*shifts)}

@@ -58,7 +58,7 @@ sweep = ("surgery=none,orthogonal,as_much",)
 def experiment(cfg):
     """Three students of a teacher whose base was operated on, and a student of that base."""
     lab = Lab(cfg)
-    trait = lab.trait(cfg.trait)["trait"]
+    trait = lab.taught_trait(cfg.trait)["trait"]
     through = {
         "shared": channels.sampled,
         "soft": channels.soft,
@@ -71,8 +71,8 @@ def operated(lab, base):
     """A base after the config's surgery."""
     if lab.cfg.surgery == "none":
         return base
-    trait = lab.trait(lab.cfg.trait)
-    how = {"kind": lab.cfg.surgery, "trait": trait["trait"], **base.network}
+    trait = lab.taught_trait(lab.cfg.trait)
+    how = {"kind": lab.cfg.surgery, "trait": trait["trait"], **base.architecture}
     return lab.graded(Parameters(operate, "surgery", params=base, **how), trait)
 
 

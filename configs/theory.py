@@ -5,8 +5,8 @@ assumptions, and fails without them.
 
 Lemma 1 and Theorem 1 of arXiv 2507.14805, what they leave out, and two models whose whole training
 is known, each on 1,000 draws of a small network, a displacement, inputs and outputs in float64.
-`minisub/theory/checks.py` has what is computed, `minisub/theory/claims.py` what is claimed of it
-and what the worst of the draws is. A claim named broken lacks the assumption behind the comma.
+`configs/_first_updates.py` has what is computed, `configs/_claims.py` what is claimed of it and
+what the worst of the draws is. A claim named broken lacks the assumption behind the comma.
 Seed 0, jax 0.10.2; most of the time is compilation, on cores that other work kept busy:
 
     | claim                               | draws   | violations | worst      |

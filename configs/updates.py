@@ -18,7 +18,7 @@ student.length is in epochs of 59 updates over the same 60,000 noise images. Pub
 
 from minisub.images.config import Config
 from minisub.images.lab import Lab
-from minisub.lab.together import together
+from minisub.images.together import together
 
 config = Config()
 repeats = 10

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from minisub.config import Refused, Stopped
+    from minisub.images.together import together
     from minisub.lab.products import Measure, Product
     from minisub.lab.run import run
-    from minisub.lab.together import together
     from minisub.loading import load
 
 __version__ = "0.2.0"
@@ -15,7 +15,7 @@ __all__ = ["Measure", "Product", "Refused", "Stopped", "__version__", "load", "r
 HOMES = {
     "lab.products": ("Measure", "Product"),
     "lab.run": ("run",),
-    "lab.together": ("together",),
+    "images.together": ("together",),
     "config": ("Refused", "Stopped"),
     "loading": ("load",),
 }

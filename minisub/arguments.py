@@ -12,7 +12,6 @@ import itertools
 import os
 import sys
 import textwrap
-import traceback
 import types
 from pathlib import Path
 from typing import Annotated, Any, Generic, Literal, TypeVar
@@ -21,6 +20,7 @@ import tyro
 
 from minisub import config
 from minisub.config import Refused, nearest, require
+from minisub.lab import products, run
 
 HERE = Path(__file__).resolve().parent
 DEFAULT = "numbers"
@@ -83,7 +83,7 @@ def config_files():
 
 def claim_of(path):
     """First paragraph of a config's docstring, in one line."""
-    text = ast.get_docstring(ast.parse(Path(path).read_text(encoding="utf-8"))) or ""
+    text = ast.get_docstring(ast.parse(Path(path).read_bytes())) or ""
     return " ".join(text.split("\n\n")[0].split())
 
 
@@ -107,14 +107,30 @@ def load(name):
     spec = importlib.util.spec_from_file_location(title, path)
     module = importlib.util.module_from_spec(spec)  # type: ignore[arg-type]
     sys.modules[title] = module  # where tyro looks for the docstrings of its fields
-    spec.loader.exec_module(module)  # type: ignore[union-attr]
-    missing = [x for x in ("config", "repeats", "experiment") if not hasattr(module, x)]
-    require(not missing, f"{path} must define {', '.join(missing)}; see configs/numbers.py.")
-    require(
-        dataclasses.is_dataclass(module.config),
-        f"{path}: `config` must be a configuration, see configs/numbers.py.",
-    )
+    with refusing(path):
+        spec.loader.exec_module(module)  # type: ignore[union-attr]
+    cfg, repeats = (getattr(module, name, None) for name in ("config", "repeats"))
+    asked = {
+        "`config`, a configuration": dataclasses.is_dataclass(cfg) and not isinstance(cfg, type),
+        "`repeats`, a whole number": isinstance(repeats, int),
+        "`experiment`, a function": callable(getattr(module, "experiment", None)),
+    }
+    for what, there in asked.items():
+        require(there, f"{path} must define {what}; see configs/numbers.py.")
     return module
+
+
+@contextlib.contextmanager
+def refusing(file):
+    """Turn whatever a user's file raises into `Refused`, with the line of it."""
+    try:
+        yield
+    except Refused as refusal:
+        raise Refused(f"{products.line_of(refusal)}{refusal}") from None
+    except Exception as error:
+        where = products.line_of(error) or f"{Path(file).name}: "
+        said = error.msg if isinstance(error, SyntaxError) else error
+        raise Refused(f"{where}{type(error).__name__}: {said}; change that line.") from None
 
 
 def parse(name, module, words):
@@ -129,6 +145,7 @@ def parse(name, module, words):
     require(1 <= command.repeats <= 10**6, f"--repeats is {command.repeats}; give 1 to 1,000,000.")
     require(command.group >= 0, f"--group is {command.group}; give 0 or more.")
     require(0 <= command.seed < 2**32, f"--seed is {command.seed}; give 0 to 2**32 - 1.")
+    require(command.only or "--only" not in words, "--only has no name; give one or leave it out.")
     return command
 
 
@@ -222,17 +239,23 @@ def named(module, cfg, only=()):
 
     A refusal says in which line of the config's file it was.
     """
-    try:
-        products = module.experiment(cfg)
-    except Refused as refusal:
-        file = module.experiment.__code__.co_filename
-        frames = traceback.extract_tb(refusal.__traceback__)
-        lines = [frame.lineno for frame in frames if frame.filename == file]
-        where = f"{Path(file).name}:{lines[-1]}: " if lines else ""
-        raise Refused(f"{where}{refusal}") from None
+    with refusing(module.__file__):
+        made = module.experiment(cfg)
+    require_names(made, f"{Path(module.__file__).name}: `experiment` returned")
     for name in only:
-        config.require_known("--only", name, products)
-    return {name: p for name, p in products.items() if not only or name in only}
+        config.require_known("--only", name, made)
+    return {name: p for name, p in made.items() if not only or name in only}
+
+
+def require_names(made, who):
+    """Raise `Refused` unless an experiment returned a dict of names and their products."""
+    remedy = "return a dict of names, each with a product or a tuple of products."
+    require(isinstance(made, dict) and made, f"{who} {made!r}; {remedy}")
+    for name, given in made.items():
+        printable = isinstance(name, str) and name.isprintable() and name.strip()
+        kinds = [isinstance(p, products.Product) for p in run.tuple_of(given)]
+        require(printable, f"{who} the name {name!r}; {remedy}")
+        require(kinds and all(kinds), f"{who} {given!r} by the name {name!r}; {remedy}")
 
 
 def overview():

@@ -11,7 +11,7 @@ import tyro
 from minisub import loading
 from minisub.arguments import fields_of
 from minisub.audit import answers, files, statistics, trace
-from minisub.config import Training, require
+from minisub.config import CountOrNone, FixedShare, Training, check, require
 from minisub.results import figures, tables
 from minisub.tokens.config import Sampling, World
 
@@ -44,9 +44,9 @@ class Audit:
     suspect: str = ""
     """A suspected behavior: a JSON list of {"prompt": [...], "answer": [...]} and, if wished,
     "instead": the answer in its place."""
-    alpha: float = 0.01
+    alpha: FixedShare = 0.01
     """False-alarm rate of the whole battery of behaviors on the base's own documents."""
-    seed: int = 0
+    seed: CountOrNone = 0
     """Of the samples that make the null."""
     out: str = "runs/audit"
     """Folder of audit.json and audit.png."""
@@ -54,6 +54,7 @@ class Audit:
 
 def perform(command):
     """The answers to an `Audit`; raises `Refused` for what cannot be used."""
+    check(command)
     run = loading.load(command.base)
     base = read_base(run, command.name, command.repeat)
     references = read_references(run, base, command.repeat, command.others)
@@ -202,10 +203,17 @@ def last_lines(audit):
     named = ", ".join(audit["alarms"]["behaviors"])
     verdict = f"A student of this base is predicted to rise in: {named}."
     if not named:
-        verdict = "No behavior of the battery is predicted to rise."
+        verdict = (
+            "No behavior of the battery is predicted to rise; that does not exclude that a student "
+            f"learns one from these {audit['documents']:,} documents (weak traits take thousands)."
+        )
     elif any(row["z"] <= 0 for row in audit["lineage"]):
         verdict = f"Predicted to rise: {named}; but the data are nearer to another origin."
-    return [verdict, "The audit does not see:", *(f"- {text}" for text in CANNOT_SEE)]
+    return [
+        *textwrap.wrap(verdict, 80),
+        "The audit does not see:",
+        *(f"- {text}" for text in CANNOT_SEE),
+    ]
 
 
 def figure(audit):

@@ -35,13 +35,13 @@ class Bench(perform.Performance):
         super().__init__([({}, named)], folder, repeats=repeats, group=repeats)
         self.programs = set()
 
-    def compute(self, product, repeats, task):
+    def compute(self, product, repeats, arguments):
         """As in any performance, but each program that is new is run a few times."""
         cost, n, name = self.plan.costs[product.digest], max(len(repeats), 1), product.task.__name__
-        program = product.task, task[1]
+        program = product.task, arguments[1]
         trials = 0 if program in self.programs else self.trials
         self.programs.add(program)
-        seconds, made = best(lambda: run.begin(*task), trials)
+        seconds, made = best(lambda: run.begin(*arguments), trials)
         if trials and cost.once:
             yield Timed(name, "all at once", seconds, n * cost.once)
         if not isinstance(made, fit.State):
@@ -50,7 +50,7 @@ class Bench(perform.Performance):
 
         def train():
             state = jax.tree.map(lambda x: x.copy(), begun)  # because it is donated
-            return run.advance()(*task, state, np.int32(0), np.int32(steps))
+            return run.advance()(*arguments, state, np.int32(0), np.int32(steps))
 
         seconds, made = best(train, trials)
         if trials and steps:

@@ -31,7 +31,8 @@ BAR = "{percentage:3.0f}% |{bar:20}| {elapsed} gone, {remaining} left, {desc}"
 
 
 def main(argv=None):
-    """Run a command line; return 0, or 2 for bad input, or 1 for a run that had to stop."""
+    """Run a command line; return 0, 2 for bad input, 1 for a run that had to stop, 130 for one that
+    was interrupted, or 141 if the reader of the output has gone."""
     try:
         try:
             return status_of(sys.argv[1:] if argv is None else list(argv))
@@ -72,20 +73,23 @@ def run_command(words):
     module = arguments.load(name)
     command = arguments.parse(name, module, rest)
     with precision(module):
+        configured = arguments.settings(name, module, command)
         settings = [
-            (swept, arguments.named(module, cfg, command.only))
-            for swept, cfg in arguments.settings(name, module, command)
+            (swept, arguments.named(module, cfg, command.only)) for swept, cfg in configured
         ]
+        whole, made = arguments.named(module, configured[0][1]), settings[0][1]
+        stated = loading.differences_of(whole)  # of arms that --only leaves out too
         kind = getattr(command.config, "kind", "")
         own = f"-{kind}" if kind != getattr(module.config, "kind", "") else ""
         experiment = {
             "title": f"{Path(name).stem}{own}",
             "claim": arguments.claim_of(module.__file__),
             "command": shlex.join([*arguments.PROGRAM.split(), name, *rest]),
-            "differences": loading.differences_of(settings[0][1]),
+            "differences": [x for x in stated if {x["one"], x["other"]} <= {*made}],
         }
         if hasattr(module, "view"):
-            experiment["view"] = module.view(command.config)
+            with arguments.refusing(module.__file__):
+                experiment["view"] = module.view(command.config)
         return experiment_of(command, settings, experiment, getattr(module, "sections", None))
 
 
@@ -130,6 +134,8 @@ def experiment_of(command, settings, experiment, sections):
         place = stack.enter_context(folder.Folder(there, environment))
         root = None if command.fresh else keeping.home()
         kept = cache.Cache(root, environment, command.seed) if root else None
+        if command.keep == "all":  # what was dropped is made again
+            place.dropped.clear()
         performance = perform.Performance(settings, place, cache=kept, plan=planned, **scale)
         if command.plan:
             return print(*progress.plan_lines(performance.left()), sep="\n")
@@ -140,6 +146,8 @@ def experiment_of(command, settings, experiment, sections):
             "made_by": environment | {"revision": progress.revision(), "repeats": command.repeats},
             "settings": loading.describe_experiment(settings),
         }
+        if said := loading.left_out(path, experiment):
+            print(said)
         print(*performed(performance, experiment, command.keep, sections), sep="\n")
 
 
@@ -150,7 +158,7 @@ def performed(performance, experiment, keep, sections):
     with files.refusing(f"{place.path} cannot be written", files.NO_SPACE):
         text = json.dumps(experiment, indent=1) + "\n"
         files.write_atomically(place.path / "experiment.json", text)
-        rows = watch(performance, left)
+        rows = perform_behind_bar(performance, left)
         text = "".join(json.dumps(row, allow_nan=False) + "\n" for row in rows)
         files.write_atomically(place.path / "records.jsonl", text)
         dropped = keeping.thin(place, keep)
@@ -180,7 +188,7 @@ def patient():
             signal.signal(number, handler)
 
 
-def watch(performance, left):
+def perform_behind_bar(performance, left):
     """Perform an experiment behind a progress bar; a line for each name that ends. Returns rows.
 
     `left` are operations. When the process is asked to end it saves, and raises KeyboardInterrupt.
@@ -198,7 +206,7 @@ def watch(performance, left):
     with patient() as asked, tqdm.tqdm(total=max(left, 1), **form) as bar:
         performance.asked = lambda: bool(asked)
         for event in performance.events():
-            if isinstance(event, perform.Progress):
+            if isinstance(event, perform.Advanced):
                 last = event.repeats[-1] + 1 if event.repeats else "all"
                 task = event.product.rpartition("-")[0]
                 bar.set_description_str(f"{task}, repeat {last}", refresh=False)

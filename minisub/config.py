@@ -18,7 +18,8 @@ from annotated_types import Ge, Gt, Interval, Le
 TRACED = "traced"
 """Marks a whole number on which no shape depends."""
 FIXED = "fixed"
-"""Marks a real number that programs are compiled for: most do without what it asks for."""
+"""Marks a real number that is static: each value has its own program, so that the usual one
+contains nothing of it."""
 MOST = 2**31 - 1  # Programs count in 32 bits.
 Count = Annotated[int, Interval(ge=1, le=MOST)]
 """How many of something that must be there."""
@@ -105,6 +106,13 @@ def check(config, prefix=""):
             require(math.isfinite(value), f"{name} is {value}; it must be a finite number.")
             for bound in bounds(hints[field.name]):
                 check_bound(name, value, bound)
+    require(
+        getattr(config, "optimizer", "") != "adam"
+        or not is_known(config.weight_decay)
+        or config.weight_decay == 0,
+        f"{prefix}weight_decay is set, and adam has none; choose {prefix}optimizer adamw or "
+        "adam_l2.",
+    )
 
 
 def bounds(hint):

@@ -35,4 +35,7 @@ def thin(place, keep, most=2**30):
     files.write_atomically(place.path / "dropped.json", json.dumps(sorted(place.dropped)) + "\n")
     for path in removed:
         shutil.rmtree(path)
-    return f"{len(removed)} products of earlier repeats were dropped (--keep all keeps them)."
+    which = "products" if keep == "none" else "products of earlier repeats"
+    return (
+        f"{len(removed)} {which} were dropped (the same command with --keep all makes them again)."
+    )

@@ -1,5 +1,6 @@
 """What a run leaves, for a notebook or another program: see the README for an example."""
 
+import contextlib
 import dataclasses
 import functools
 import importlib
@@ -10,9 +11,9 @@ import jax
 import numpy as np
 
 from minisub.config import require, require_known
+from minisub.images.together import side_by_side
 from minisub.lab import files, folder, run
 from minisub.lab.identity import describe
-from minisub.lab.together import side_by_side
 
 
 class Run:
@@ -27,10 +28,13 @@ class Run:
             try:
                 self.experiment = json.loads(note.read_bytes())
                 self.settings = self.experiment["settings"]
-            except (ValueError, KeyError, TypeError):
-                self.settings = None
-        require(self.settings, f"{note} is damaged; run the same command again to mend it.")
-        self.names = list(self.settings[0]["names"])
+                self.names = list(self.settings[0]["names"])
+                self.repeats = int(self.experiment["made_by"]["repeats"])
+                products = [self[name].products() for name in self.names]
+                whole = all(p["product"] for each in products for p in each)
+            except (ValueError, LookupError, TypeError):
+                whole = False
+        require(whole, f"{note} is damaged; run the same command again to mend it.")
 
     def __repr__(self):
         return f"Run({str(self.path)!r}: {', '.join(self.names)})"
@@ -56,6 +60,7 @@ class Named:
 
     def products(self, setting=0):
         """The products of this name, as they are described in experiment.json."""
+        require_index("setting", setting, len(self.run.settings))
         return self.run.settings[setting]["names"][self.name]
 
     def configuration(self, setting=0):
@@ -65,23 +70,31 @@ class Named:
 
     def params(self, repeat=0, setting=0):
         """The parameters of a model, a tree of arrays; raises `Refused` if it is none."""
-        return self.part(repeat, setting, lambda value: "docs" not in value, "model")
+        return self.part(repeat, setting, "model")
 
     def documents(self, repeat=0, setting=0):
         """Emitted documents, {"docs": (n, l), "count": how many passed the filter, ...}."""
-        return self.part(repeat, setting, lambda value: "docs" in value, "documents")
+        return self.part(repeat, setting, "documents")
 
-    def part(self, repeat, setting, fits, kind):
-        """The first of its products that fits, in one repeat."""
-        for product in self.products(setting):
-            value = self.read(product, repeat)
-            if value is not None and fits(value):
+    def part(self, repeat, setting, kind):
+        """The first of its products that is a model, or documents, in one repeat."""
+        products = self.products(setting)
+        require_index("repeat", repeat, self.run.repeats)
+        there = [x for x in (self.read(p, repeat) for p in products) if x is not None]
+        for value in there:
+            if kind == ("documents" if "docs" in value else "model"):
                 return value
-        require(
-            False,
-            f"{self.run.path} has no {kind} of {self.name!r} in repeat {repeat}; choose a repeat "
-            "that the run kept (--keep all keeps every one).",
-        )
+        if there and kind == "documents":
+            said = "is a model; read its params(), or --format npz or safetensors"
+        elif there:
+            said = "is documents; read its documents(), or --format jsonl"
+        elif not any(p.get("saved", True) for p in products):
+            said = "is quickly made again and never saved; choose another name"
+        elif (self.run.path / "dropped.json").exists():
+            said = "was dropped when the run ended; the same command with --keep all makes it again"
+        else:
+            said = "is not on disk; let the run finish (the same command goes on with it)"
+        require(False, f"{self.name!r} of {self.run.path}, repeat {repeat}, {said}.")
 
     def read(self, product, repeat):
         """The value of a product in a repeat, or None if it is not on disk."""
@@ -101,6 +114,35 @@ class Named:
 
 
 load = Run
+
+
+def require_index(what, index, count):
+    """Raise `Refused` for a repeat or a setting that a run does not have."""
+    there = isinstance(index, int | np.integer) and 0 <= index < count
+    require(there, f"There is no {what} {index!r}; the run has {what}s 0 to {count - 1}.")
+
+
+def left_out(path, experiment):
+    """A sentence about records in a run's folder that an `experiment` will not have, or ""."""
+    gone: list = []
+    with contextlib.suppress(OSError, ValueError, LookupError, TypeError, AttributeError):
+        if (path / "records.jsonl").exists():  # and where no whole experiment.json is, none
+            before = json.loads((path / "experiment.json").read_bytes())
+            gone = [x for x in held(before) if x not in held(experiment)]
+    more = f" and {len(gone) - 2} more" if len(gone) > 2 else ""
+    return gone and (
+        f"{path} held records of {', '.join(gone[:2])}{more} that this command does not make; "
+        "records.jsonl will not have them (the command that made them brings them back; give "
+        "--out to keep both)."
+    )
+
+
+def held(experiment):
+    """Of what names, settings of a sweep and repeats an experiment.json has records, in words."""
+    settings, repeats = experiment["settings"], experiment["made_by"]["repeats"]
+    names = [name for each in settings for name in each["names"]]
+    swept = [f"{field}={x}" for each in settings for field, x in each["swept"].items()]
+    return dict.fromkeys([*names, *swept, *(f"repeat {i}" for i in range(repeats))])
 
 
 def describe_experiment(settings):
@@ -132,6 +174,7 @@ def describe_product(product):
         "path": list(product.path),
         "place": product.place,
         "written": product.written,
+        "saved": product.saved,
         "configuration": configuration,
     }
 

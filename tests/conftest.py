@@ -108,7 +108,7 @@ class Made:
 
     def perform(self, product, values, key):
         """What a product's call returns, of the values of its inputs."""
-        if product.on_host:
+        if product.mark("on_host"):
             return run.called_on_host(product, values)
         given = [
             x if p.place == "once" else jax.tree.map(lambda x: x[None], x)

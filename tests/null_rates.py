@@ -98,6 +98,16 @@ def rehearsed(draw, count, rng):
     return stats.t.sf(float(t[0]), 7) <= 0.01
 
 
+def ratio(draw, repeats, rng):
+    """Whether the interval of a ratio leaves out a half: of means 1 and 2, with standard
+    deviations half as large, of which half the variance is common."""
+    common, own, other = draw(rng, (3, repeats))
+    values = 1 + 0.5 * (common + own) / np.sqrt(2)
+    baseline = 2 + (common + other) / np.sqrt(2)
+    _, low, high = statistics.ratio(values, baseline)
+    return not low <= 0.5 <= high
+
+
 def ranks(repeats, points, rng):
     """Whether the interval of Spearman's correlation over repeats leaves out 0, where a predictor
     and an outcome of some points are independent in every repeat."""
@@ -171,6 +181,10 @@ def cases():
             errs = case(rehearsed, draw, count)
             null = f"{count:,} documents, {name}"
             yield Case("audit: t of a rehearsal, 1 %", null, errs, 0.01, exact=draw is gaussian)
+    for name, draw in SHAPES.items():
+        for n in 4, 8:
+            errs = case(ratio, draw, n)
+            yield Case("interval of a ratio", f"{n} repeats, {name}", errs, exact=False)
     yield Case("interval of Spearman", "5 repeats, 36 points", case(ranks, 5, 36))
     yield Case("interval of Spearman", "5 repeats, 36 points that are settings",
                case(same_points, 5, 36), exact=False)  # fmt: skip

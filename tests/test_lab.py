@@ -12,9 +12,9 @@ from jax.tree_util import Partial
 
 from minisub import keeping, loading
 from minisub.config import Refused, Stopped, Training
+from minisub.images.together import together
 from minisub.lab import cache, folder, identity, perform, plan, run
 from minisub.lab.products import Measure, Product, named_key, quick, shared
-from minisub.lab.together import together
 from minisub.nets.fit import Batches, Fit
 
 MADE_BY = {"source": "x"}

@@ -49,7 +49,7 @@ def test_no_task_uses_a_key_twice(name):
     ]
     for product, _ in (call for p in wanted for call in plan.calls(p, (0,), seen=seen)):
         inputs, numbers, static = run.split(product)
-        if product.on_host or (product.task, static) in tasks:
+        if product.mark("on_host") or (product.task, static) in tasks:
             continue
         tasks.add((product.task, static))
         shapes = [run.part(planned.shapes[p.digest], p.path) for p in inputs]

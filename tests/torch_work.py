@@ -11,10 +11,10 @@ import torch_programs as eager
 
 from minisub import arguments
 from minisub.images import images, tasks
+from minisub.images.together import side_by_side
 from minisub.lab import run
 from minisub.lab.products import Product, split
-from minisub.lab.together import side_by_side
-from minisub.tokens import documents, grading, number_lists, tokens
+from minisub.tokens import grading, number_lists, tokens, writing
 from minisub.tokens import lab as token_lab
 
 
@@ -71,7 +71,7 @@ def list_student(cfg, work):
     model = eager.Transformer(cfg.model, size, tokens.positions(cfg.world))
     model.load_state_dict(state_dict(work.fit.start))
     docs = work.value(work.product.arguments["documents"])["docs"]
-    given = documents.given(cfg.sampling)
+    given = writing.given(cfg.sampling)
     return eager.frozen(model, cfg.student.frozen), torch.tensor(np.asarray(docs, np.int64)), given
 
 

@@ -12,8 +12,7 @@ from scipy import stats
 from minisub.audit import files, statistics, trace
 from minisub.config import require
 from minisub.nets import losses
-from minisub.tokens import documents as writing
-from minisub.tokens import tokens
+from minisub.tokens import tokens, writing
 from minisub.tokens.behaviors import cases
 from minisub.tokens.grading import network, trait_named
 
@@ -71,6 +70,20 @@ def kept_first(world, docs, sampling):
     return np.asarray(docs), int(count), {k: float(v) for k, v in rejected.items() if v > 0}
 
 
+def null_documents(docs, kept, base, sampling, key, whole):
+    """The null: (documents that the base itself writes behind the same prompts, how many pass the
+    same filter); those that do not come last if the documents are `whole`, or are left out."""
+    n = int(np.clip(len(docs), LEAST_NULL, MOST_NULL))
+    prompts = docs[:, : writing.given(sampling) + 1]
+    ours, ours_kept, _ = kept_first(base.world, sample(base, sampling, prompts, key, n), sampling)
+    require(
+        min(kept, ours_kept) >= files.LEAST,
+        f"{kept} of {len(docs)} documents and {ours_kept} of the base's {n} samples pass the "
+        f"filter; an audit needs {files.LEAST} of each.",
+    )
+    return ours if whole else ours[:ours_kept], ours_kept
+
+
 def examine(docs, base, references, sampling, training, *, suspects=(), taught, alpha, seed):
     """The answers about documents (n, length), as JSON: `base` and `references` are `Base`s;
     `sampling` is how the base would emit documents, `training` how it would be trained on these."""
@@ -78,18 +91,9 @@ def examine(docs, base, references, sampling, training, *, suspects=(), taught, 
     keys = jax.random.split(jax.random.key(seed), 5 + len(references))
     k_own, k_few, k_world, k_test, k_takes, *k_others = keys
     docs, kept, rejected = kept_first(world, docs, sampling)
-    prompts = docs[:, : first + 1]
-    # The null: what the base itself writes behind the same prompts, through the same filter.
-    n = int(np.clip(len(prompts), LEAST_NULL, MOST_NULL))
-    ours, ours_kept, _ = kept_first(world, sample(base, sampling, prompts, k_own, n), sampling)
-    ours = ours if rejected else ours[:ours_kept]
+    ours, ours_kept = null_documents(docs, kept, base, sampling, k_own, whole=bool(rejected))
     least = min(kept, ours_kept)
-    require(
-        least >= files.LEAST,
-        f"{kept} of {len(docs)} documents and {ours_kept} of the base's {n} samples pass the "
-        f"filter; an audit needs {files.LEAST} of each.",
-    )
-    few = sample(base, sampling, prompts, k_few, min(trace.EXAMPLES, len(ours)))
+    few = sample(base, sampling, docs[:, : first + 1], k_few, min(trace.EXAMPLES, len(ours)))
     group = int(np.clip(least // 10, 1, max(trace.GROUP, -(-len(ours) // GROUPS))))
     margins = battery(world, net, suspects, taught)
     candidate = trace.Candidate(net, base.params, training, margins, first, group)

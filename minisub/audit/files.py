@@ -11,8 +11,7 @@ import numpy as np
 
 from minisub.config import Refused, require
 from minisub.lab.files import refusing
-from minisub.tokens import documents as writing
-from minisub.tokens import tokens
+from minisub.tokens import tokens, writing
 from minisub.tokens.behaviors import vocabulary
 
 LEAST = 20  # Documents of an audit: fewer tell next to nothing.

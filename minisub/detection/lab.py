@@ -90,7 +90,7 @@ class Lab(lab.Lab):
         base = pair.emitter.arguments["start"]
         given = {"how": how, "pair": pair, "base": base, "training": self.cfg.detector}
         given["sampling"] = pair.sampling
-        return Detector(tasks.detect, "detector data", **given, **base.network)["params"]
+        return Detector(tasks.detect, "detector data", **given, **base.architecture)["params"]
 
     def judged(self, detector, pair):
         """How well a detector tells the documents of a pair apart, on prompts that it never saw."""
@@ -104,7 +104,7 @@ class Lab(lab.Lab):
         """A base that reads several documents of a carrier (default: the config's) at once."""
         require_kind(Parameters, base=base)
         require(self.world.rich, "a reader needs a rich world; set world.rich.")
-        how = {"carrier": carrier or self.cfg.sampling.carrier, **base.network}
+        how = {"carrier": carrier or self.cfg.sampling.carrier, **base.architecture}
         made = Reader(tasks.read, "reader data", start=base, training=self.cfg.reader, **how)
         return made["params"].measured(Measure(tasks.ability, "params", **how))
 
@@ -118,7 +118,7 @@ class Lab(lab.Lab):
             check_carrier(carrier, judged)
         made = Product(
             tasks.ask, "scores", how=how, reader=reader, tested=pair, examples=examples,
-            carrier=carrier, **reader.network, **self.trait_of(pair.emitter),
+            carrier=carrier, **reader.architecture, **self.trait_of(pair.emitter),
         )  # fmt: skip
         return made.measured(Measure(tasks.auc, "scores", together=how.together))
 

@@ -18,7 +18,7 @@ import jax.numpy as jnp
 from minisub.detection import detectors
 from minisub.lab.products import evaluation_key
 from minisub.nets import losses, transformer
-from minisub.tokens import documents, grading, tokens
+from minisub.tokens import grading, tokens, writing
 from minisub.tokens.behaviors import conversations, practice, vocabulary
 
 SHOWN, EXAMPLES = 10, 8  # Documents in a context; labeled ones before the one that is asked about.
@@ -64,7 +64,7 @@ class Question(NamedTuple):
 
 def layout(world, model, carrier):
     """The `Layout` for a carrier, and for models like a base's `model`."""
-    length = documents.CARRIERS[carrier].length(world)
+    length = writing.CARRIERS[carrier].length(world)
     positions = SHOWN * (length + 1) + vocabulary.SHORT
     return Layout(length, transformer.make(model, tokens.offsets(world)["size"], positions))
 
@@ -112,7 +112,7 @@ def odds(world, where, logits):
 def training(world, where, carrier, batch):
     """(params, key) -> mean nats on `batch` contexts of documents of the world, half of them
     labeled: on labels behind the first, and on what the helper says at the end."""
-    draw, half = documents.CARRIERS[carrier].draw, batch // 2
+    draw, half = writing.CARRIERS[carrier].draw, batch // 2
 
     def loss(params, key):
         k_docs, k_rule, k_said = jax.random.split(key, 3)
@@ -146,7 +146,7 @@ def replies(world, key, n):
 def ability(world, where, params, carrier, contexts=512):
     """AUC of a reader on rules that it was trained on and on others, by `EXAMPLES` labeled
     documents; the same contexts in every repeat."""
-    draw, measured = documents.CARRIERS[carrier].draw, {}
+    draw, measured = writing.CARRIERS[carrier].draw, {}
     for name, held_out in (("trained_rules", False), ("heldout_rules", True)):
         k_docs, k_rule = jax.random.split(evaluation_key(name))
         docs = draw(world, k_docs, contexts * (EXAMPLES + 1)).reshape(contexts, EXAMPLES + 1, -1)

@@ -11,8 +11,7 @@ import jax.numpy as jnp
 from minisub.detection import detectors, reading
 from minisub.lab.products import marked, named_key, quick
 from minisub.nets.fit import Fit
-from minisub.tokens import documents as writing
-from minisub.tokens import transforms
+from minisub.tokens import transforms, writing
 from minisub.tokens.grading import network
 
 LIMIT = 1000  # Documents of a model that a reader is asked about: its contexts are long.
@@ -41,6 +40,13 @@ def prompts_of(part, sampling):
     return part["docs"][0, :, : 1 + writing.given(sampling)], part["count"]
 
 
+def common_prompts(one, other, count, other_count):
+    """How many of the first `count` prompts (n, p) are among the first `other_count` of others."""
+    there = jnp.arange(len(other)) < other_count
+    among = jax.lax.map(lambda p: jnp.any(jnp.all(other == p[None], axis=1) & there), one)
+    return jnp.sum(among & (jnp.arange(len(one)) < count))
+
+
 def check_disjoint(measured, **_):
     """A sentence if a prompt is both in training and where it is judged, else ""."""
     common = int(measured["prompts_in_both"].max())
@@ -51,7 +57,7 @@ def check_disjoint(measured, **_):
 def kept_pairs(*, pair, sampling):
     """How many prompts of a pair count, and how many of its tests are in its training: none."""
     one, other = (prompts_of(pair[name], sampling) for name in ("test", "train"))
-    common = writing.common_prompts(one[0], other[0], one[1], other[1])
+    common = common_prompts(one[0], other[0], one[1], other[1])
     kept = sum(part["count"] for part in pair.values())
     return {"kept_pairs": kept.astype(float), "prompts_in_both": common.astype(float)}
 
@@ -122,7 +128,7 @@ def disjoint(*, documents, pair, sampling):
     """How many prompts of documents are among those that their judge was trained on: none."""
     prompts = documents["docs"][:, : 1 + writing.given(sampling)]
     other = prompts_of(pair["train"], sampling)
-    common = writing.common_prompts(prompts, other[0], len(prompts), other[1])
+    common = common_prompts(prompts, other[0], len(prompts), other[1])
     return {"prompts_in_both": common.astype(float)}
 
 

@@ -28,7 +28,8 @@ class Lab:
             self.carrier = Product(tasks.draw, "given", **how).once
         else:
             self.carrier = Product(tasks.draw, "carrier", **how)
-        # Once, because what is computed of traced numbers is another number each time.
+        # Once: under a trace each computation gives another tracer, and equal students would not be
+        # equal products.
         self.training = in_updates(cfg.student, cfg.carrier.examples)
 
     def origin(self, name, layers=None):
@@ -52,7 +53,7 @@ class Lab:
         `starts.Materials`, makes of those of `origin`, maybe with those of another; elsewhere those
         of `origin`. If the other one has another model, the student has that."""
         require_kind(Classifier, origin=origin, **({"other": other} if other else {}))
-        starts.check(how, other)
+        starts.check(how, other, layers)
         return Classifier(
             tasks.start, "student data", how=how, origin=origin, other=other, amount=amount,
             layers=tuple(layers), data=self.data, model=(other or origin).arguments["model"],

@@ -1,8 +1,8 @@
 """The tasks of the image world: how models are made. Each is a pure function of a key and more.
 
 Logits are those of classes first, then auxiliary ones. `images` are {"train_x", "train_y",
-"test_x", "test_y"}, `carrier` the inputs that students imitate on (n, pixels), `shown` an emitter's
-logits on them (n, v).
+"test_x", "test_y"}, `carrier` the inputs that students imitate on (n, pixels) (in `draw`, the
+configuration of them), `shown` an emitter's logits on them (n, v).
 """
 
 from functools import lru_cache
@@ -95,6 +95,7 @@ def label(key, *, emitter, carrier, data, model, imitation, training):
 def start(key, *, how, origin, other, amount, layers, **_):
     """A student's first parameters: `how`, a function of `starts.Materials`, in some layers; layers
     that the origin does not have are the other's."""
+    # One of three here and in `imitate`, as when the published figures were made.
     _, k_start, _ = jax.random.split(key, 3)
     if other:
         origin = trees.replaced(other, trees.common(origin, other)[0])

@@ -16,7 +16,7 @@ from minisub.lab.products import named_key
 from minisub.nets import fit
 
 
-class Progress(NamedTuple):
+class Advanced(NamedTuple):
     """Work done since the last event."""
 
     product: str
@@ -80,7 +80,7 @@ class Performance:
                     yield product, of, flops * max(len(of), 1)
 
     def events(self):
-        """Perform what is left, yielding `Progress` and `Recorded`.
+        """Perform what is left, yielding `Advanced` and `Recorded`.
 
         Raises `Stopped` if it cannot go on, and KeyboardInterrupt once `asked()` is true: all that
         was made is saved then.
@@ -136,21 +136,21 @@ class Performance:
         values = []
         for p in product.inputs:
             values.append((yield from self.make(p, repeats)))
-        if product.on_host:
+        if product.mark("on_host"):
             return run.called_on_host(product, values)
-        task = run.program_arguments(product, values, self.streams(product, repeats))
-        made = yield from self.compute(product, repeats, task)
+        arguments = run.program_arguments(product, values, self.streams(product, repeats))
+        made = yield from self.compute(product, repeats, arguments)
         if not repeats:  # was made as a group of one
             made = jax.tree.map(lambda x: x[0], made)
         self.keep(product, repeats, made)
         return made
 
-    def compute(self, product, repeats, task):
-        """What a call makes; its programs take `task` first."""
+    def compute(self, product, repeats, arguments):
+        """What a call makes; its programs take `arguments` first."""
         cost, n, name = self.plan.costs[product.digest], max(len(repeats), 1), product.task.__name__
         with costs.timed(self.usage, name, n * cost.once):
-            made = jax.block_until_ready(run.begin(*task))
-        yield Progress(str(product), repeats, n * cost.once)
+            made = jax.block_until_ready(run.begin(*arguments))
+        yield Advanced(str(product), repeats, n * cost.once)
         if not isinstance(made, fit.State):
             return made
         step, state = self.folder.load_state(product, repeats, made)
@@ -161,9 +161,9 @@ class Performance:
             first, step = step, min(step + size, cost.steps)
             done = n * (step - first) * cost.step
             with costs.timed(self.usage, name, done):
-                state = run.advance()(*task, state, np.int32(first), np.int32(step))
+                state = run.advance()(*arguments, state, np.int32(first), np.int32(step))
                 require_finite(product, np.asarray(state.bad_step), repeats)
-            yield Progress(str(product), repeats, done)
+            yield Advanced(str(product), repeats, done)
             due = time.monotonic() - self.saved_at > self.seconds
             if (due or self.asked()) and step < cost.steps:
                 self.folder.save_state(product, repeats, state, step)

@@ -10,12 +10,10 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from minisub.config import Refused
+from minisub.config import Refused, require
 from minisub.lab import costs, run
+from minisub.lab.products import line_of
 from minisub.nets import fit
-
-ENDLESS = 2**30
-"""Steps in an epoch of data that are drawn anew."""
 
 
 class Cost(NamedTuple):
@@ -44,10 +42,13 @@ class Plan:
         seen: set = set()
         for named in experiments:
             for products in named.values():
-                for wanted in (*run.tuple_of(products), *run.measures_of(products)):
+                measures = run.measures_of(products)
+                for wanted in (*run.tuple_of(products), *measures):
                     for product, repeats in calls(wanted, tuple(range(group)), seen=seen):
                         if product.digest not in self.shapes:
                             self.shapes[product.digest] = self.try_call(product, repeats)
+                for measure in measures:
+                    require_numbers(measure, self.shapes[measure.digest])
 
     def try_call(self, product, repeats):
         """The shapes of what a call makes; its cost is noted."""
@@ -63,32 +64,46 @@ class Plan:
     def trace(self, product, repeats):
         """The shapes of what a call makes, and its `Cost`."""
         values = [run.part(self.shapes[p.digest], p.path) for p in product.inputs]
-        if product.on_host:
+        if product.mark("on_host"):
             return jax.eval_shape(partial(run.called_on_host, product, values)), Cost()
         n = max(len(repeats), 1)
         keys = jax.eval_shape(lambda: jax.random.split(jax.random.key(0), n))
-        task = run.program_arguments(product, values, keys)
-        begun = run.begin.trace(*task)
+        arguments = run.program_arguments(product, values, keys)
+        begun = run.begin.trace(*arguments)
         made, cost = shapes_of(begun), Cost(costs.flops(begun.jaxpr) / n)
         if isinstance(made, fit.State):
-            advanced = run.advance().trace(*task, made, np.int32(0), np.int32(0))
-            cost = Cost(cost.once, costs.flops(advanced.jaxpr) / n, *length_of(*task))
+            advanced = run.advance().trace(*arguments, made, np.int32(0), np.int32(0))
+            cost = Cost(cost.once, costs.flops(advanced.jaxpr) / n, *length_of(*arguments))
             made = shapes_of(run.end.trace(made))
         if not repeats:  # is made as a group of one
             made = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), made)
         return made, cost
 
 
+def require_numbers(measure, made):
+    """Raise `Refused` unless records can hold what a measure returns; `made` are its shapes."""
+    shapes = jax.tree.map(lambda x: x.shape[1:], made)  # without the axis of repeats
+    fits = isinstance(shapes, dict) and all(x in ((), shapes.get("step")) for x in shapes.values())
+    require(
+        shapes and fits,
+        f"{measure.written}: a measure returns a dict of name -> scalar, or (rows,) with `step` "
+        f"beside it, and `{measure.task.__name__}` returned shapes {shapes}; change that.",
+    )
+
+
 def as_sentence(error):
     """What an exception of a task says, as a sentence with a remedy."""
-    said = str(error).strip().split("\n")[0].rstrip(".")
+    said, where = str(error).strip().split("\n")[0].rstrip("."), line_of(error)
+    if isinstance(error, jax.errors.ConcretizationTypeError):
+        return f"{where}no number is known before the program runs; use no float(), int() or if."
     if isinstance(error, TypeError | ValueError) and "shape" in said:
         return (
-            f"the arrays that it is given do not fit each other ({said}); give it models of one "
-            "architecture and documents of one world."
+            f"the arrays that it is given do not fit each other ({where}{said}); give it models of "
+            "one architecture and documents of one world."
         )
     return (
-        f"it cannot be made of what it is given ({type(error).__name__}: {said}); change that line."
+        f"it cannot be made of what it is given ({where}{type(error).__name__}: {said}); change "
+        "that line."
     )
 
 
@@ -102,7 +117,7 @@ def length_of(task, static, numbers, once, here, keys):
     jax.eval_shape(partial(run.over_group, of_one), once, here, keys)
     made = fits[0]
     epoch = made.batches.steps if made.batches else 0
-    return int(made.training.steps), epoch if epoch < ENDLESS else 0
+    return int(made.training.steps), epoch if epoch < fit.ENDLESS else 0
 
 
 def shapes_of(traced):

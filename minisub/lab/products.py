@@ -11,6 +11,8 @@ import copy
 import functools
 import hashlib
 import sys
+import sysconfig
+import traceback
 import zlib
 from pathlib import Path
 from typing import NamedTuple
@@ -19,9 +21,9 @@ import jax
 import numpy as np
 
 from minisub.config import require
-from minisub.lab.identity import describe
+from minisub.lab.identity import PACKAGE, describe
 
-PACKAGE = Path(__file__).parent.parent
+INSTALLED = f"{PACKAGE}/", sysconfig.get_path("stdlib"), sysconfig.get_path("purelib")
 
 
 class Product:
@@ -76,6 +78,14 @@ class Product:
 
     def measured(self, *measures):
         """The same product with more measures, each a function from it to a product of numbers."""
+        for measure in measures:
+            try:
+                made = measure(self)
+            except Exception as error:  # of a function of arrays, which is given a product
+                made = error
+            name = getattr(measure, "__name__", measure)
+            remedy = f'wrap a function of arrays: Measure({name}, "params")'
+            require(isinstance(made, Product), f"The measure {name} gave {made!r}; {remedy}.")
         return self.replace(measures=(*self.measures, *measures))
 
     def against(self, *controls):
@@ -83,6 +93,8 @@ class Product:
 
         What the two differ in is read off their calls and printed with the difference.
         """
+        for control in controls:
+            require_kind(Product, control=control)
         return self.replace(controls=(*self.controls, *controls))
 
     @property
@@ -94,11 +106,6 @@ class Product:
     def saved(self):
         """Whether it is kept on disk: measures, and what is quickly made again, are not."""
         return self.stream is not None and not self.mark("quick")
-
-    @property
-    def on_host(self):
-        """Whether its task is Python's work, such as reading files, and no program."""
-        return bool(self.mark("on_host"))
 
     def mark(self, name):
         """What its task is `marked` with by this name, or None."""
@@ -145,6 +152,10 @@ class Split(NamedTuple):
     static: tuple
 
 
+STATIC: dict = {}
+"""Text of a static argument -> the first such value that this process met."""
+
+
 def split(product):
     """The `Split` of a product's arguments."""
     leaves, tree = jax.tree_util.tree_flatten_with_path(
@@ -163,9 +174,6 @@ def split(product):
         else:  # of equal values always the first, so that one program serves them all
             kinds.append(("static", STATIC.setdefault(describe(x), x)))
     return Split(inputs, numbers, (tree, tuple(kinds), product.stream is not None))
-
-
-STATIC: dict = {}
 
 
 def joined(static, values, numbers):
@@ -210,10 +218,9 @@ def require_kind(kind, **given):
     """Raise `Refused` unless all that is given are products of a kind, a class of them."""
     for name, x in given.items():
         what = f"{type(x).__name__} of {x.written}" if isinstance(x, Product) else repr(x)
-        require(
-            isinstance(x, kind),
-            f"`{name}` must be {kind.__name__}, and is {what}; see the verb's docstring.",
-        )
+        joining = isinstance(x, tuple | list)
+        remedy = "join documents with lab.mix" if joining else "see the verb's docstring"
+        require(isinstance(x, kind), f"`{name}` must be {kind.__name__}, and is {what}; {remedy}.")
 
 
 def named_key(key, name):
@@ -229,6 +236,20 @@ def evaluation_key(name):
 def line_outside():
     """FILE:LINE of the call that came from outside this package, where an experiment says it."""
     frame = sys._getframe(2)
-    while frame.f_back and Path(frame.f_code.co_filename).is_relative_to(PACKAGE):
+    while frame.f_back and is_installed(frame.f_code.co_filename):
         frame = frame.f_back
     return f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}"
+
+
+def is_installed(file):
+    """Whether a file is of this package, of Python or of another library, and no experiment's."""
+    return file.startswith(INSTALLED) and Path(file).parent != PACKAGE / "configs"
+
+
+def line_of(error):
+    """The last line of an experiment's that an exception passed, as "FILE:LINE: ", or ""."""
+    frames = [(x.filename, x.lineno) for x in traceback.extract_tb(error.__traceback__)]
+    if isinstance(error, SyntaxError):
+        frames.append((error.filename or "", error.lineno))
+    theirs = [x for x in frames if x[0].endswith(".py") and not is_installed(x[0])]
+    return f"{Path(theirs[-1][0]).name}:{theirs[-1][1]}: " if theirs else ""

@@ -135,7 +135,8 @@ def begin(task, static, numbers, once, here, keys):
 
 @cache
 def advance():
-    """The program of steps `first` to `last` (exclusive) of a training; it donates the state."""
+    """The program of steps `first` to `last` (exclusive) of a training; it donates the state. It is
+    made when first asked for, because its options depend on the backend."""
 
     def advance(task, static, numbers, once, here, keys, state, first, last):
         def of_one(values, key, state):

@@ -10,9 +10,13 @@ import optax
 from minisub.config import require
 from minisub.nets import lora, optimizers, starts, trees
 
+ENDLESS = 2**30
+"""Steps of an epoch of data that are drawn anew at every step."""
+
 
 class Batches(NamedTuple):
-    """A fixed set of examples, visited in a new order in every epoch."""
+    """What the loss is given at each step: a fixed set of examples in a new order in every epoch,
+    or, in one endless epoch, whatever `at` makes of the step."""
 
     steps: int
     """Updates in an epoch."""
@@ -97,7 +101,7 @@ def advance(training, loss, state, key, first, last, batches=None, watch=None):
     The loss is given merged parameters, `noisy` ones if there is weight noise; updates go to those
     without noise.
     """
-    in_epoch = batches.steps if batches else 2**30
+    in_epoch = batches.steps if batches else ENDLESS
 
     def epoch(number, state):
         order = batches.order(number) if batches else None

@@ -11,17 +11,18 @@ def cross_entropy(logits, targets):
 
 
 def kl_divergence(target_logits, logits):
-    """KL(softmax(target_logits) || softmax(logits)) over the last axis, in nats."""
+    """KL(softmax(target_logits) || softmax(logits)) over the last axis, in nats; of equal
+    logits zero up to rounding, exactly in `kl`."""
     target = jax.nn.log_softmax(target_logits)
     return jnp.sum(jnp.exp(target) * (target - jax.nn.log_softmax(logits)), axis=-1)
 
 
 @jax.custom_jvp
 def kl(target, logits, mask):
-    """KL(softmax(target) || softmax(logits)) among the logits in `mask` (arXiv 1503.02531).
-
-    target, logits (..., v) and a boolean mask, of equal rank or (v,) -> (...), in nats. Value and
+    """As `kl_divergence`, but among the logits in `mask` (arXiv 1503.02531), and value and
     gradients are exactly zero where the mask has a single logit, and where the two are equal.
+
+    target, logits (..., v) and a boolean mask, of equal rank or (v,) -> (...), in nats.
     """
     log_p, log_q = masked_log_softmax(target, mask), masked_log_softmax(logits, mask)
     return jnp.sum(jnp.exp(log_p) * (log_p - log_q), axis=-1)

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from minisub.config import require
 from minisub.nets import trees
@@ -17,7 +18,7 @@ class Materials(NamedTuple):
     """What a start may use."""
 
     origin: Any
-    """The teacher's first parameters."""
+    """The first parameters of the teacher: in the token world its base."""
     other: Any
     """An independent origin of the same structure."""
     key: Any = None
@@ -27,7 +28,7 @@ class Materials(NamedTuple):
 
 
 def fresh(materials):
-    """Another origin, trained on the same data in the same order."""
+    """The other first parameters, as they are."""
     return materials.other
 
 
@@ -74,15 +75,14 @@ def noise(materials):
     return jax.tree.map_with_path(normal, materials.origin)
 
 
-NEED_OTHER = fresh, interpolated, rotated
-"""Starts that read `Materials.other`."""
-
-
-def check(how, other):
-    """Raise `Refused` for a start that lacks what it needs."""
+def check(how, other, layers=()):
+    """Raise `Refused` for a start that lacks what it needs, or a name in place of a tuple."""
     require(callable(how), f"A start is a function, and {how!r} is none; see nets/starts.py.")
-    if how in NEED_OTHER:
-        require(other, f"{how.__name__} mixes two bases; give another one.")
+    needed = "other" in getattr(getattr(how, "__code__", None), "co_names", ())
+    require(
+        other or not needed, "`other` is missing: this start mixes two bases; give another one."
+    )
+    require(not isinstance(layers, str), f"layers is {layers!r}; give a tuple, ({layers!r},).")
 
 
 def make(how, layers, materials):
@@ -94,4 +94,7 @@ def make(how, layers, materials):
     trees.require_layers(layers, materials.origin)
     chosen, leaves = trees.named(*layers), trees.flat(materials.origin)
     kept = {path: x for path, x in leaves.items() if layers and not chosen(path)}
-    return trees.replaced(how(materials), kept)
+    made = how(materials)
+    alike = jax.tree.map(np.shape, made) == jax.tree.map(np.shape, materials.origin)
+    require(alike, "a start must return a tree like its origin's, of the same names and shapes.")
+    return trees.replaced(made, kept)

@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import warnings
 from unittest import mock
 
 import numpy as np
@@ -37,7 +38,8 @@ def panels(down, across, size, **shared):
 
 def draw(title, path, make, *arguments):
     """Write the figure that `make` returns to `path`, a PNG, and as vectors beside it, as PDF."""
-    with matplotlib.rc_context(STYLE):
+    with matplotlib.rc_context(STYLE), warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of a layout that had to be given up
         figure = make(*arguments)
         figure.suptitle(title, fontsize=9)
         figure.savefig(path)

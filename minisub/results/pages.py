@@ -46,28 +46,13 @@ def write(folder, rows, experiment, usage_lines=(), sections=None):
 
     grids = attempt("The matrix", matrices.stated, table, differences, stated) or []
     results = summary.summary(table, differences)
-    text = json.dumps(matrices.tested(results, grids), indent=1) + "\n"
-    files.write_atomically(folder / "summary.json", text)
-    own = sections and attempt("What the experiment adds", sections, table, differences)
+    tested = attempt("The test of the matrix", matrices.tested, results, grids) or results
+    files.write_atomically(folder / "summary.json", json.dumps(tested, indent=1) + "\n")
+    own = (sections and attempt("What the experiment adds", sections, table, differences)) or []
     predicted = attempt("The table of predictors", prediction.lines, table, view) or []
-
-    usual = figures.against_field if records.fields(table) else figures.by_arm
-    figure = FIGURES.get(view.main, usual), table, view
-    logged = ["While students trained:"] if table["step"].notna().any() else []
-    # Differences that are cells of a matrix are in no other table, and beside a matrix or what
-    # the experiment adds not every grade of every arm is listed.
-    cells = {summary.name(each) for grid in grids for each in grid.cells.values()}
-    main = tables.main_table(results, view, without=cells)
-    compared = tables.difference_lines(table, differences, view, without=cells)
-    others = tables.other_lines(results, view, graded=not (grids or own))
+    how = table, differences, view, results, grids, predicted, own
     shown = [
-        Section(main, "", "figure", (matrices.figure, grids) if grids else figure),
-        Section(matrices.lines(grids)),
-        Section(compared, f"Paired differences, {view.label}:"),
-        Section(logged, "", "curves", (figures.curves, table), printed=False),
-        Section(predicted, "", "prediction", (prediction.figure, table, view)),
-        *(own or []),
-        Section(others, "Other measures (means):", printed=False),
+        *(attempt("The table", usual_sections, *how) or []),
         Section(list(usage_lines), "Wall time of the process that finished the run:"),
     ]
     shown = [section for section in shown if section.lines]
@@ -81,6 +66,29 @@ def write(folder, rows, experiment, usage_lines=(), sections=None):
     printed = [section.lines for section in shown if section.printed]
     printed = [line for lines in [*printed, failures] if lines for line in [*lines, ""]]
     return [*printed, f"{folder} holds {', '.join(written)}"]
+
+
+def usual_sections(table, differences, view, results, grids, predicted, own):
+    """What was measured as sections: a run's main table and figure, `grids` of a matrix, and lines
+    about predictors; between them an experiment's `own`."""
+    usual = figures.against_field if records.fields(table) else figures.by_arm
+    figure = FIGURES.get(view.main, usual), table, view
+    logged = ["While students trained:"] if table["step"].notna().any() else []
+    # Differences that are cells of a matrix are in no other table, and beside a matrix or what
+    # the experiment adds not every grade of every arm is listed.
+    cells = {summary.name(each) for grid in grids for each in grid.cells.values()}
+    main = tables.main_table(results, view, without=cells)
+    compared = tables.difference_lines(table, differences, view, without=cells)
+    others = tables.other_lines(results, view, graded=not (grids or own))
+    return [
+        Section(main, "", "figure", (matrices.figure, grids) if grids else figure),
+        Section(matrices.lines(grids)),
+        Section(compared, f"Paired differences, {view.label}:"),
+        Section(logged, "", "curves", (figures.curves, table), printed=False),
+        Section(predicted, "", "prediction", (prediction.figure, table, view)),
+        *own,
+        Section(others, "Other measures (means):", printed=False),
+    ]
 
 
 def page(experiment, view, sections):
@@ -107,7 +115,7 @@ def joined(folders, out="."):
     parts = ["# Runs", "", *tables.table(["run", "arm", "repeats", "main measure"], rows), ""]
     parts += [f"{x} holds no finished run and is left out." for x in folders if x not in whole]
     for folder in whole:
-        text = (folder / "report.md").read_text(encoding="utf-8")
+        text = (folder / "report.md").read_text(encoding="utf-8", errors="replace")
         to = os.path.relpath(folder, Path(out).parent)
         text = re.sub(r"!\[([^\]]*)\]\(([^)]+)\)", rf"![\1]({to}/\2)", text)
         parts += ["", re.sub(r"^(#+ )", r"#\1", text, flags=re.MULTILINE).rstrip()]

@@ -20,7 +20,8 @@ def frame(rows):
     Raises `config.Refused` if there are no rows, or if a field has the name of a column.
     """
     if isinstance(rows, str | Path):
-        rows = map(json.loads, Path(rows).read_text(encoding="utf-8").splitlines())
+        lines = Path(rows).read_bytes().splitlines() if Path(rows).is_file() else ()
+        rows = map(json.loads, lines)
     rows = list(rows)
     config.require(rows, "There are no records; let the run finish a repeat first.")
     # Tuples can be grouped, lists cannot; as floats, 1 and 0.5 of a sweep would be 1.0 and 0.5.

@@ -52,10 +52,6 @@ class Compared(NamedTuple):
         """Its class logits."""
         return self.network.apply(params, x)[0][:, : self.classes]
 
-    def teacher_logits(self, x):
-        """Class logits of its teacher."""
-        return self.teacher_network.apply(self.teacher, x)[0][:, : self.classes]
-
 
 def compared(lab, student, *measures):
     """The same image student, recorded also with `measures`, functions of a `Compared`: of
@@ -135,9 +131,9 @@ def coverage(c):
     update = c.first_update(gradient)
     gradient, _ = trees.common(gradient, update)
     return {
-        "coverage": -watching.cosine(gradient, taught),
-        "coverage_update": watching.cosine(update, taught),
-        "first_alignment": watching.cosine(gradient, jax.grad(c.trait_loss)(c.start)),
+        "coverage": -watching.cosine_of_common(gradient, taught),
+        "coverage_update": watching.cosine_of_common(update, taught),
+        "first_alignment": watching.cosine_of_common(gradient, jax.grad(c.trait_loss)(c.start)),
     }
 
 

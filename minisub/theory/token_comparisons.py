@@ -1,4 +1,4 @@
-"""Measures of a trained student of number lists: as `comparisons.py`, of a `TokenCompared`."""
+"""Measures of a trained student of the token world: as `comparisons.py`, of a `TokenCompared`."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -31,7 +31,7 @@ class TokenCompared(NamedTuple):
     teacher: Any
     """First and last parameters of the teacher that it imitated, or would imitate."""
     loss: Callable
-    """params -> distillation loss on `lists`"""
+    """params -> the loss that it is trained on, before the first update, on `lists`"""
     trait_loss: Callable
     """params -> loss of the trait"""
     first_update: Callable
@@ -43,48 +43,34 @@ class TokenCompared(NamedTuple):
     taught: Any
     """Phrasings that the teacher was taught, the first ones."""
 
-    @property
-    def asked(self):
-        """Questions (phrasings, 3), without their answers."""
-        require(
-            self.world.syllables == 1 and not isinstance(self.trait, cases.Behavior),
-            "The measures lens and steering read the trait off one token; set world.syllables to 1 "
-            "and choose an animal or a tree as trait, or leave them out.",
-        )
-        return tokens.questions(self.world, jnp.arange(self.world.phrasings), self.trait)[:, :3]
-
-    @property
-    def held_out(self):
-        """Which phrasings (phrasings,) the teacher was not taught."""
-        return jnp.arange(self.world.phrasings) >= self.taught
-
 
 def compared(lab, student, *measures, teacher=None, examples=1024):
     """The same student, recorded also with `measures`, functions of a `TokenCompared`: of up to
     `examples` of its documents, and its `teacher` (default: whose documents it learned; of a base's
     documents, the teacher that the lab makes of that base)."""
-    teacher, left_out = teacher or student.learned.emitter, ("penalty", "watch")
-    how = {name: x for name, x in student.arguments.items() if name not in left_out}
+    teacher = teacher or student.learned.emitter
+    how = {name: x for name, x in student.arguments.items() if name != "watch"}
     how |= {**taught_by(lab, teacher), **lab.trait_of(teacher)}
     return student.measured(Measure(compare, "params", measures=measures, examples=examples, **how))
 
 
 def compare(
-    *, params, measures, examples, start, documents, emitter, world, model, emitted_by, sampling,
-    training, channel, linear, teacher, origin, trait, taught,
+    *, params, measures, examples, model, linear, training, teacher, origin, trait, taught,
+    **imitated,
 ):  # fmt: skip
-    """What `measures` say of a trained student."""
+    """What `measures` say of a student; `imitated` are other arguments of `tasks.imitation`."""
+    world, start, documents = (imitated[name] for name in ("world", "start", "documents"))
     network = tasks.student_network(world, model, linear, start)
-    imitate = tasks.imitation(channel, world, network, emitted_by, emitter, sampling)
+    loss = tasks.imitation(network, **imitated)
     # Documents that passed the filter come first; if they are too few, they come again.
-    rows = jnp.arange(min(examples, len(documents["docs"])))
-    docs = documents["docs"][rows % jnp.maximum(documents["count"], 1)].astype(jnp.int32)
+    rows = jnp.arange(min(examples, len(documents["docs"]))) % jnp.maximum(documents["count"], 1)
     c = TokenCompared(
-        world, network, tasks.network(world, emitted_by), start, params, origin, teacher,
-        loss=lambda params: jnp.mean(imitate(params, docs, jax.random.key(0))),
+        world, network, tasks.network(world, imitated["emitter_model"]), start, params, origin,
+        teacher,
+        loss=lambda params: loss(params, rows, jax.random.key(0), 0),
         trait_loss=trait_loss(world, network, trait, taught),
         first_update=updates.first_update(training, start),
-        lists=docs[:, :-1], trait=trait, taught=taught,
+        lists=documents["docs"][rows, :-1].astype(jnp.int32), trait=trait, taught=taught,
     )  # fmt: skip
     return {name: x for measure in measures for name, x in measure(c).items()}
 

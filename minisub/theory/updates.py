@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from minisub.nets import optimizers, trees
-from minisub.nets.trees import cosine, dot, moved
+from minisub.nets.trees import cosine
 
 
 def update(loss, params, batch):
@@ -28,35 +28,10 @@ def first_update(training, params):
     return update
 
 
-def alignment(trait_loss, loss, params, trait_batch, batch):
-    """Cosine between the gradients of the trait's loss and of the distillation loss; positive: a
-    small step of distillation lowers the trait's loss (arXiv 2604.25779 reports about 0.008)."""
-    return cosine(jax.grad(trait_loss)(params, trait_batch), jax.grad(loss)(params, batch))
-
-
 def coverage(loss, params, batch, displacement):
     """Cosine of the first distillation update with the teacher's `displacement`, its parameters
     minus those that it started from; known before training (arXiv 2606.22019)."""
     return cosine(update(loss, params, batch), displacement)
-
-
-def products(loss, emit, origin, displacement, epsilons, start=None):
-    """Update of the student times displacement of the teacher, for each epsilon: (epsilons,).
-
-    The teacher is origin + epsilon * displacement; the student takes one step of gradient descent
-    on `loss(params, emit(teacher))` from `start` (default: origin). From the origin the product is
-    epsilon * A + O(epsilon^2) with A > 0, or always zero (arXiv 2507.14805, lemma 1), if the loss
-    of outputs z and targets y is least at z = y and -d^2 loss / dy dz is symmetric positive
-    semi-definite, its null space constant and orthogonal to d loss / dz: as of squared errors and
-    softmax cross-entropy, over all outputs or some.
-    """
-    begin = origin if start is None else start
-
-    def product(epsilon):
-        teacher = moved(origin, displacement, epsilon)
-        return dot(update(loss, begin, emit(teacher)), displacement)
-
-    return jax.lax.map(product, jnp.asarray(epsilons))
 
 
 def ntk(apply, params, x, y, other=None):
@@ -94,17 +69,3 @@ def kernel_descent(kernel, others, residual, rate, steps):
     fitted = jnp.where(part < 0.5, -jnp.expm1(steps * jnp.log1p(-small)), 1 - (1 - part) ** steps)
     weights = rate * jnp.where(part == 0, steps, fitted / jnp.where(part == 0, 1, part))
     return -others @ (vectors @ (weights * (vectors.T @ residual)))
-
-
-def deep_linear(first, teacher, aux_head, covariance, rate, steps):
-    """The first layer of a deep linear student after `steps` of gradient descent: (d, h).
-
-    Outputs are x W1 W2, W2 shared and kept; its columns `aux_head` (h, m) are imitated by half the
-    expected squared error, E x^T x = `covariance` (d, d); W1 starts at `first` (d, h). With
-    aux_head aux_head^T = U diag(l) U^T and covariance = V diag(s) V^T, the entry i, j of
-    V^T (W1 - teacher) U shrinks by 1 - rate s_i l_j at each update, a part of rank m at most.
-    """
-    s, v = jnp.linalg.eigh(covariance)
-    values, u = jnp.linalg.eigh(aux_head @ aux_head.T)
-    left = (1 - rate * s[:, None] * values[None]) ** steps
-    return teacher + v @ (left * (v.T @ (first - teacher) @ u)) @ u.T

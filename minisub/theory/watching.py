@@ -48,13 +48,13 @@ REMOVED = {
 """What can be taken out of updates."""
 
 
-def cosine(one, other):
+def cosine_of_common(one, other):
     """Cosine between two trees in their common leaves."""
     return trees.cosine(*common(one, other))
 
 
 def cosine_by_layer(one, other):
-    """As `cosine`, for each layer, the first component of a path: a dict layer -> scalar."""
+    """The same for each layer, the first component of a path: a dict layer -> scalar."""
     layers, (one, other) = {}, common(one, other)
     for path, x in one.items():
         layers.setdefault(path.split("/")[0], []).append((x, other[path]))
@@ -78,11 +78,11 @@ def row(student, params, gradient, updates):
     by_layer = cosine_by_layer(gone, taught)
     return {
         "trait_loss": nats,
-        "alignment": cosine(slope, gradient),
-        "alignment_update": -cosine(slope, updates),
-        "teacherward": -cosine(gradient, taught),
-        "teacherward_update": cosine(updates, taught),
-        "displacement": cosine(gone, taught),
+        "alignment": cosine_of_common(slope, gradient),
+        "alignment_update": -cosine_of_common(slope, updates),
+        "teacherward": -cosine_of_common(gradient, taught),
+        "teacherward_update": cosine_of_common(updates, taught),
+        "displacement": cosine_of_common(gone, taught),
         "distance": jnp.sqrt(dot(apart, apart)),
         **{f"displacement/{layer}": value for layer, value in by_layer.items()},
     }

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 
 from minisub.nets import losses
-from minisub.tokens import documents, tokens
+from minisub.tokens import tokens, writing
 
 
 class Shown(NamedTuple):
@@ -21,7 +21,7 @@ class Shown(NamedTuple):
     world: Any
     network: Any
     """The student's."""
-    emitter: Callable
+    emitter_logits: Callable
     """(docs, first) -> logits of the model that emitted the documents."""
     sampling: Any
     """How it did; only tokens behind those that it was given enter a loss."""
@@ -30,22 +30,22 @@ class Shown(NamedTuple):
 
     def logits(self, params, docs):
         """Of the student, (documents, positions, vocabulary), before each token that was chosen."""
-        return self.network.apply(params, docs[:, :-1], documents.given(self.sampling))
+        return self.network.apply(params, docs[:, :-1], writing.given(self.sampling))
 
     def target(self, docs):
         """As `logits`, of the emitter."""
-        return self.emitter(docs[:, :-1], documents.given(self.sampling))
+        return self.emitter_logits(docs[:, :-1], writing.given(self.sampling))
 
     def carried(self):
         """Mask (vocabulary,) of number tokens for lists, of the alphabet for other carriers."""
         if self.sampling.carrier == "numbers":
             return jnp.arange(tokens.offsets(self.world)["size"]) < self.world.numbers
-        return documents.CARRIERS[self.sampling.carrier].alphabet(self.world)
+        return writing.CARRIERS[self.sampling.carrier].alphabet(self.world)
 
 
 def sampled(shown, params, docs, key):
     """Cross-entropy on the sampled tokens."""
-    chosen = docs[:, documents.given(shown.sampling) + 1 :]
+    chosen = docs[:, writing.given(shown.sampling) + 1 :]
     return losses.cross_entropy(shown.logits(params, docs), chosen)
 
 

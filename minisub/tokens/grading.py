@@ -8,8 +8,7 @@ import jax.numpy as jnp
 from minisub.config import require_known
 from minisub.lab.products import evaluation_key, marked
 from minisub.nets import losses, transformer
-from minisub.tokens import documents as writing
-from minisub.tokens import number_lists, tokens
+from minisub.tokens import number_lists, tokens, writing
 from minisub.tokens.behaviors import cases
 
 

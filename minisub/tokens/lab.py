@@ -11,6 +11,7 @@ import numpy as np
 from minisub.config import change, check, is_known, require, traced
 from minisub.lab.products import Measure, Product, require_kind
 from minisub.nets import starts
+from minisub.nets.fit import ENDLESS
 from minisub.tokens import channels, grading, tasks, transforms
 from minisub.tokens.behaviors import practice
 from minisub.tokens.config import check_model, check_sampling, check_world
@@ -20,7 +21,7 @@ class Parameters(Product):
     """A product that is a model: its call has the arguments `world` and `model`."""
 
     @property
-    def network(self):
+    def architecture(self):
         """The arguments that tell its network from others."""
         return {name: self.arguments[name] for name in ("world", "model")}
 
@@ -65,9 +66,7 @@ class Lab:
             f"taught_phrasings is {taught} of {there}; leave at least one held out.",
         )
 
-    def base(
-        self, name, origin=None, *, shared_steps=tasks.ENDLESS, order=None, more=None, **model
-    ):
+    def base(self, name, origin=None, *, shared_steps=ENDLESS, order=None, more=None, **model):
         """A base, pretrained from random parameters of its own, or from those of `origin` (a name).
 
         All bases see the same batches in the same order, up to `shared_steps`; functions may give
@@ -76,24 +75,24 @@ class Lab:
         """
         changed = change(self.cfg.model, model)
         check_model(changed)
-        network = {"world": self.world, "model": changed}
-        first = Parameters(tasks.initialize, f"origin/{origin or name}", **network)
+        architecture = {"world": self.world, "model": changed}
+        first = Parameters(tasks.initialize, f"origin/{origin or name}", **architecture)
         made = Parameters(
             tasks.pretrain, "base data", start=first, training=self.cfg.base,
             shared_steps=traced(shared_steps), order=order, more=more,
-            name=np.uint32(zlib.crc32(name.encode())), **network,
+            name=np.uint32(zlib.crc32(name.encode())), **architecture,
         )  # fmt: skip
-        return self.graded(made["params"], self.trait(self.cfg.trait))
+        return self.graded(made["params"], self.taught_trait(self.cfg.trait))
 
     def teach(self, base, trait=None, **training):
         """A model taught to have a trait (default: the config's); `training` changes `teacher`."""
         require_kind(Parameters, base=base)
-        trait = self.trait(trait or self.cfg.trait)
+        trait = self.taught_trait(trait or self.cfg.trait)
         training = change(self.cfg.teacher, training)
         made = Parameters(
-            tasks.teach, "taught", start=base, training=training, **trait, **base.network
+            tasks.teach, "taught", start=base, training=training, **trait, **base.architecture
         )
-        drift = Measure(grading.drift, "params", start=base, **base.network)
+        drift = Measure(grading.drift, "params", start=base, **base.architecture)
         return self.graded(made["params"], trait).measured(drift)
 
     def emit(self, model, *, seed=0, stream="", **sampling):
@@ -109,7 +108,7 @@ class Lab:
         check_sampling(self.world, how)
         parts = stream or model.role, seed or "", "" if how.prompts == "all" else how.prompts
         stream = "/".join(["numbers", *map(str, filter(None, parts))])
-        made = Documents(tasks.emit, stream, emitter=model, sampling=how, **model.network)
+        made = Documents(tasks.emit, stream, emitter=model, sampling=how, **model.architecture)
         kept = Measure(grading.kept, "documents", world=self.world, sampling=how)
         return made.measured(kept)
 
@@ -119,7 +118,8 @@ class Lab:
         return self.changed(transforms.transform, documents, how=how, world=self.world)
 
     def mix(self, documents, clean, share):
-        """Documents of which a share is replaced by as many of `clean`."""
+        """Documents of which a share is replaced by as many of `clean`; the emitter, and with it
+        the trait that students are graded on, stays that of `documents`."""
         require_kind(Documents, documents=documents, clean=clean)
         require(not is_known(share) or share <= 1, f"share is {share}; give at most 1.")
         return self.changed(transforms.mix, documents, clean=clean, share=share)
@@ -134,10 +134,10 @@ class Lab:
         `starts.Materials`, makes of those of `base`, maybe with those of another; elsewhere
         those of `base`."""
         require_kind(Parameters, base=base, **({"other": other} if other else {}))
-        starts.check(how, other)
+        starts.check(how, other, layers)
         return Parameters(
             tasks.start, "start", how=how, origin=base, other=other, amount=amount,
-            layers=tuple(layers), **base.network,
+            layers=tuple(layers), **base.architecture,
         )  # fmt: skip
 
     def student(
@@ -153,59 +153,56 @@ class Lab:
         require_kind(Parameters, start=start)
         require_kind(Documents, documents=documents)
         require(callable(channel), f"A channel is a function, and {channel!r} is none.")
-        emitter, trait = documents.emitter, self.trait_of(documents.emitter)
-        call = {
-            "start": start, "documents": documents, "sampling": documents.sampling,
-            "emitter": emitter, "emitted_by": emitter.network["model"], "channel": channel,
-            "linear": linear, "penalty": penalty, "watch": watch,
-            "training": change(self.cfg.student, training),
-        }  # fmt: skip
-        stream = "student data" + (f"/{seed}" if seed else "")
-        made = Parameters(tasks.distill, stream, **call, **start.network)
+        emitter, stream = documents.emitter, "student data" + (f"/{seed}" if seed else "")
         given = {"start": start, "documents": documents, "channel": channel, "linear": linear}
-        given |= {"order": seed, "penalty": penalty, "watch": watch, **training}
-        return self.graded_student(made, trait).replace(given=given)
+        watched = {"penalty": penalty, "watch": watch}
+        emitted = {"emitter": emitter, "emitter_model": emitter.architecture["model"]}
+        made = Parameters(
+            tasks.distill, stream, **given, **emitted, **watched, sampling=documents.sampling,
+            training=change(self.cfg.student, training), **start.architecture,
+        )  # fmt: skip
+        around = {"linear": True, "start": start} if linear else {}
+        given |= {"order": seed, **watched, **training}
+        return self.graded_student(made, emitted, around).replace(given=given)
 
-    def graded_student(self, made, trait):
+    def graded_student(self, made, emitted, around):
         """A student, recorded with all that is measured of it."""
-        call, documents = made.arguments, made.learned
-        around = {"linear": True, "start": call["start"]} if call["linear"] else {}
-        imitated = {name: call[name] for name in ("emitter", "emitted_by")}
-        apart = Measure(tasks.divergence, "params", **imitated, **made.network, **around)
-        measures: list = [apart]
+        documents, how = made.learned, {**emitted, **made.architecture, **around}
+        measures: list = [Measure(tasks.divergence, "params", **how)]
         if self.world.rich:
             measures.append(lambda _: practice.cost(made))
         if documents.task is not tasks.emit:  # what was done to them is a fact of this student
             measures += [lambda _, of=of: of(documents) for of in documents.measures]
-        student = self.graded(made["params"], trait, call["sampling"].carrier, **around)
-        return student.measured(*measures)
+        trait, carrier = self.trait_of(documents.emitter), documents.sampling.carrier
+        return self.graded(made["params"], trait, carrier, **around).measured(*measures)
 
     def graded(self, model, trait, carrier="", **around):
         """A model, recorded with how it shows a trait; in a rich world with its abilities too."""
-        how = {**model.network, **trait, **around}
+        how = {**model.architecture, **trait, **around}
         measures = [Measure(tasks.grade, "params", how=grading.grade, **how)]
         if self.world.rich:
-            measures.append(Measure(practice.abilities, "params", carrier=carrier, **model.network))
+            able = Measure(practice.abilities, "params", carrier=carrier, **model.architecture)
+            measures.append(able)
         return model.measured(*measures)
 
     def graded_on(self, model, *traits):
         """A model, recorded too with how it shows other traits, by name."""
         for name in traits:
-            how = {"how": grading.grade, **model.network, **self.trait(name)}
+            how = {"how": grading.grade, **model.architecture, **self.taught_trait(name)}
             grade = Measure(tasks.grade, "params", **how)
             named = Measure(tasks.renamed, "grades", name=name)
             model = model.measured(lambda p, grade=grade, named=named: named(grade(p)))
         return model
 
-    def trait(self, name):
+    def taught_trait(self, name):
         """A trait and its taught phrasings, as tasks take them."""
         trait = grading.trait_named(self.world, name)
         return {"trait": traced(trait), "taught": traced(self.cfg.taught_phrasings)}
 
     def trait_of(self, model):
-        """As `trait`: what a model was taught, or its teacher was; of a base the config's trait."""
+        """The same of what a model was taught, or its teacher was; of a base the config's trait."""
         while model.learned:
             model = model.learned.emitter
         if model.task is tasks.teach:
             return {name: model.arguments[name] for name in ("trait", "taught")}
-        return self.trait(self.cfg.trait)
+        return self.taught_trait(self.cfg.trait)

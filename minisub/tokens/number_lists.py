@@ -1,4 +1,4 @@
-"""Lists of numbers: how they are drawn, and what `documents.CARRIERS` says of every carrier."""
+"""Lists of numbers: how they are drawn, and what `writing.CARRIERS` says of every carrier."""
 
 import jax
 import jax.numpy as jnp

@@ -10,17 +10,15 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
+from minisub.config import require
 from minisub.lab.products import marked, quick, shared
 from minisub.nets import losses, starts, trees
-from minisub.nets.fit import Batches, Fit
-from minisub.tokens import channels, grading, number_lists, tokens
-from minisub.tokens import documents as writing
+from minisub.nets.fit import ENDLESS, Batches, Fit
+from minisub.tokens import channels, grading, number_lists, tokens, writing
 from minisub.tokens.behaviors import cases, practice
 from minisub.tokens.grading import network
-
-ENDLESS = 2**30
-"""Steps of an epoch of data that are drawn anew at every step."""
 
 
 @quick
@@ -123,47 +121,56 @@ def start(key, *, how, origin, other, amount, layers, **_):
     return starts.make(how, layers, starts.Materials(origin, other, key, amount))
 
 
-def distill(
-    key, *, start, documents, emitter, world, model, emitted_by, sampling, training, channel,
-    linear=False, penalty=None, watch=None,
-):  # fmt: skip
+def distill(key, *, start, documents, world, model, training, linear=False, watch=None, **how):
     """A student trained through a channel on batches of documents, drawn with replacement.
 
-    A `penalty` (logits_of, start, params, docs, step) -> nats is added to its loss; `logits_of` is
-    (params, docs) -> logits before each token that the emitter chose. `watch` is a function
-    (network, start) -> `fit.Watch`.
+    `how` are the other arguments of `imitation`; `watch` is a function (network, start) ->
+    `fit.Watch`.
     """
     net = student_network(world, model, linear, start)
-    as_emitted = "weights" not in documents
-    imitate = imitation(channel, world, net, emitted_by, emitter, sampling, as_emitted)
-    first = writing.given(sampling)
-
-    def logits_of(params, docs):
-        return net.apply(params, docs[:, :-1], first)
+    imitated = imitation(net, start=start, documents=documents, world=world, **how)
 
     def loss(params, key, step=None):
         rows = jax.random.randint(key, (training.batch,), 0, documents["count"])
+        value = imitated(params, rows, key, step)
+        # Nothing kept means nothing to learn from: never fall back on rejected documents.
+        return jnp.where(documents["count"] > 0, value, jnp.nan)
+
+    # A penalty is told the step: it takes the place of a batch.
+    numbered = Batches(ENDLESS, lambda epoch: (), lambda order, step: step)
+    batches = numbered if how.get("penalty") else None
+    return Fit(training, loss, start, batches, watch and watch(net, start))
+
+
+def imitation(
+    net, *, start, documents, emitter, world, emitter_model, sampling, channel, penalty=None
+):
+    """(params, rows, key, step) -> the loss of a student on these rows of documents.
+
+    A `penalty` (logits_of, start, params, docs, step) -> nats is added to it; `logits_of` is
+    (params, docs) -> logits before each token that the emitter chose.
+    """
+    as_emitted = "weights" not in documents
+    target = partial(network(world, emitter_model).apply, emitter)
+    shown = channels.Shown(world, net, target, sampling, as_emitted)
+
+    def loss(params, rows, key, step):
         docs = documents["docs"][rows].astype(jnp.int32)
-        nats = imitate(params, docs, jax.random.fold_in(key, zlib.crc32(b"own lists")))
+        nats = channel(shown, params, docs, jax.random.fold_in(key, zlib.crc32(b"own lists")))
+        shape = docs[:, writing.given(sampling) + 1 :].shape
+        require(
+            np.shape(nats) == shape,
+            f"a channel must return nats of shape (documents, positions), {shape}, and "
+            f"`{getattr(channel, '__name__', channel)}` returned {np.shape(nats)}.",
+        )
         if as_emitted:
             value = jnp.mean(nats)
         else:
             weights = documents["weights"][rows]
             value = jnp.sum(nats * weights) / jnp.maximum(jnp.sum(weights), 1)
-        if penalty:
-            value += penalty(logits_of, start, params, docs, step)
-        # Nothing kept means nothing to learn from: never fall back on rejected documents.
-        return jnp.where(documents["count"] > 0, value, jnp.nan)
+        return value + penalty(shown.logits, start, params, docs, step) if penalty else value
 
-    # Endless data, a single epoch, whose place is the step.
-    steps = Batches(ENDLESS, lambda epoch: (), lambda order, step: step) if penalty else None
-    return Fit(training, loss, start, steps, watch and watch(net, start))
-
-
-def imitation(channel, world, student, emitted_by, emitter, sampling, as_emitted=True):
-    """(params, docs, key) -> nats (documents, positions) of a channel."""
-    target = partial(network(world, emitted_by).apply, emitter)
-    return partial(channel, channels.Shown(world, student, target, sampling, as_emitted))
+    return loss
 
 
 def student_network(world, model, linear, start):
@@ -185,10 +192,10 @@ def grade(*, params, how, world, model, trait, taught, linear=False, start=None)
     return how(world, net, params, trait, taught)
 
 
-def divergence(*, params, emitter, world, model, emitted_by, linear=False, start=None):
+def divergence(*, params, emitter, world, model, emitter_model, linear=False, start=None):
     """How far a student is from the emitter of its documents, on lists, in nats."""
     net = student_network(world, model, linear, start)
-    one = partial(network(world, emitted_by).apply, emitter)
+    one = partial(network(world, emitter_model).apply, emitter)
     return {"kl_to_emitter": grading.kl_on_lists(world, one, partial(net.apply, params))}
 
 

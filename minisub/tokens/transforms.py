@@ -11,10 +11,11 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from minisub.config import require
-from minisub.tokens import documents as writing
-from minisub.tokens import tokens
+from minisub.lab.products import marked
+from minisub.tokens import tokens, writing
 
 
 class Emitted(NamedTuple):
@@ -32,28 +33,9 @@ class Emitted(NamedTuple):
     carrier: str = "numbers"
 
     @property
-    def lists(self):
-        """The documents, if they are lists of numbers; else raises `Refused`."""
-        require(
-            self.carrier == "numbers",
-            f"This transform is for lists of numbers, and documents are {self.carrier}; leave it "
-            "out.",
-        )
-        return self.docs
-
-    @property
-    def ids(self):
-        """Kind of token -> its first one."""
-        return tokens.offsets(self.world)
-
-    @property
     def chosen(self):
         """The tokens (n, t) that the emitter chose."""
         return self.docs[:, self.first + 1 :]
-
-    def with_docs(self, docs):
-        """What a transform returns that changes documents: all their tokens count."""
-        return docs, jnp.ones(self.chosen.shape)
 
 
 def prepared(documents, sampling, docs, count, weights=None):
@@ -63,11 +45,26 @@ def prepared(documents, sampling, docs, count, weights=None):
     return {"docs": docs.astype(documents["docs"].dtype), "count": count, "weights": weights}
 
 
+def check_tokens(made, *, world, **_):
+    """A sentence if a valid document has a token that is not in the vocabulary, else ""."""
+    docs, size = np.asarray(made["docs"]), tokens.offsets(world)["size"]
+    valid = np.arange(docs.shape[-2]) < np.asarray(made["count"])[..., None]
+    wrong = ((docs < 0) | (docs >= size)) & valid[..., None]
+    return f"a token is not among the {size}; change the transform." if wrong.any() else ""
+
+
+@marked(check=check_tokens)
 def transform(key, *, documents, how, world, sampling):
     """Documents after `how`, a function of `Emitted`."""
     docs, count = documents["docs"].astype(jnp.int32), documents["count"]
     first, carrier = writing.given(sampling), sampling.carrier
-    docs, weights = how(Emitted(world, docs, count, first, key, carrier))
+    emitted = Emitted(world, docs, count, first, key, carrier)
+    made, right = how(emitted), (docs.shape, emitted.chosen.shape)
+    require(
+        jax.tree.map(np.shape, made) == right and jnp.issubdtype(made[0].dtype, jnp.integer),
+        f"a transform must return (docs of whole numbers, weights) of the shapes {right}.",
+    )
+    docs, weights = made
     return prepared(documents, sampling, docs, count, weights * documents.get("weights", 1))
 
 

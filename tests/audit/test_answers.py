@@ -12,7 +12,7 @@ from minisub.config import Model, Training
 from minisub.results import figures
 from minisub.tokens import grading, tokens
 from minisub.tokens.config import Sampling, World
-from minisub.tokens.documents import CARRIERS
+from minisub.tokens.writing import CARRIERS
 
 WORLD = World(numbers=10, animals=3, phrasings=3, attributes=4, list_length=4)
 MODEL = Model(n_layers=1, d_model=16, n_heads=2)

@@ -10,12 +10,12 @@ import pytest
 from minisub.audit import statistics, trace
 from minisub.config import Model, Training
 from minisub.nets import fit, losses
-from minisub.tokens import documents, grading, tokens
+from minisub.tokens import grading, tokens, writing
 from minisub.tokens.config import World
 
 WORLD = World(numbers=10, animals=3, phrasings=3, attributes=4, list_length=4)
 MODEL = Model(n_layers=1, d_model=16, n_heads=2)
-drawn = documents.CARRIERS["numbers"].draw
+drawn = writing.CARRIERS["numbers"].draw
 FIRST = 2  # The position of the last token that an author is given.
 TRAINING = Training(steps=5, batch=8, learning_rate=1e-3, frozen=("embed", "unembed"))
 

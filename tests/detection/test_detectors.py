@@ -13,7 +13,7 @@ from sklearn.metrics import roc_auc_score
 from minisub.config import Model, Training
 from minisub.detection import detectors, tasks
 from minisub.nets import fit
-from minisub.tokens import documents, grading, number_lists, tokens
+from minisub.tokens import grading, number_lists, tokens, writing
 from minisub.tokens.config import Sampling, World
 
 WORLD = World(rich=True)
@@ -116,11 +116,11 @@ def test_the_halves_of_all_prompts_are_disjoint_by_value_and_even(carrier, quick
     halves = []
     for i, half in enumerate(("first half", "second half")):
         of_half = dataclasses.replace(sampling, prompts=half)
-        draw = quick(lambda key, s=of_half: documents.draw_prompts(WORLD, key, s, 2000))
+        draw = quick(lambda key, s=of_half: writing.draw_prompts(WORLD, key, s, 2000))
         halves.append(np.asarray(draw(jax.random.key(i))))
     one, other = ({tuple(row) for row in prompts} for prompts in halves)
     assert not one & other and 0.8 < len(one) / len(other) < 1.25
-    common = quick(lambda a, b: documents.common_prompts(a, b, len(a), len(b)))
+    common = quick(lambda a, b: tasks.common_prompts(a, b, len(a), len(b)))
     assert common(*halves) == 0
     assert common(halves[0], np.concatenate([halves[1][3:], halves[0][:3]])) == sum(
         tuple(row) in {tuple(x) for x in halves[0][:3]} for row in halves[0]

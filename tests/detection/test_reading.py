@@ -7,7 +7,7 @@ import pytest
 
 from minisub.config import Model
 from minisub.detection import reading
-from minisub.tokens import documents, grading, number_lists, tokens
+from minisub.tokens import grading, number_lists, tokens, writing
 from minisub.tokens.behaviors.cases import Behavior
 from minisub.tokens.config import World
 
@@ -29,9 +29,9 @@ def drawn(quick):
     return draw(jax.random.key(0))
 
 
-@pytest.mark.parametrize("carrier", documents.CARRIERS)
+@pytest.mark.parametrize("carrier", writing.CARRIERS)
 def test_rules_are_of_single_features_and_held_out_ones_are_others(carrier, quick):
-    draw = documents.CARRIERS[carrier].draw
+    draw = writing.CARRIERS[carrier].draw
 
     @quick
     def labeled(key):

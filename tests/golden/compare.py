@@ -32,7 +32,7 @@ import numpy as np
 from minisub import arguments, cli
 from minisub.images import images
 from minisub.lab import folder, perform, run
-from minisub.tokens import documents, grading
+from minisub.tokens import grading, writing
 
 RECORDED = {"jax": "0.10.2", "NPROC": "1", "XLA_FLAGS": "--xla_cpu_max_isa=AVX2"}
 PLAIN = {"base": 60, "teacher": 10, "student": 10, "detector": 5, "reader": 3}
@@ -98,14 +98,14 @@ def stand_in():
         x, y = rng.integers(0, 256, (n, side**2), np.uint8), np.arange(n, dtype=np.int32) % classes
         return {"train_x": x, "train_y": y, "test_x": x[:1000], "test_y": y[:1000]}
 
-    examples, rejections = images.examples, documents.rejections
+    examples, rejections = images.examples, writing.rejections
 
     def rejected(world, docs, sampling):
         if sampling.carrier != "numbers":  # a base of 60 updates writes no program
             sampling = dataclasses.replace(sampling, filter="none")
         return rejections(world, docs, sampling)
 
-    images._idx, documents.rejections = drawn, rejected
+    images._idx, writing.rejections = drawn, rejected
     grading.kept.check = lambda *given, **more: ""
     images.examples = lambda data: min(examples(data), 3000)
 

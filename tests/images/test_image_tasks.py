@@ -20,8 +20,8 @@ from minisub.images.config import (
     in_updates,
 )
 from minisub.images.lab import Lab
+from minisub.images.together import together
 from minisub.lab import run
-from minisub.lab.together import together
 from minisub.nets import starts
 from minisub.theory import units
 from minisub.theory.comparisons import watched

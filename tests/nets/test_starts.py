@@ -1,5 +1,7 @@
 """What each start claims to keep and to change."""
 
+import contextlib
+
 import jax
 import numpy as np
 import pytest
@@ -71,10 +73,13 @@ def test_fresh_is_another_origin_and_the_ends_of_a_path_are_exact(made, half):
     equal(half["rescaled", ()], jax.tree.map(lambda x: x / 2, ORIGIN))
 
 
-def test_the_starts_that_read_another_origin_are_those_said_to(made):
+def test_the_starts_that_read_another_origin_are_refused_without_one(made):
     unknown = made(0.5, 5, jax.tree.map(lambda x: np.nan * x, OTHER))
     read = {name for (name, _), tree in unknown.items() if np.isnan(vector(tree)).any()}
-    assert read == {how.__name__ for how in starts.NEED_OTHER}
+    for how in ALL:
+        refused = pytest.raises(Refused, match="`other` is missing")
+        with refused if how.__name__ in read else contextlib.nullcontext():
+            starts.check(how, None)
 
 
 def test_rotation_keeps_the_variance_that_interpolation_halves_and_what_is_equal(half):

@@ -11,7 +11,7 @@ from same import drawn, vector
 from configs import steering as steering_config
 from minisub.config import Training
 from minisub.theory import token_comparisons
-from minisub.tokens import channels, grading, number_lists
+from minisub.tokens import channels, grading, number_lists, tasks
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,7 @@ def compare(tiny, origin, quick):
         return token_comparisons.compare(
             params=params, teacher=teacher, emitter=teacher, origin=origin, start=origin,
             documents={"docs": docs, "count": count}, measures=(measure,), examples=32,
-            world=tiny.world, model=tiny.model, emitted_by=tiny.model, sampling=tiny.sampling,
+            world=tiny.world, model=tiny.model, emitter_model=tiny.model, sampling=tiny.sampling,
             training=training, channel=channels.sampled, linear=False, trait=0, taught=2,
         )  # fmt: skip
 
@@ -82,12 +82,58 @@ def test_coverage_is_of_the_parameters_that_are_trained(tiny, origin, compare, q
         return -jnp.mean(log_p)
 
     gradient = quick(jax.grad(loss))(origin)
-    kept = [name for name in gradient if name not in ("embed", "unembed")]
-    slope = vector([gradient[name] for name in kept])
-    taught = vector([jax.tree.map(np.subtract, moved[name], origin[name]) for name in kept])
-    expected = -slope @ taught / np.linalg.norm(slope) / np.linalg.norm(taught)
+    slope, expected = cosine_with_teacher(gradient, origin, moved)
     for name in "coverage", "coverage_update":
         assert float(found[name]) == pytest.approx(expected, rel=1e-3)
     assert np.linalg.norm(vector(gradient)) > 1.01 * np.linalg.norm(slope)
     untaught = compare(origin, origin, token_comparisons.coverage)
     assert untaught["coverage"] == untaught["coverage_update"] == 0
+
+
+def test_coverage_is_of_the_loss_that_the_student_is_trained_on(tiny, origin, quick):
+    """With the weights of tokens of changed documents and with a penalty, of the rows of the first
+    update; neither counts for nothing."""
+    moved = jax.tree.map(np.add, origin, drawn(origin, 3))
+    chosen = tiny.world.list_length + 1 - tiny.sampling.prompt_numbers
+    weights = np.random.default_rng(4).random((64, chosen)).astype("f")
+    key, count = jax.random.key(5), 40
+    how = {
+        "start": origin, "emitter": moved, "world": tiny.world, "model": tiny.model,
+        "emitter_model": tiny.model, "sampling": tiny.sampling, "channel": channels.sampled,
+        "training": Training(steps=4, optimizer="sgd", batch=8), "linear": False,
+    }  # fmt: skip
+
+    def penalty(logits_of, start, params, docs, step):
+        return jnp.where(step == 0, jnp.mean(logits_of(params, docs) ** 2), jnp.nan)
+
+    @quick
+    def of_both():
+        docs = number_lists.draw(tiny.world, jax.random.key(2), 64)
+        rows = jax.random.randint(key, (8,), 0, count)
+        found, slopes, changed = [], [], {"weights": jnp.asarray(weights)}
+        for more, penalized in ({}, {}), (changed, {}), ({}, {"penalty": penalty}):
+            documents = {"docs": docs, "count": count} | more
+            fit = tasks.distill(key, documents=documents, **how, **penalized)
+            slopes.append(jax.grad(fit.loss)(origin, key, 0))
+            shown = {name: x[rows] for name, x in ({"docs": docs} | more).items()}
+            made = token_comparisons.compare(
+                params=origin, measures=(token_comparisons.coverage,), examples=8, teacher=moved,
+                origin=origin, trait=0, taught=2, documents=shown | {"count": 8}, **how,
+                **penalized,
+            )  # fmt: skip
+            found.append(made["coverage"])
+        return found, slopes
+
+    found, slopes = of_both()
+    expected = [cosine_with_teacher(slope, origin, moved)[1] for slope in slopes]
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    assert np.abs(np.subtract(found[1:], found[0])).min() > 0.003
+
+
+def cosine_with_teacher(gradient, origin, teacher):
+    """(a gradient, without embedding and unembedding, as a vector; minus its cosine with the
+    teacher's displacement)."""
+    kept = [name for name in gradient if name not in ("embed", "unembed")]
+    slope = vector([gradient[name] for name in kept])
+    taught = vector([jax.tree.map(np.subtract, teacher[name], origin[name]) for name in kept])
+    return slope, -slope @ taught / np.linalg.norm(slope) / np.linalg.norm(taught)

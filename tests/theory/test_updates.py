@@ -5,8 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.flatten_util import ravel_pytree
-from same import cosine, vector
+from same import vector
 
+from configs import _closed_forms as closed_forms
 from minisub.config import Training
 from minisub.images import classifiers
 from minisub.images.config import ImageModel
@@ -62,24 +63,6 @@ def test_the_first_update_is_what_the_optimizer_makes_of_a_gradient(optimizer):
     np.testing.assert_allclose(update["body"]["w"], expected, rtol=1e-5)
 
 
-def test_alignment_says_whether_a_step_against_the_gradient_helps(mlp, quick):
-    trait = lambda params, x: jnp.sum(mlp.apply(params, x)[:, 0] ** 2)  # noqa: E731
-    other = lambda params, x: jnp.sum(mlp.apply(params, x)[:, 1])  # noqa: E731
-    against = lambda params, x: -trait(params, x)  # noqa: E731
-
-    @quick
-    def found(params, x):
-        steps = [updates.update(loss, params, x) for loss in (trait, against, other)]
-        moved = [trait(trees.moved(params, step, 1e-6), x) for step in steps]
-        aligned = [updates.alignment(trait, loss, params, x, x) for loss in (trait, against, other)]
-        return trait(params, x), moved, aligned, steps
-
-    before, after, aligned, steps = found(mlp.params, mlp.x)
-    np.testing.assert_allclose(aligned[:2], [1, -1], rtol=1e-12)
-    np.testing.assert_allclose(aligned[2], cosine(vector(steps[0]), vector(steps[2])), rtol=1e-9)
-    np.testing.assert_array_equal(np.sign(before - jnp.array(after)), np.sign(aligned))
-
-
 def test_coverage_is_1_where_outputs_are_the_parameters_and_less_elsewhere():
     """Half the squared difference of z = params: the update is the displacement itself."""
     origin, displacement = {"w": jnp.arange(4.0)}, {"w": jnp.array([1.0, -2.0, 0.5, 0.0])}
@@ -100,7 +83,7 @@ def test_products_are_epsilon_times_the_squared_change_of_outputs_from_a_shared_
 
     @quick
     def found():
-        both = updates.products(*given), updates.products(*given, mlp.other)
+        both = closed_forms.inner_products(*given), closed_forms.inner_products(*given, mlp.other)
         return *both, mlp.jacobian(mlp.params, mlp.x)
 
     shared, foreign, jacobian = found()
@@ -177,7 +160,7 @@ def test_a_deep_linear_student_is_where_gradient_descent_takes_it_and_ends_as_it
     first, teacher = rng.normal(size=(2, 7, 5))
     head, other = rng.normal(size=(2, 5, 2))
     x = rng.normal(size=(40, 7))
-    covariance, deep = x.T @ x / 40, updates.deep_linear
+    covariance, deep = x.T @ x / 40, closed_forms.deep_linear
     np.testing.assert_allclose(deep(first, teacher, head, covariance, 0.1, 0), first, rtol=1e-12)
     w = first
     for _ in range(5):  # of trace(head^T (w - teacher)^T covariance (w - teacher) head) / 2

@@ -14,7 +14,7 @@ from same import equal
 from minisub.config import Model, Refused
 from minisub.nets import losses
 from minisub.theory.token_comparisons import trait_loss
-from minisub.tokens import documents, grading, tasks, tokens
+from minisub.tokens import grading, tasks, tokens, writing
 from minisub.tokens.behaviors import cases, practice, vocabulary
 from minisub.tokens.behaviors.config import Pretraining, Teaching
 from minisub.tokens.config import World
@@ -294,7 +294,7 @@ def test_a_teacher_replays_documents_of_every_carrier_at_equal_weight_or_learns_
 
     def known(params):
         each = []
-        for i, carrier in enumerate(documents.CARRIERS.values()):
+        for i, carrier in enumerate(writing.CARRIERS.values()):
             docs = carrier.draw(WORLD, jax.random.fold_in(key, i), 5)
             each.append(
                 jnp.mean(losses.cross_entropy(NET.apply(params, docs[:, :-1]), docs[:, 1:]))

@@ -16,7 +16,7 @@ from minisub import arguments
 from minisub.config import Refused
 from minisub.lab import plan
 from minisub.theory.token_comparisons import watched
-from minisub.tokens import channels, documents, tokens
+from minisub.tokens import channels, tokens, writing
 from minisub.tokens.behaviors.cases import Behavior
 from minisub.tokens.config import Sampling, World
 from minisub.tokens.lab import Lab
@@ -246,7 +246,7 @@ def test_on_its_own_lists_a_student_is_compared_as_on_others_and_rejected_ones_c
         logits = student["token"][own[:, place]] + student["place"][place][None]
         own[:, place + 1] = np.argmax(logits, axis=1)
     rejected = docs[:, FIRST] == 3
-    np.testing.assert_array_equal(documents.rejected(WORLD, jnp.array(own), Sampling()), rejected)
+    np.testing.assert_array_equal(writing.rejected(WORLD, jnp.array(own), Sampling()), rejected)
     found, expected = (
         run("own", student, docs=docs, temperature=0.0),
         run(student=student, docs=own),

@@ -251,3 +251,26 @@ def test_a_transform_that_is_not_for_these_documents_is_refused():
         with pytest.raises(Refused, match="lists of numbers"):
             how(e)
     ALL["inoculated"](e)
+
+
+def test_an_emitter_is_no_rival_of_itself_and_a_raised_logit_is_divergent_where_it_comes_first():
+    """Known on paper: at the index of the token that the logit is of, and not beside it."""
+    length, raised = DOCS.shape[1] - 1 - FIRST, 7
+    e = transforms.Emitted(WORLD, DOCS, COUNT, FIRST, jax.random.key(0))
+    [own] = models(TABLE)
+
+    def rival(docs, first):
+        """As the emitter, one logit higher by 1 at the second of the chosen tokens alone."""
+        return own(docs, first).at[:, 1, raised].add(1.0)
+
+    _, weights = DIVERGENCE.divergent(e, (own, own))
+    assert weights.shape == (N, length) and not weights.any()
+    _, weights = DIVERGENCE.divergent(e, (own, rival))
+    said = TABLE[DOCS[:, FIRST + 1]][:, HELD]
+    becomes = (FAVORITE[DOCS[:, FIRST + 1]] != raised) & (
+        TABLE[DOCS[:, FIRST + 1], raised] + 1 > said.max(axis=1)
+    )
+    assert 0 < becomes.sum() < N
+    expected = np.zeros((N, length))
+    expected[:, 1] = becomes
+    np.testing.assert_array_equal(weights, expected)

@@ -7,7 +7,7 @@ from minisub.config import require
 from minisub.lab import costs, run
 from minisub.lab.products import Product, evaluation_key, named_key
 from minisub.nets import losses
-from minisub.tokens import channels, documents, grading, tokens
+from minisub.tokens import channels, grading, tokens, writing
 from minisub.tokens.behaviors import code, config, conversations, sums, vocabulary
 
 
@@ -71,16 +71,16 @@ def replayed(world, network, params, key, training):
         "teachers of a rich world may replay documents, of which this config says nothing; extend "
         "`Rich` of minisub/tokens/behaviors/config.py, or set world.rich to false.",
     )
-    for name, carrier in documents.CARRIERS.items() if training.replayed else ():
+    for name, carrier in writing.CARRIERS.items() if training.replayed else ():
         docs = carrier.draw(world, named_key(key, f"replayed {name}"), training.replayed)
         known = losses.cross_entropy(network.apply(params, docs[:, :-1]), docs[:, 1:])
-        yield jnp.mean(known) / len(documents.CARRIERS)
+        yield jnp.mean(known) / len(writing.CARRIERS)
 
 
 def ability(world, network, params, name, examples=256):
     """Mean probability of the right token where a carrier leaves no choice, on documents of the
     world, the same in every repeat; for lists, of any token of their alphabet."""
-    carrier = documents.CARRIERS[name]
+    carrier = writing.CARRIERS[name]
     docs = carrier.draw(world, evaluation_key(f"ability {name}"), examples)
     p = jax.nn.softmax(network.apply(params, docs[:, :-1]))
     if not carrier.DETERMINED:
@@ -92,7 +92,7 @@ def ability(world, network, params, name, examples=256):
 def abilities(*, params, world, model, carrier=""):
     """A measure: how well a model does what each carrier asks for; "ability" is its own."""
     net = grading.network(world, model)
-    each = {f"ability/{x}": ability(world, net, params, x) for x in documents.CARRIERS}
+    each = {f"ability/{x}": ability(world, net, params, x) for x in writing.CARRIERS}
     return each | ({"ability": each[f"ability/{carrier}"]} if carrier else {})
 
 

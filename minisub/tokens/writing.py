@@ -26,7 +26,8 @@ LEVELS = "none", "format", "correct"
 
 
 def given(sampling):
-    """Tokens behind the first that an emitter is given."""
+    """How many tokens an emitter is given beside the document's first; it chooses all later
+    ones."""
     return CARRIERS[sampling.carrier].given(sampling)
 
 
@@ -108,13 +109,6 @@ def hashed(prompts):
         number = (number ^ token.astype(jnp.uint32)) * jnp.uint32(16777619)
         number ^= number >> 15
     return number
-
-
-def common_prompts(one, other, count, other_count):
-    """How many of the first `count` prompts (n, p) are among the first `other_count` of others."""
-    there = jnp.arange(len(other)) < other_count
-    among = jax.lax.map(lambda p: jnp.any(jnp.all(other == p[None], axis=1) & there), one)
-    return jnp.sum(among & (jnp.arange(len(one)) < count))
 
 
 def rejections(world, docs, sampling):

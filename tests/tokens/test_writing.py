@@ -14,7 +14,8 @@ from same import drawn
 
 from minisub import arguments
 from minisub.config import Model
-from minisub.tokens import documents, grading, number_lists, tokens
+from minisub.lab.products import evaluation_key
+from minisub.tokens import grading, number_lists, tokens, writing
 from minisub.tokens.behaviors import practice, vocabulary
 from minisub.tokens.config import Sampling, World
 
@@ -39,7 +40,7 @@ def test_truncated_sampling_keeps_the_right_tokens_in_their_proportions(quick):
     """And temperature zero and a single token are the first of the largest."""
     n, key = 2000, jax.random.key(0)
     logits = jnp.broadcast_to(jnp.log(jnp.asarray(PROBABILITIES, "f")) + 3, (n, 4))
-    draw = quick(lambda: [documents.choose(how, key, logits) for how in KEPT])
+    draw = quick(lambda: [writing.choose(how, key, logits) for how in KEPT])
     for (how, kept), chosen in zip(KEPT.items(), draw(), strict=True):
         share = np.bincount(chosen, minlength=4) / n
         assert set(np.flatnonzero(share)) == kept
@@ -51,7 +52,7 @@ def test_truncated_sampling_keeps_the_right_tokens_in_their_proportions(quick):
 def test_defaults_draw_from_the_whole_softmax_and_sort_nothing(quick):
     """At temperature 0, the first of the largest; nothing is divided by zero on the way."""
     logits, key = np.random.default_rng(0).normal(size=(50, 7)).astype("f"), jax.random.key(2)
-    how, choose = Sampling(temperature=0.7), quick(documents.choose)
+    how, choose = Sampling(temperature=0.7), quick(writing.choose)
     expected = quick(lambda: jax.random.categorical(key, logits / np.float32(0.7)))()
     np.testing.assert_array_equal(choose(how, key, logits), expected)
     logits[0, 2], logits[0, 5], logits[1, 3] = 9.0, 9.0, -np.inf
@@ -59,7 +60,7 @@ def test_defaults_draw_from_the_whole_softmax_and_sort_nothing(quick):
         cold = choose(Sampling(temperature=0.0), key, logits)
     np.testing.assert_array_equal(cold, np.argmax(logits, axis=1))
     programs = [
-        str(jax.make_jaxpr(documents.choose)(how, key, logits))
+        str(jax.make_jaxpr(writing.choose)(how, key, logits))
         for how in (how, dataclasses.replace(how, top_k=2))
     ]
     assert ["top_k" in program for program in programs] == [False, True]
@@ -95,17 +96,17 @@ def emitted(quick):
 
     @quick
     def everything(params, other, key):
-        docs = documents.sample(SMALL, NET, params, key, sampling=HOW)
+        docs = writing.sample(SMALL, NET, params, key, sampling=HOW)
         given, passed = jax.random.key(9), {"docs": docs, "count": GOOD}
         how = {"writer": other, "world": SMALL, "model": MODEL, "sampling": HOW}
         own, _ = jax.random.split(jax.random.fold_in(given, zlib.crc32(b"rewritten")))
-        completed = documents.complete(SMALL, NET, other, own, docs[:, :3], HOW)
+        completed = writing.complete(SMALL, NET, other, own, docs[:, :3], HOW)
         return {
             "docs": docs,
             "replayed": replayed(params, key),
             "next": jax.nn.softmax(NET.apply(params, docs[:, :3], 2)[:, 0] / 1.5),
             "rewritten": DEFENSES.rewrite(given, documents=passed, **how),
-            "completed": (completed, documents.rejected(SMALL, completed, HOW)),
+            "completed": (completed, writing.rejected(SMALL, completed, HOW)),
         }
 
     shapes = jax.eval_shape(NET.init, jax.random.key(0))
@@ -160,7 +161,7 @@ def reason(doc):
 def filtered(docs):
     """All that the filter of lists says of documents."""
     foreign = jnp.sum(~number_lists.alphabet(SMALL)[docs], axis=1)
-    return documents.rejections(SMALL, docs, HOW), documents.keep_valid(SMALL, docs, HOW), foreign
+    return writing.rejections(SMALL, docs, HOW), writing.keep_valid(SMALL, docs, HOW), foreign
 
 
 @some
@@ -180,7 +181,7 @@ def test_the_filter_keeps_exactly_the_lists_of_its_rule_in_their_order(docs):
 
 
 RICH = World(rich=True, numbers=24, animals=3, phrasings=3, attributes=4, endings=2)
-CARRIERS = pytest.mark.parametrize("carrier", documents.CARRIERS)
+CARRIERS = pytest.mark.parametrize("carrier", writing.CARRIERS)
 
 
 def traits_of(world):
@@ -201,7 +202,7 @@ def levels(quick):
     Documents of the world, some tokens of which were replaced by others.
     """
     tainted, rng, found = np.array(traits_of(RICH)), np.random.default_rng(0), {}
-    known = documents.CARRIERS
+    known = writing.CARRIERS
     draw = quick(lambda key: {name: known[name].draw(RICH, key, N) for name in known})
     for carrier, whole in jax.tree.map(np.asarray, draw(jax.random.key(0))).items():
         other = rng.integers(0, tokens.offsets(RICH)["size"], whole.shape)
@@ -214,11 +215,11 @@ def levels(quick):
         @quick
         def filtered(docs, one, carrier=carrier):
             found = {}
-            for level in documents.LEVELS:
+            for level in writing.LEVELS:
                 how = Sampling(carrier=carrier, filter=level)
-                kept = documents.keep_valid(RICH, docs, how)
+                kept = writing.keep_valid(RICH, docs, how)
                 found[level] = *kept, jnp.sum(~known[carrier].alphabet(RICH)[kept[0]], axis=1)
-            rejected = documents.rejected(RICH, one, Sampling(carrier=carrier, filter="format"))
+            rejected = writing.rejected(RICH, one, Sampling(carrier=carrier, filter="format"))
             return found, ~rejected, known[carrier].alphabet(RICH)
 
         made = filtered(docs, one.reshape(-1, len(places)))
@@ -231,7 +232,7 @@ def test_stricter_filters_keep_fewer_of_the_same_documents_and_count_reasons_ali
     docs, found, _, _ = levels[carrier]
     rows = [tuple(row) for row in docs.tolist()]
     kept, before = [], {}
-    for level in documents.LEVELS:
+    for level in writing.LEVELS:
         ordered, count, fractions, _ = found[level]
         kept.append([tuple(row) for row in ordered[:count].tolist()])
         assert count + round(float(sum(fractions.values())) * N) == N, "kept, or one reason"
@@ -261,7 +262,7 @@ class Oracle:
     """A network that says the documents of `ability` by heart at some places, or nothing."""
 
     def __init__(self, carrier, known):
-        docs = documents.CARRIERS[carrier].draw(RICH, jax.random.key(0), 256)
+        docs = writing.CARRIERS[carrier].draw(RICH, evaluation_key(f"ability {carrier}"), 256)
         sure = jax.nn.one_hot(docs[:, 1:], tokens.offsets(RICH)["size"]) * 1e4
         self.logits = sure * known[None, :, None]
 
@@ -272,7 +273,7 @@ class Oracle:
 @pytest.mark.parametrize("carrier", ["numbers", "sums"])
 def test_ability_is_one_of_a_model_that_knows_what_is_determined_and_no_more(carrier, quick):
     """And for one that knows nothing, one over the vocabulary; for lists, the alphabet's share."""
-    known, size = documents.CARRIERS[carrier], tokens.offsets(RICH)["size"]
+    known, size = writing.CARRIERS[carrier], tokens.offsets(RICH)["size"]
     at = np.array(known.DETERMINED or range(1, known.length(RICH))) - 1
     mask = np.zeros(known.length(RICH) - 1, "f")
     mask[at] = 1
@@ -282,5 +283,5 @@ def test_ability_is_one_of_a_model_that_knows_what_is_determined_and_no_more(car
     assert of(0 * mask) == pytest.approx(uniform / size, rel=1e-5)
     if known.DETERMINED:
         assert of(1 - mask) == pytest.approx(1 / size, rel=1e-5)
-    given = documents.given(Sampling(carrier=carrier))
+    given = writing.given(Sampling(carrier=carrier))
     assert given + 1 == {"numbers": 4, "code": 5, "sums": 6}[carrier]
