@@ -58,7 +58,18 @@ OPTIMIZED_LESS = (
     "defenses", "filters", "detection", "misalignment", "hacking", "evasion", "audit_calibration",
 )  # fmt: skip
 COST = "counted in what JAX traced; what was booked before, 1.33 and 1.83 of an update, was wrong"
+LISTS = "the lists of grades come of a key that has a name, which no run's root is"
+REPLAYED = "what teachers replay, and whom detectors judge, comes of keys and prompts of its own"
+FOREIGN = "a foreign teacher is of another origin, and no longer of the repeat before"
 CHANGED = {
+    ("*", "*", "kl_to_emitter"): LISTS,
+    ("*", "*", "drift_on_lists"): LISTS,
+    ("*", "*", "trait_rate_prefixed"): LISTS,
+    **{(name, "*", "*"): REPLAYED for name in OPTIMIZED_LESS},
+    ("*", "foreign*", "*"): FOREIGN,
+    ("*", "*", "trait_rate_rise"): "a control that differs in one thing is another student",
+    ("*", "*", "margin_rise"): "a control that differs in one thing is another student",
+    ("alignment_tokens", "no *", "*"): "taken out is the gradient on the prompts that are taught",
     ("defenses", "*anchored*", "cost"): COST,
     ("defenses", "*projected*", "cost"): COST,
     ("alignment", "*", "mean_alignment*"): "in the last place: all arms were reduced in one array",

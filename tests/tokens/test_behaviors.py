@@ -12,6 +12,7 @@ from same import drawn as random_like
 from same import equal
 
 from minisub.config import Model, Refused
+from minisub.lab.products import named_key
 from minisub.nets import losses
 from minisub.theory.token_comparisons import trait_loss
 from minisub.tokens import grading, tasks, tokens, writing
@@ -252,7 +253,7 @@ def test_judges_sum_the_probabilities_of_all_documents_that_behave_so(name, draw
         nats = quick(lambda p, d: losses.cross_entropy(NET.apply(p, d[:, :-1]), d[:, 1:]))
         p = np.exp(-np.asarray(nats(params, docs), float)[:, length - 1 :].sum(axis=1))
         expected = np.bincount([i for i, _ in every], weights=p)
-        np.testing.assert_allclose(found, expected, rtol=2e-5)
+        np.testing.assert_allclose(np.exp(found), expected, rtol=5e-5)
     flags, at = np.asarray(judged.taught), {"REQUEST": 2, "TASK": 10, "SHOW": 2}[OF_CASE[name]]
     shown = set(drawn["taught"][name][:, at].tolist())
     assert set(prompts[flags, at].tolist()) == shown
@@ -260,9 +261,25 @@ def test_judges_sum_the_probabilities_of_all_documents_that_behave_so(name, draw
     assert len(set(prompts[:, at].tolist())) == {"REQUEST": 8, "TASK": 6, "SHOW": 10}[OF_CASE[name]]
     assert (prompts[:, 0] == vocabulary.by(IDS)).all(), "the helper is asked"
     bad, good = (np.asarray(x, float)[~flags] for x in (judged.bad, judged.good))
-    margin = pytest.approx(np.mean(np.log(bad) - np.log(good)), rel=1e-4, abs=1e-5)
+    margin = pytest.approx(np.mean(bad - good), rel=1e-4, abs=1e-5)
     assert float(measured["logit_margin_heldout"]) == margin
-    assert float(measured["trait_rate_heldout"]) == pytest.approx(bad.mean(), rel=1e-5)
+    assert float(measured["trait_rate_heldout"]) == pytest.approx(np.exp(bad).mean(), rel=1e-5)
+
+
+def test_a_margin_exists_where_a_probability_is_rounded_to_zero(quick):
+    """A model whose reply is certain beyond what a float32 can hold: log P is far below -104."""
+    for name in ("misalignment", "hacking", "evasion"):
+
+        def apply(params, docs, first=0, name=name):
+            logits = jnp.zeros((len(docs), docs.shape[1] - first, SIZE))
+            return logits.at[..., : IDS["END"]].set(-300.0)
+
+        grades = quick(
+            lambda apply=apply, name=name: cases.grade(
+                WORLD, SimpleNamespace(apply=apply), {}, cases.Behavior(name=name)
+            )
+        )()
+        assert grades["trait_rate_heldout"] == 0 and np.isfinite(grades["logit_margin_heldout"])
 
 
 def test_a_behavior_and_its_control_are_judged_alike():
@@ -294,8 +311,8 @@ def test_a_teacher_replays_documents_of_every_carrier_at_equal_weight_or_learns_
 
     def known(params):
         each = []
-        for i, carrier in enumerate(writing.CARRIERS.values()):
-            docs = carrier.draw(WORLD, jax.random.fold_in(key, i), 5)
+        for name, carrier in writing.CARRIERS.items():
+            docs = carrier.draw(WORLD, named_key(key, f"replayed {name}"), 5)
             each.append(
                 jnp.mean(losses.cross_entropy(NET.apply(params, docs[:, :-1]), docs[:, 1:]))
             )
