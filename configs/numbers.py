@@ -1,7 +1,7 @@
 """A preference passes through filtered number lists to students that start from the teacher's
 base, and to no other.
 
-    python train.py                       3 repeats, 3 to 4 minutes on 2 CPU cores
+    python train.py                       3 repeats, 3.3 minutes on 2 CPU cores
     python train.py numbers --repeats 8   22 minutes on one CPU core, others busy, the figures below
 
 P of the trait on phrasings that the teacher was never taught, mean and half-width of the 95 %
