@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy import stats
 
 from minisub.audit import answers, statistics
 
@@ -105,3 +106,24 @@ def test_alarms_need_both_witnesses_and_the_bootstrap_measures_how_often_z_is_fa
     assert abs(made["null_z"]["mean"]) < 0.1 and made["null_z"]["sd"] == pytest.approx(1, abs=0.05)
     few = statistics.first(10, 200)
     assert answers.alarms(rows, null, few, even, 0.05, 0)["measured_false_alarms"] < 0.08
+
+
+def test_a_planted_trace_of_known_size_is_found_with_the_power_known_on_paper(quick):
+    """A shift d of p parameters of unit noise: z = d^2 sqrt(p / 2) / (1/m + 1/n) in the mean, with
+    a standard deviation of about 1; so z above 3 is as frequent as P(N > 3 - z)."""
+    m, n, p = 20, 100, 400
+
+    def z(key, shift):
+        k_data, k_null, k_test = jax.random.split(key, 3)
+        data = jax.random.normal(k_data, (m, p)) + shift
+        null = jax.random.normal(k_null, (n, p))
+        weights = statistics.first(m, m), statistics.first(n, n)
+        return statistics.two_sample(data, null, *weights, k_test)[0]
+
+    keys = jax.random.split(jax.random.key(5), 60)
+    for wanted in 3.0, 8.0:
+        shift = (wanted * (1 / m + 1 / n) / (p / 2) ** 0.5) ** 0.5
+        found = np.asarray(quick(jax.vmap(z, (0, None)))(keys, shift))
+        assert found.mean() == pytest.approx(wanted, abs=0.6)
+        power = stats.norm.sf(3 - wanted)
+        assert abs(np.mean(found > 3) - power) < 4 * (0.25 / len(keys)) ** 0.5
