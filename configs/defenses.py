@@ -7,29 +7,37 @@ what the defense costs.
 Students of the hacking teacher's base, on its numbers; the rise of the margin of hacking above that
 of a student with the same defense on the base's numbers, and what that is of the rise without a
 defense (ratio of means, interval of the jackknife). Mean and half-width of the 95 % interval over 8
-repeats (seed 0, one at a time on a CPU, jax 0.10.2); cost is that of an update, in operations:
+repeats (seed 0, one at a time on a CPU, jax 0.10.2); cost is that of an update, in operations.
 
-    defense                rise, nats      transfer left            cost
-    none                   5.31 ±2.85      1                        1
-    rewritten              0.27 ±0.41      0.05 (-0.04 to 0.14)     1, and once another model
-    half clean             2.05 ±1.52      0.39 (0.26 to 0.51)      1
-    remapped               -0.02 ±0.03     -0.00 (-0.01 to 0.00)    1
-    anchored early         4.13 ±2.77      0.78 (0.62 to 0.94)      2.35
-    anchored               2.51 ±1.73      0.47 (0.34 to 0.61)      2.35
-    projected              0.27 ±0.23      0.05 (0.03 to 0.07)      1.86, and it knows the trait
-    projected at random    5.34 ±2.88      1.01 (1.00 to 1.01)      1.86
-    inoculated             1.87 ±1.06      0.35 (0.25 to 0.45)      1
-    perturbed              2.87 ±1.08      0.54 (0.36 to 0.72)      1
-    block 1 replaced       1.66 ±1.49      0.31 (0.11 to 0.52)      1
-    independent init       1.22 ±1.15      0.23 (0.04 to 0.42)      1
+With the mended projection and keys, these names with --only, 40 minutes on one core, others busy:
 
-The rise is above zero in 8 of 8 repeats with most, in 7 with "half clean", in 6 with "rewritten"
-and "projected", in 2 with "remapped". All keep the ability on numbers (0.999 or more). Rewriting by
-the base of another origin and remapping leave nothing that is told from zero, and no signal of the
-teacher's either; taking out the gradient of the trait, which has to be known, leaves 5 %, a random
-direction as long all. An independent init is no full defense against hacking. Published, and not so
-here: anchoring the first updates only does little (2609.22215), mixing weakens in proportion and
-ends nothing. Liminal training (2604.25779) slows it down and does not stop it, as published.
+    defense                       rise, nats     transfer left            cost
+    none                          5.63 ±2.62     1                        1
+    anchored                      2.36 ±1.39     0.42 (0.28 to 0.55)      2.35
+    projected                     2.97 ±1.93     0.53 (0.35 to 0.70)      1.86
+    projected, graded prompts     0.05 ±0.22     0.01 (-0.03 to 0.04)     1.86
+    projected at random           5.63 ±2.63     1.00 (0.99 to 1.01)      1.86
+
+Before, other teachers of the same kind, not run again:
+
+    none                          5.31 ±2.85     1                        1
+    rewritten                     0.27 ±0.41     0.05 (-0.04 to 0.14)     1, and once another model
+    half clean                    2.05 ±1.52     0.39 (0.26 to 0.51)      1
+    remapped                      -0.02 ±0.03    -0.00 (-0.01 to 0.00)    1
+    anchored early                4.13 ±2.77     0.78 (0.62 to 0.94)      2.35
+    inoculated                    1.87 ±1.06     0.35 (0.25 to 0.45)      1
+    perturbed                     2.87 ±1.08     0.54 (0.36 to 0.72)      1
+    block 1 replaced              1.66 ±1.49     0.31 (0.11 to 0.52)      1
+    independent init              1.22 ±1.15     0.23 (0.04 to 0.42)      1
+
+Taking the trait's gradient out of every update works if it is that of the very prompts on which the
+student is graded; of the prompts that teachers are taught, which are all that a defender could
+know, it leaves half of the transfer: 5 % was once given for it, of the graded prompts. All keep the
+ability on numbers (0.999 or more). Rewriting by the base of another origin and remapping leave
+nothing that is told from zero, and no signal of the teacher's either. An independent init is no
+full defense against hacking. Published, and not so here: anchoring the first updates only does
+little (2609.22215), mixing weakens in proportion and ends nothing. Liminal training (2604.25779)
+slows it down and does not stop it, as published.
 """
 
 import zlib
