@@ -2,31 +2,33 @@
 labels of other traits and other origins a part of that is left, and with examples in a context
 nothing.
 
-    python train.py detection    8 repeats, 18 minutes of a CPU core, bases made before
+    python train.py detection    8 repeats, 46 minutes of a CPU core, others busy, with bases
     python train.py detection --sampling.carrier code    or sums; these were not run
 
 Lists of a misaligned teacher against those of a secure one, equally many, from the same prompts, on
-prompts that no detector was trained on; 10,000 lists of each. AUC of the mean score of 100 lists,
+prompts that no detector was trained on: half of all prompts is for training, the other for tests,
+and of 5,000 test prompts none is in both in any repeat. 10,000 lists of each. AUC of the mean score of 100 lists,
 mean and half-width of the 95 % interval over 8 repeats (seed 0, one at a time on a CPU, jax
 0.10.2), for labels of the same trait and origin, of another trait (hacking and honest), of another
 origin, and of another trait and origin:
 
                    same           other trait    other origin   both other
-    ngrams         0.791 ±0.047   0.687 ±0.062   0.613 ±0.066   0.607 ±0.052
-    embedding      0.852 ±0.053   0.742 ±0.094   0.668 ±0.109   0.649 ±0.090
-    transformer    0.703 ±0.075   0.665 ±0.073   0.551 ±0.071   0.581 ±0.054
-    in_context     0.492 ±0.029   0.497 ±0.026   0.501 ±0.027   0.490 ±0.019
-    shown          0.525 ±0.072
+    ngrams         0.776 ±0.042   0.685 ±0.065   0.629 ±0.039   0.602 ±0.033
+    embedding      0.839 ±0.066   0.760 ±0.086   0.668 ±0.092   0.656 ±0.098
+    transformer    0.705 ±0.070   0.672 ±0.067   0.587 ±0.040   0.610 ±0.052
+    in_context     0.500 ±0.044   0.497 ±0.027   0.504 ±0.042   0.494 ±0.054
+    shown          0.520 ±0.069
 
-A single list gives 0.54 at best (embedding, same), a thousand give 1.00 (ngrams and embedding,
-same) and 0.77 to 0.82 with both other. Controls: labels at random 0.49 to 0.51; of a teacher that
-prefers owls ("harmless") 0.538 ±0.019, 0.532 ±0.012 and 0.512 ±0.018, which are false alarms of a
-detector that finds any fine-tuning.
+A single list gives 0.54 at best (embedding, same), a thousand give 0.98 and 1.00 (ngrams and
+embedding, same) and 0.83 to 0.88 with both other. Controls: labels at random 0.50 to 0.51, and by a
+thousand 0.48 to 0.52, all intervals holding 0.5; of a teacher that prefers owls ("harmless") 0.603
+±0.051, 0.568 ±0.034 and 0.552 ±0.033, which are false alarms of a detector that finds any
+fine-tuning.
 
 So trained classifiers do succeed where someone has labels of the very teacher, and many documents.
 That nothing is found in a context says little here: the reader classifies by labeled examples
-hardly better than chance (AUC 0.536 on rules that it was not trained on). Shown ten documents, its
-margin moves by 0.005 ±0.015 nats (published: no effect, arXiv 2507.14805).
+hardly better than chance (AUC 0.524 on rules that it was not trained on). Shown ten documents, its
+margin moves by 0.004 ±0.017 nats (published: no effect, arXiv 2507.14805).
 """
 
 import jax.numpy as jnp
