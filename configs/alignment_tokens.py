@@ -23,9 +23,9 @@ small, and as much in a random direction takes nothing away (-0.000 ±0.001). Th
 the phrasings that the teacher is taught; that on the graded ones does as much, so this claim does
 not rest on knowing them (that of `defenses` did). Without the teacher's displacement most is left
 (-0.212 ±0.196). The cosine of both gradients on single batches, 0.0013 ±0.0041 over the log, is not
-told from zero (published: .008); at the first update it was 0.04. A student whose Jacobian is frozen at
-the start (linear) learns most of the trait. The log costs 50 gradients of the trait's loss, on four
-questions each, and the removals one at each update.
+told from zero (published: .008); at the first update it was 0.04. A student whose Jacobian is
+frozen at the start (linear) learns most of the trait. The log costs 50 gradients of the trait's
+loss, on four questions each, and the removals one at each update.
 """
 
 from minisub.config import Count, configuration
