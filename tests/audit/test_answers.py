@@ -141,7 +141,7 @@ def test_the_command_answers_of_a_file_for_a_base_of_a_run(there, tmp_path, caps
         ("{data}", "--base"),
         ("{data} --base nowhere", "holds no run"),
         ("{data} --base {run} --name owl", "choose from base"),
-        ("{data} --base {run} --repeat 3", "in repeat 3"),
+        ("{data} --base {run} --repeat 3", "no repeat 3"),
         ("{data} --base {run} --others base", "is the audited base itself"),
         ("{data} --base {run} --others nowhere", "holds no run"),
         ("nowhere.jsonl --base {run}", "No such file"),
