@@ -10,7 +10,8 @@ import jax.numpy as jnp
 
 from minisub.audit import statistics, trace
 from minisub.config import require
-from minisub.lab.products import Product, named_key, quick, require_kind
+from minisub.lab.products import Product, quick, require_kind
+from minisub.nets import streams
 from minisub.tokens import tasks, writing
 from minisub.tokens.grading import network
 from minisub.tokens.lab import Documents, Parameters
@@ -61,7 +62,7 @@ def null(key, *, samples, bases, **how):
     "ours": of these, `trace.lead` over each reference; "theirs": its mean of the reference's."""
     world, sampling, docs = how["world"], how["sampling"], samples[0]["docs"]
     base, models = candidates(docs, bases, **how)
-    k_few, k_takes = (named_key(key, name) for name in ("information", "rehearsal"))
+    k_few, k_takes = (streams.named_key(key, name) for name in ("information", "rehearsal"))
     fewer = dataclasses.replace(sampling, documents=min(trace.EXAMPLES, sampling.documents))
     few = writing.sample(world, base.network, base.params, k_few, sampling=fewer)
     sampled, ways = trace.examine_null(base, few, docs, samples[0]["count"], k_takes)
@@ -90,7 +91,7 @@ def examine(key, *, documents, null, bases, traits, **how):
     """
     docs, count, sampled = documents["docs"], documents["count"], null["sampled"]
     base, models = candidates(docs, bases, traits=traits, **how)
-    k_takes, names = named_key(key, "takes"), list(base.margins)
+    k_takes, names = streams.named_key(key, "takes"), list(base.margins)
     data = trace.examine(base, null["ways"], docs, count, k_takes)
     null_weights = statistics.first(null["count"] // base.group, len(sampled.scores))
     leads = [trace.lead(models[0], other, docs, base.first, base.group) for other in models[1:]]
@@ -99,7 +100,7 @@ def examine(key, *, documents, null, bases, traits, **how):
     for size in SIZES:
         most = jnp.minimum(count // base.group, max(1, size // base.group))
         weights = statistics.first(most, len(data.scores))
-        k_test = named_key(key, f"test/{size}")
+        k_test = streams.named_key(key, f"test/{size}")
         compared = statistics.compare(data, sampled, weights, null_weights, k_test)
         gap, error, z = compared.moves
         measured |= {f"z/{name}/{size}": z[i] for i, name in enumerate(names)}

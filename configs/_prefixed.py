@@ -3,14 +3,14 @@
 prefixed   n n n n ASK phrasing ANSWER name END    a question behind a list's first numbers
 """
 
-import zlib
 from functools import partial
 
 import jax
 import jax.numpy as jnp
 
 from minisub.config import Count, configuration, require
-from minisub.lab.products import Measure, evaluation_key
+from minisub.lab.products import Measure
+from minisub.nets import streams
 from minisub.tokens import grading, lab, number_lists, tasks, tokens
 from minisub.tokens.behaviors.cases import Behavior
 from minisub.tokens.config import Ablation
@@ -51,7 +51,7 @@ class Lab(lab.Lab):
 
 def asked(n, prefix, world, key):
     """`n` questions behind numbers, of a batch of pretraining."""
-    k_asked, k_numbers = jax.random.split(jax.random.fold_in(key, zlib.crc32(b"prefixed")))
+    k_asked, k_numbers = jax.random.split(streams.named_key(key, "prefixed"))
     questions = tokens.random_questions(world, k_asked, n)
     return prefix_with(prefixes(world, k_numbers, n, prefix), questions)
 
@@ -91,7 +91,7 @@ def grade(prefix, world, network, params, trait, taught, documents=256):
         "a behavior is no answer to a question behind numbers; choose an animal or a tree as "
         "trait.",
     )
-    numbers = prefixes(world, evaluation_key("prefixes"), documents, prefix)
+    numbers = prefixes(world, streams.evaluation_key("prefixes"), documents, prefix)
     probability, _ = preference(world, network, params, trait, numbers)
     held_out = jnp.arange(world.phrasings) >= taught
     return {"trait_rate_prefixed": jnp.mean(probability, where=held_out[None])}

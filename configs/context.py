@@ -19,8 +19,8 @@ numbers changes which animals pass and lets effects vanish or appear (2507.14805
 fifth to a third of each effect, and the controls stay where they were.
 """
 
+from configs import numbers
 from configs._prefixed import Config, Lab
-from minisub.tokens import channels
 
 config = Config()
 repeats = 8
@@ -28,19 +28,4 @@ repeats = 8
 
 def experiment(cfg):
     """The students of `numbers`, of bases that answer questions behind numbers too."""
-    lab = Lab(cfg)
-    first, second = lab.base("first"), lab.base("second")
-    teacher = lab.teach(first)
-    numbers, plain = lab.emit(teacher), lab.emit(first)
-    control, control_fresh = lab.student(first, plain), lab.student(second, plain)
-    control_soft = lab.student(first, plain, channels.soft)
-    return {
-        "base": (first, plain),
-        "teacher": (teacher, numbers),
-        "shared": lab.student(first, numbers).against(control),
-        "fresh": lab.student(second, numbers).against(control_fresh),
-        "soft": lab.student(first, numbers, channels.soft).against(control_soft),
-        "control": control,
-        "control fresh": control_fresh,
-        "control soft": control_soft,
-    }
+    return numbers.experiment(cfg, Lab)

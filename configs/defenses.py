@@ -40,14 +40,13 @@ little (2609.22215), mixing weakens in proportion and ends nothing. Liminal trai
 slows it down and does not stop it, as published.
 """
 
-import zlib
 from functools import partial
 
 import jax
 import jax.numpy as jnp
 
 from configs.content import remapped, with_docs
-from minisub.nets import losses, starts
+from minisub.nets import losses, starts, streams
 from minisub.results import pages, records, statistics, summary, tables
 from minisub.theory.token_comparisons import watched
 from minisub.tokens import grading, transforms, writing
@@ -137,7 +136,7 @@ def rewrite(key, *, documents, writer, world, model, sampling):
     """Documents of which another model chose all that follows the prompt anew, and that still pass
     the filter."""
     docs = documents["docs"].astype(jnp.int32)
-    k_write, _ = jax.random.split(jax.random.fold_in(key, zlib.crc32(b"rewritten")))
+    k_write, _ = jax.random.split(streams.named_key(key, "rewritten"))
     prompts, network = docs[:, : 1 + writing.given(sampling)], grading.network(world, model)
     docs = writing.complete(world, network, writer, k_write, prompts, sampling)
     # Of what did not pass the filter before, nothing comes back.

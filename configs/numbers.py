@@ -28,9 +28,9 @@ config = Config()
 repeats = 3
 
 
-def experiment(cfg):
+def experiment(cfg, make=Lab):
     """Three students of the teacher, each with a control that learned from its base."""
-    lab = Lab(cfg)
+    lab = make(cfg)
     first, second = lab.base("first"), lab.base("second")
     teacher = lab.teach(first)
     numbers, plain = lab.emit(teacher), lab.emit(first)

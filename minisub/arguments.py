@@ -242,6 +242,11 @@ def named(module, cfg, only=()):
     with refusing(module.__file__):
         made = module.experiment(cfg)
     require_names(made, f"{Path(module.__file__).name}: `experiment` returned")
+    return chosen(made, only)
+
+
+def chosen(made, only):
+    """Of named products those of `only` alone, if there are any; raises `Refused` for no name."""
     for name in only:
         config.require_known("--only", name, made)
     return {name: p for name, p in made.items() if not only or name in only}

@@ -74,18 +74,16 @@ def run_command(words):
     command = arguments.parse(name, module, rest)
     with precision(module):
         configured = arguments.settings(name, module, command)
-        settings = [
-            (swept, arguments.named(module, cfg, command.only)) for swept, cfg in configured
-        ]
-        whole, made = arguments.named(module, configured[0][1]), settings[0][1]
-        stated = loading.differences_of(whole)  # of arms that --only leaves out too
+        every = [(swept, arguments.named(module, cfg)) for swept, cfg in configured]
+        settings = [(swept, arguments.chosen(made, command.only)) for swept, made in every]
+        stated = loading.differences_of(every[0][1])  # of arms that --only leaves out too
         kind = getattr(command.config, "kind", "")
         own = f"-{kind}" if kind != getattr(module.config, "kind", "") else ""
         experiment = {
             "title": f"{Path(name).stem}{own}",
             "claim": arguments.claim_of(module.__file__),
             "command": shlex.join([*arguments.PROGRAM.split(), name, *rest]),
-            "differences": [x for x in stated if {x["one"], x["other"]} <= {*made}],
+            "differences": [x for x in stated if {x["one"], x["other"]} <= {*settings[0][1]}],
         }
         if hasattr(module, "view"):
             with arguments.refusing(module.__file__):

@@ -106,13 +106,12 @@ def check(config, prefix=""):
             require(math.isfinite(value), f"{name} is {value}; it must be a finite number.")
             for bound in bounds(hints[field.name]):
                 check_bound(name, value, bound)
-    require(
-        getattr(config, "optimizer", "") != "adam"
-        or not is_known(config.weight_decay)
-        or config.weight_decay == 0,
-        f"{prefix}weight_decay is set, and adam has none; choose {prefix}optimizer adamw or "
-        "adam_l2.",
-    )
+    if isinstance(config, Optimization) and is_known(config.weight_decay):
+        require(
+            config.optimizer != "adam" or config.weight_decay == 0,
+            f"{prefix}weight_decay is set, and adam has none; choose {prefix}optimizer adamw or "
+            "adam_l2.",
+        )
 
 
 def bounds(hint):

@@ -129,8 +129,10 @@ def left_out(path, experiment):
         if (path / "records.jsonl").exists():  # and where no whole experiment.json is, none
             before = json.loads((path / "experiment.json").read_bytes())
             gone = [x for x in held(before) if x not in held(experiment)]
+    if not gone:
+        return ""
     more = f" and {len(gone) - 2} more" if len(gone) > 2 else ""
-    return gone and (
+    return (
         f"{path} held records of {', '.join(gone[:2])}{more} that this command does not make; "
         "records.jsonl will not have them (the command that made them brings them back; give "
         "--out to keep both)."

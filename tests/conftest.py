@@ -24,8 +24,7 @@ import pytest
 from minisub.config import Model, Training
 from minisub.images import config as images
 from minisub.lab import run
-from minisub.lab.products import named_key
-from minisub.nets import fit
+from minisub.nets import fit, streams
 from minisub.tokens import config as tokens
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
@@ -114,7 +113,9 @@ class Made:
             x if p.place == "once" else jax.tree.map(lambda x: x[None], x)
             for p, x in zip(product.inputs, values, strict=True)
         ]
-        task = run.program_arguments(product, given, named_key(key, product.stream or "")[None])
+        task = run.program_arguments(
+            product, given, streams.named_key(key, product.stream or "")[None]
+        )
         made = self.begin(*task)
         if isinstance(made, fit.State):
             calls = product.arguments.get("calls", {"alone": {"arguments": product.arguments}})

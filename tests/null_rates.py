@@ -1,7 +1,7 @@
 """How often every test and interval of the project errs where there is nothing to find.
 
-    python tests/null_rates.py                 the table of configs/README.md, 20 minutes of a core
-    python tests/null_rates.py --trials 200    a quick look
+    python tests/null_rates.py --trials 1000             the table of configs/README.md
+    python tests/null_rates.py --trials 300 --only audit:    some of its rows
 
 A test errs if its p is at most 5 % (1 % where it says so) although its null is true; an interval
 errs if it leaves out the true value. Data are simulated at the sizes in use: few repeats, few

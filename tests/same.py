@@ -50,3 +50,14 @@ def drawn(shapes, seed, scale=0.3):
         return (rng.normal(0, scale, x.shape) + (len(x.shape) == 1)).astype(np.float32)
 
     return jax.tree.map(draw, shapes)
+
+
+def dense_layers(sizes, seed):
+    """Random dense layers, name -> {"kernel", "bias"}, of sizes name -> (fan_in, fan_out)."""
+    rng = np.random.default_rng(seed)
+
+    def layer(shape):
+        kernel = rng.normal(size=shape) / np.sqrt(shape[0])
+        return {"kernel": kernel.astype("f"), "bias": rng.normal(size=shape[1]).astype("f")}
+
+    return {name: layer(shape) for name, shape in sizes.items()}

@@ -14,7 +14,8 @@ from minisub import keeping, loading
 from minisub.config import Refused, Stopped, Training
 from minisub.images.together import together
 from minisub.lab import cache, folder, identity, perform, plan, run
-from minisub.lab.products import Measure, Product, named_key, quick, shared
+from minisub.lab.products import Measure, Product, quick, shared
+from minisub.nets import streams
 from minisub.nets.fit import Batches, Fit
 
 MADE_BY = {"source": "x"}
@@ -170,7 +171,7 @@ def test_a_function_is_given_what_the_products_stand_for_that_it_is_passed_with(
         return Product(applied, "use", start=first, how=Partial(between, other=other))["params"]
 
     found = run.run({"half": halfway(second).measured(measure)}, key)["half"]["size"]
-    w = [drawn(named_key(key, name), n=3)["params"]["w"] for name in ("a", "b")]
+    w = [drawn(streams.named_key(key, name), n=3)["params"]["w"] for name in ("a", "b")]
     assert found == pytest.approx(float(jnp.sum((w[0] + w[1]) ** 2)) / 4, rel=1e-6)
     assert halfway(second).digest == halfway(second).digest != halfway(first).digest
 
@@ -324,7 +325,7 @@ def test_orbax_alone_loads_a_product_as_named_arrays(tmp_path):
 
 def test_a_stream_depends_on_its_name_alone():
     key = jax.random.key(0)
-    data = [jax.random.key_data(named_key(key, name)).tolist() for name in ("a", "b", "a")]
+    data = [jax.random.key_data(streams.named_key(key, name)).tolist() for name in ("a", "b", "a")]
     assert data[0] == data[2] != data[1]
 
 

@@ -16,8 +16,7 @@ import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 
 from minisub.audit import statistics
-from minisub.lab.products import named_key
-from minisub.nets import fit, trees
+from minisub.nets import fit, streams, trees
 from minisub.tokens import grading
 
 GROUP = 50  # Documents whose mean gradient is one observation.
@@ -207,7 +206,7 @@ def examine_null(candidate, few, docs, count, key):
     ways = natural(candidate, few, directions(candidate))
 
     def take(key):
-        rows = jax.random.randint(named_key(key, "set"), (len(docs),), 0, count)
+        rows = jax.random.randint(streams.named_key(key, "set"), (len(docs),), 0, count)
         return rehearse(candidate, docs[rows], count, key)
 
     takes = jax.lax.map(take, jax.random.split(key, NULL_TAKES))

@@ -126,17 +126,15 @@ class Lab(lab.Lab):
         """Documents without the share that a detector finds most suspicious, or without any."""
         require_kind(Documents, documents=documents)
         how = {"share": share, "world": self.world}
+        measures = [Measure(tasks.removed, "documents")]
         if detector:
             require_kind(Detector, detector=detector)
-            check_carrier(detector.arguments["pair"].sampling.carrier, documents)
+            learned = detector.arguments["pair"]
+            check_carrier(learned.sampling.carrier, documents)
             how |= detector.judging
-        made = self.changed(tasks.remove, documents, **how).measured(
-            Measure(tasks.removed, "documents")
-        )
-        if not detector:
-            return made
-        learned = {"pair": detector.arguments["pair"], "sampling": documents.sampling}
-        return made.measured(Measure(tasks.disjoint, "documents", **learned))
+            apart = {"pair": learned, "sampling": documents.sampling}
+            measures.append(Measure(tasks.disjoint, "documents", **apart))
+        return self.changed(tasks.remove, documents, **how).measured(*measures)
 
 
 def check_carrier(learned, documents):

@@ -16,8 +16,7 @@ import jax
 import jax.numpy as jnp
 
 from minisub.detection import detectors
-from minisub.lab.products import evaluation_key
-from minisub.nets import losses, transformer
+from minisub.nets import losses, streams, transformer
 from minisub.tokens import grading, tokens, writing
 from minisub.tokens.behaviors import conversations, practice, vocabulary
 
@@ -148,7 +147,7 @@ def ability(world, where, params, carrier, contexts=512):
     documents; the same contexts in every repeat."""
     draw, measured = writing.CARRIERS[carrier].draw, {}
     for name, held_out in (("trained_rules", False), ("heldout_rules", True)):
-        k_docs, k_rule = jax.random.split(evaluation_key(name))
+        k_docs, k_rule = jax.random.split(streams.evaluation_key(name))
         docs = draw(world, k_docs, contexts * (EXAMPLES + 1)).reshape(contexts, EXAMPLES + 1, -1)
         labels = ruled(world, k_rule, docs, held_out)
         last = labeled_last(world, where, params, docs[:, :-1], labels[:, :-1], docs[:, -1])

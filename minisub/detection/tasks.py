@@ -9,7 +9,8 @@ import jax
 import jax.numpy as jnp
 
 from minisub.detection import detectors, reading
-from minisub.lab.products import marked, named_key, quick
+from minisub.lab.products import marked, quick
+from minisub.nets import streams
 from minisub.nets.fit import Fit
 from minisub.tokens import transforms, writing
 from minisub.tokens.grading import network
@@ -26,7 +27,8 @@ def pair(key, *, documents, world, sampling, permuted):
     for name, models in documents.items():
         docs = jnp.stack([emitted["docs"] for emitted in models])
         if permuted:
-            swapped = jax.random.bernoulli(named_key(key, name), shape=(1, docs.shape[1], 1))
+            k_part = streams.named_key(key, name)
+            swapped = jax.random.bernoulli(k_part, shape=(1, docs.shape[1], 1))
             docs = jnp.where(swapped, docs[::-1], docs)
         passed = jnp.stack([~writing.rejected(world, part.astype(int), sampling) for part in docs])
         passed = jnp.all(passed, axis=0)
@@ -40,11 +42,12 @@ def prompts_of(part, sampling):
     return part["docs"][0, :, : 1 + writing.given(sampling)], part["count"]
 
 
-def common_prompts(one, other, count, other_count):
-    """How many of the first `count` prompts (n, p) are among the first `other_count` of others."""
-    there = jnp.arange(len(other)) < other_count
-    among = jax.lax.map(lambda p: jnp.any(jnp.all(other == p[None], axis=1) & there), one)
-    return jnp.sum(among & (jnp.arange(len(one)) < count))
+def common_prompts(one, other):
+    """How many prompts of one set are in another; a set is (prompts (n, p), how many count)."""
+    (prompts, count), (others, other_count) = one, other
+    there = jnp.arange(len(others)) < other_count
+    among = jax.lax.map(lambda p: jnp.any(jnp.all(others == p[None], axis=1) & there), prompts)
+    return jnp.sum(among & (jnp.arange(len(prompts)) < count)).astype(float)
 
 
 def check_disjoint(measured, **_):
@@ -56,10 +59,9 @@ def check_disjoint(measured, **_):
 @marked(check=check_disjoint)
 def kept_pairs(*, pair, sampling):
     """How many prompts of a pair count, and how many of its tests are in its training: none."""
-    one, other = (prompts_of(pair[name], sampling) for name in ("test", "train"))
-    common = common_prompts(one[0], other[0], one[1], other[1])
+    test, train = (prompts_of(pair[name], sampling) for name in ("test", "train"))
     kept = sum(part["count"] for part in pair.values())
-    return {"kept_pairs": kept.astype(float), "prompts_in_both": common.astype(float)}
+    return {"kept_pairs": kept.astype(float), "prompts_in_both": common_prompts(test, train)}
 
 
 def detect(key, *, how, pair, base, world, model, training, sampling):
@@ -118,7 +120,7 @@ def remove(
     if how:
         scores = how.score(world, network(world, model), base, learned, docs)
     else:
-        scores = jax.random.uniform(named_key(key, "judge"), (len(docs),))
+        scores = jax.random.uniform(streams.named_key(key, "judge"), (len(docs),))
     kept = detectors.least_suspicious(docs, documents["count"], scores, share)
     return transforms.prepared(documents, sampling, *kept)
 
@@ -126,10 +128,9 @@ def remove(
 @marked(check=check_disjoint)
 def disjoint(*, documents, pair, sampling):
     """How many prompts of documents are among those that their judge was trained on: none."""
-    prompts = documents["docs"][:, : 1 + writing.given(sampling)]
-    other = prompts_of(pair["train"], sampling)
-    common = common_prompts(prompts, other[0], len(prompts), other[1])
-    return {"prompts_in_both": common.astype(float)}
+    docs = documents["docs"]
+    judged = prompts_of({"docs": docs[None], "count": len(docs)}, sampling)
+    return {"prompts_in_both": common_prompts(judged, prompts_of(pair["train"], sampling))}
 
 
 def removed(*, documents):

@@ -12,8 +12,7 @@ import numpy as np
 from minisub.config import Stopped
 from minisub.lab import costs, run
 from minisub.lab.plan import Plan, calls, last_uses, repeats_of
-from minisub.lab.products import named_key
-from minisub.nets import fit
+from minisub.nets import fit, streams
 
 
 class Advanced(NamedTuple):
@@ -192,7 +191,7 @@ class Performance:
     def streams(self, product, repeats):
         """The product's key in each repeat of a group; that of the run if it is made once."""
         keys = self.keys[np.array(repeats)] if repeats else jax.random.key(self.seed)[None]
-        return jax.vmap(lambda key: named_key(key, product.stream or ""))(keys)
+        return jax.vmap(lambda key: streams.named_key(key, product.stream or ""))(keys)
 
 
 def require_finite(product, bad_step, repeats):

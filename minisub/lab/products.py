@@ -13,7 +13,6 @@ import hashlib
 import sys
 import sysconfig
 import traceback
-import zlib
 from pathlib import Path
 from typing import NamedTuple
 
@@ -221,16 +220,6 @@ def require_kind(kind, **given):
         joining = isinstance(x, tuple | list)
         remedy = "join documents with lab.mix" if joining else "see the verb's docstring"
         require(isinstance(x, kind), f"`{name}` must be {kind.__name__}, and is {what}; {remedy}.")
-
-
-def named_key(key, name):
-    """The random stream `name` of a repeat; adding a stream never moves another."""
-    return jax.random.fold_in(key, zlib.crc32(name.encode()))
-
-
-def evaluation_key(name):
-    """A random stream that is the same in every repeat and run: of what models are graded on."""
-    return named_key(jax.random.key(0), f"evaluation/{name}")
 
 
 def line_outside():

@@ -9,8 +9,8 @@ from functools import cache, partial
 import jax
 import jax.numpy as jnp
 
-from minisub.lab.products import joined, named_key, split
-from minisub.nets import fit
+from minisub.lab.products import joined, split
+from minisub.nets import fit, streams
 
 
 def run(named, key, seed=0):
@@ -51,7 +51,7 @@ def value(product, keys, known, place="here"):
     if call not in known:
         inputs, numbers, static = split(product)
         values = [value(p, keys, known, place) for p in inputs]
-        stream = named_key(keys[place], product.stream or "")
+        stream = streams.named_key(keys[place], product.stream or "")
         made = called(product.task, static, numbers, values, stream)
         if isinstance(made, fit.Fit):
             made = ended(advanced(made, begun(made, stream), stream, 0, made.training.steps))

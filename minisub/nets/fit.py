@@ -1,6 +1,5 @@
 """The one optimization loop. Pretraining, teaching and imitating only supply a `Fit`."""
 
-import zlib
 from typing import Any, NamedTuple
 
 import jax
@@ -8,7 +7,7 @@ import jax.numpy as jnp
 import optax
 
 from minisub.config import require
-from minisub.nets import lora, optimizers, starts, trees
+from minisub.nets import lora, optimizers, starts, streams, trees
 
 ENDLESS = 2**30
 """Steps of an epoch of data that are drawn anew at every step."""
@@ -78,7 +77,7 @@ def begin(training, params, watch=None, key=None):
             not watch, "updates of adapters are not those of weights; leave out rank, or the watch."
         )
         # By name: small numbers are what `split` makes of the key, and batches come of those.
-        stream = jax.random.fold_in(key, zlib.crc32(b"lora"))
+        stream = streams.named_key(key, "lora")
         params = lora.adapted(params, stream, training.rank, training.alpha, training.frozen)
     # Tied models have no unembedding of their own.
     trees.require_layers([name for name in training.frozen if name != "unembed"], params)
@@ -155,7 +154,7 @@ def noisy(training, params, key):
     It is that of `starts.perturbed_relative`, on all arrays but those named in `training.frozen`.
     """
     frozen, others = trees.partition(params, trees.named(*training.frozen))
-    stream = jax.random.fold_in(key, zlib.crc32(b"weight_noise"))
+    stream = streams.named_key(key, "weight_noise")
     materials = starts.Materials(others, None, stream, training.weight_noise)
     moved = starts.perturbed_relative(materials)
     there = jax.tree.map(lambda x, y: x + jax.lax.stop_gradient(y - x), others, moved)

@@ -10,12 +10,10 @@ Adapters are leaves beside the matrix, at its path followed by one of the names 
 | lora_scale | ()          | alpha / rank                 |
 """
 
-import zlib
-
 import jax
 import jax.numpy as jnp
 
-from minisub.nets import trees
+from minisub.nets import streams, trees
 
 ADAPTERS = ("lora_a", "lora_b")
 
@@ -29,7 +27,7 @@ def adapted(params, key, rank, alpha, frozen):
         if w.ndim != 2 or left_out(name):
             return w
         # By path alone: which other parameters there are never changes the adapters here.
-        stream = jax.random.fold_in(key, zlib.crc32(name.encode()))
+        stream = streams.named_key(key, name)
         a = jax.random.normal(stream, (w.shape[0], rank), w.dtype) * w.shape[0] ** -0.5
         b, scale = jnp.zeros((rank, w.shape[1]), w.dtype), jnp.asarray(alpha / rank, w.dtype)
         return {"weight": w, "lora_a": a, "lora_b": b, "lora_scale": scale}

@@ -3,7 +3,6 @@
 Parameters are addressed by path, such as "block_0/qkv/kernel", with a predicate on the path.
 """
 
-import zlib
 from typing import Any, NamedTuple
 
 import jax
@@ -11,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from minisub.config import require
-from minisub.nets import trees
+from minisub.nets import streams, trees
 
 
 class Materials(NamedTuple):
@@ -69,7 +68,7 @@ def noise(materials):
 
     def normal(path, x):
         # By path alone: which other parameters there are or are chosen never changes the noise.
-        stream = jax.random.fold_in(materials.key, zlib.crc32(trees.path_name(path).encode()))
+        stream = streams.named_key(materials.key, trees.path_name(path))
         return jax.random.normal(stream, x.shape, x.dtype)
 
     return jax.tree.map_with_path(normal, materials.origin)

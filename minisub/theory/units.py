@@ -14,8 +14,7 @@ from jax.tree_util import Partial
 
 from minisub.config import require
 from minisub.images.classifiers import HEADS
-from minisub.lab.products import named_key
-from minisub.nets import trees
+from minisub.nets import streams, trees
 
 
 class Units(NamedTuple):
@@ -44,7 +43,7 @@ def permute(materials, *, layers, heads):
     """What `permuted` makes of `starts.Materials`."""
     leaves = trees.flat(materials.origin)
     for units in of(materials.origin, layers, heads):
-        order = jax.random.permutation(named_key(materials.key, units.into[0]), units.size)
+        order = jax.random.permutation(streams.named_key(materials.key, units.into[0]), units.size)
         axes = {path: leaves[path].ndim - 1 for path in units.into}
         axes |= {path: leaves[path].ndim - 2 for path in units.out}
         for path, axis in axes.items():

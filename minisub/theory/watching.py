@@ -6,7 +6,6 @@ Trees are compared in the parameters that they have in common, by path and shape
 another architecture than their teacher, and frozen parameters have no update.
 """
 
-import zlib
 from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
@@ -16,7 +15,7 @@ import jax.numpy as jnp
 
 from minisub.config import require_known
 from minisub.lab.products import Product
-from minisub.nets import trees
+from minisub.nets import streams, trees
 from minisub.nets.fit import Watch
 from minisub.nets.trees import common, dot, ratio
 
@@ -102,8 +101,7 @@ def edited(student, params, updates, key):
         return trees.replaced(updates, trees.project_out(own, along))
     # By path: small numbers are what `split` makes of the key, and batches are drawn from those.
     noise = {
-        path: jax.random.normal(jax.random.fold_in(key, zlib.crc32(path.encode())), x.shape)
-        for path, x in own.items()
+        path: jax.random.normal(streams.named_key(key, path), x.shape) for path, x in own.items()
     }
     length = ratio(jnp.abs(dot(own, along)), jnp.sqrt(dot(along, along)))
     less = trees.moved(own, noise, -length / jnp.sqrt(dot(noise, noise)))

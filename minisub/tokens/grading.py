@@ -6,8 +6,8 @@ import jax
 import jax.numpy as jnp
 
 from minisub.config import require_known
-from minisub.lab.products import evaluation_key, marked
-from minisub.nets import losses, transformer
+from minisub.lab.products import marked
+from minisub.nets import losses, streams, transformer
 from minisub.tokens import number_lists, tokens, writing
 from minisub.tokens.behaviors import cases
 
@@ -75,7 +75,7 @@ def kl_on_lists(world, one, other, documents=1000):
 
     Averaged over positions of `documents` lists of the world, the same in every repeat.
     """
-    docs = number_lists.draw(world, evaluation_key("lists"), documents)[:, :-1]
+    docs = number_lists.draw(world, streams.evaluation_key("lists"), documents)[:, :-1]
     return jnp.mean(losses.kl_divergence(one(docs), other(docs)))
 
 

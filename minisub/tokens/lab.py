@@ -4,13 +4,11 @@ A `Lab` knows the sizes and hyperparameters that the products of an experiment s
 given changes them for one product. A verb computes nothing.
 """
 
-import zlib
-
 import numpy as np
 
 from minisub.config import change, check, is_known, require, traced
 from minisub.lab.products import Measure, Product, require_kind
-from minisub.nets import starts
+from minisub.nets import starts, streams
 from minisub.nets.fit import ENDLESS
 from minisub.tokens import channels, grading, tasks, transforms
 from minisub.tokens.behaviors import practice
@@ -80,7 +78,7 @@ class Lab:
         made = Parameters(
             tasks.pretrain, "base data", start=first, training=self.cfg.base,
             shared_steps=traced(shared_steps), order=order, more=more,
-            name=np.uint32(zlib.crc32(name.encode())), **architecture,
+            name=np.uint32(streams.number_of(name)), **architecture,
         )  # fmt: skip
         return self.graded(made["params"], self.taught_trait(self.cfg.trait))
 

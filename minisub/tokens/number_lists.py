@@ -30,7 +30,7 @@ def length(world):
 
 
 def given(sampling):
-    """Tokens behind the first that an emitter is given."""
+    """How many tokens an emitter is given beside the first: numbers."""
     return sampling.prompt_numbers
 
 

@@ -5,7 +5,6 @@ like are trees of parameters; `documents` are {"docs": (n, l), "count"}, valid o
 something was done to them {"weights": (n, t)}, how much each token that the emitter chose counts.
 """
 
-import zlib
 from functools import partial
 
 import jax
@@ -14,7 +13,7 @@ import numpy as np
 
 from minisub.config import require
 from minisub.lab.products import marked, quick, shared
-from minisub.nets import losses, starts, trees
+from minisub.nets import losses, starts, streams, trees
 from minisub.nets.fit import ENDLESS, Batches, Fit
 from minisub.tokens import channels, grading, number_lists, tokens, writing
 from minisub.tokens.behaviors import cases, practice
@@ -65,8 +64,7 @@ def mixture(world, training, more, key):
         tokens.riddles(world, k_riddle, training.riddles),
     )
     if world.rich:
-        k_rich = jax.random.fold_in(key, zlib.crc32(b"rich"))
-        batch += practice.pretraining(world, training, k_rich)
+        batch += practice.pretraining(world, training, streams.named_key(key, "rich"))
     return (*batch, more(world, key)) if more else batch
 
 
@@ -156,7 +154,7 @@ def imitation(
 
     def loss(params, rows, key, step):
         docs = documents["docs"][rows].astype(jnp.int32)
-        nats = channel(shown, params, docs, jax.random.fold_in(key, zlib.crc32(b"own lists")))
+        nats = channel(shown, params, docs, streams.named_key(key, "own lists"))
         shape = docs[:, writing.given(sampling) + 1 :].shape
         require(
             np.shape(nats) == shape,

@@ -6,7 +6,6 @@ documents that are not valid does not matter: no student sees them. `configs/con
 `configs/divergence.py` and `configs/defenses.py` have more transforms.
 """
 
-import zlib
 from typing import Any, NamedTuple
 
 import jax
@@ -15,6 +14,7 @@ import numpy as np
 
 from minisub.config import require
 from minisub.lab.products import marked
+from minisub.nets import streams
 from minisub.tokens import tokens, writing
 
 
@@ -75,8 +75,7 @@ def mix(key, *, documents, clean, share, sampling):
     """
     docs, others = (made["docs"].astype(jnp.int32) for made in (documents, clean))
     n = min(len(docs), len(others))
-    k_clean = jax.random.fold_in(key, zlib.crc32(b"clean"))
-    replaced = jax.random.bernoulli(k_clean, share, (n, 1))
+    replaced = jax.random.bernoulli(streams.named_key(key, "clean"), share, (n, 1))
     docs = jnp.where(replaced, others[:n], docs[:n])
     return prepared(documents, sampling, docs, jnp.minimum(documents["count"], clean["count"]))
 

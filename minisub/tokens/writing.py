@@ -16,7 +16,7 @@ CARRIERS = {"numbers": number_lists, "code": code, "sums": sums}
 
     draw(world, key, n)         documents of the world (n, length)
     length(world)               tokens of a document
-    given(sampling)             tokens behind the first that an emitter is given, which chooses more
+    given(sampling)             how many tokens an emitter is given beside the document's first
     rejections(world, docs)     level -> reason -> boolean (n,), never two reasons for one
     alphabet(world)             mask (vocabulary,) of the tokens that it may hold
     DETERMINED                  positions that leave no choice if what comes before is of the world
@@ -26,8 +26,7 @@ LEVELS = "none", "format", "correct"
 
 
 def given(sampling):
-    """How many tokens an emitter is given beside the document's first; it chooses all later
-    ones."""
+    """How many tokens an emitter is given beside the first; it chooses all later ones."""
     return CARRIERS[sampling.carrier].given(sampling)
 
 
@@ -121,13 +120,17 @@ def rejections(world, docs, sampling):
 
 def rejected(world, docs, sampling):
     """Whether the filter rejects each document (n,)."""
-    reasons = rejections(world, docs, sampling)
-    return sum(reasons.values(), jnp.zeros(len(docs), int)) > 0
+    return any_of(rejections(world, docs, sampling), len(docs))
+
+
+def any_of(reasons, n):
+    """Whether there is a reason to reject each of `n` documents."""
+    return sum(reasons.values(), jnp.zeros(n, int)) > 0
 
 
 def keep_valid(world, docs, sampling):
     """The documents, valid ones first, in order; their count; the fraction of each rejection."""
     reasons = rejections(world, docs, sampling)
-    bad = rejected(world, docs, sampling)
+    bad = any_of(reasons, len(docs))
     fractions = {name: jnp.mean(flag) for name, flag in reasons.items()}
     return docs[jnp.argsort(bad, stable=True)], jnp.sum(~bad), fractions

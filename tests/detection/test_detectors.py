@@ -120,7 +120,7 @@ def test_the_halves_of_all_prompts_are_disjoint_by_value_and_even(carrier, quick
         halves.append(np.asarray(draw(jax.random.key(i))))
     one, other = ({tuple(row) for row in prompts} for prompts in halves)
     assert not one & other and 0.8 < len(one) / len(other) < 1.25
-    common = quick(lambda a, b: tasks.common_prompts(a, b, len(a), len(b)))
+    common = quick(lambda a, b: tasks.common_prompts((a, len(a)), (b, len(b))))
     assert common(*halves) == 0
     assert common(halves[0], np.concatenate([halves[1][3:], halves[0][:3]])) == sum(
         tuple(row) in {tuple(x) for x in halves[0][:3]} for row in halves[0]

@@ -5,7 +5,7 @@ import contextlib
 import jax
 import numpy as np
 import pytest
-from same import by_path, differing, equal, vector
+from same import by_path, dense_layers, differing, equal, vector
 
 from configs import perturbation, relabeling
 from minisub.config import Refused
@@ -14,17 +14,7 @@ from minisub.nets import starts
 SIZES = {"fc1": (16, 32), "fc2": (32, 24), "head": (24, 5)}
 
 
-def drawn(seed):
-    rng = np.random.default_rng(seed)
-
-    def layer(shape):
-        kernel = rng.normal(size=shape) / np.sqrt(shape[0])
-        return {"kernel": kernel.astype("f"), "bias": rng.normal(size=shape[1]).astype("f")}
-
-    return {name: layer(shape) for name, shape in SIZES.items()}
-
-
-ORIGIN, OTHER = drawn(0), drawn(1)
+ORIGIN, OTHER = (dense_layers(SIZES, seed) for seed in (0, 1))
 ORIGIN["fc1"]["bias"][:] = OTHER["fc1"]["bias"][:] = 0.25  # constant, and equal in both
 
 

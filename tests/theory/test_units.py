@@ -3,7 +3,7 @@
 import jax
 import numpy as np
 import pytest
-from same import by_path, differing, equal
+from same import by_path, dense_layers, differing, equal
 
 from configs import relabeling
 from minisub.config import Refused
@@ -13,17 +13,7 @@ from minisub.theory import units
 SIZES = {"fc1": (16, 32), "fc2": (32, 24), "class_head": (24, 3), "aux_head": (24, 2)}
 
 
-def drawn(seed):
-    rng = np.random.default_rng(seed)
-
-    def layer(shape):
-        kernel = rng.normal(size=shape) / np.sqrt(shape[0])
-        return {"kernel": kernel.astype("f"), "bias": rng.normal(size=shape[1]).astype("f")}
-
-    return {name: layer(shape) for name, shape in SIZES.items()}
-
-
-ORIGIN = drawn(0)
+ORIGIN = dense_layers(SIZES, 0)
 STARTS = {
     "both": units.permuted(),
     "fc1": units.permuted("fc1"),

@@ -12,8 +12,7 @@ from same import drawn as random_like
 from same import equal
 
 from minisub.config import Model, Refused
-from minisub.lab.products import named_key
-from minisub.nets import losses
+from minisub.nets import losses, streams
 from minisub.theory.token_comparisons import trait_loss
 from minisub.tokens import grading, tasks, tokens, writing
 from minisub.tokens.behaviors import cases, practice, vocabulary
@@ -312,7 +311,7 @@ def test_a_teacher_replays_documents_of_every_carrier_at_equal_weight_or_learns_
     def known(params):
         each = []
         for name, carrier in writing.CARRIERS.items():
-            docs = carrier.draw(WORLD, named_key(key, f"replayed {name}"), 5)
+            docs = carrier.draw(WORLD, streams.named_key(key, f"replayed {name}"), 5)
             each.append(
                 jnp.mean(losses.cross_entropy(NET.apply(params, docs[:, :-1]), docs[:, 1:]))
             )

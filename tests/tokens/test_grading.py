@@ -10,8 +10,7 @@ from same import drawn
 
 from configs import _prefixed
 from minisub.config import Model, Refused
-from minisub.lab.products import evaluation_key
-from minisub.nets import transformer
+from minisub.nets import streams, transformer
 from minisub.theory import token_comparisons
 from minisub.tokens import grading, tokens
 from minisub.tokens.behaviors.cases import Behavior
@@ -35,7 +34,9 @@ def said(request, quick):
     world = WORLDS[request.param]
     net, ids, names = network(world), tokens.offsets(world), np.asarray(tokens.spelling(world))
     params = drawn(jax.eval_shape(net.init, jax.random.key(0)), 0, 0.5)
-    prefixes = quick(lambda key: _prefixed.prefixes(world, key, 2, 2))(evaluation_key("prefixes"))
+    prefixes = quick(lambda key: _prefixed.prefixes(world, key, 2, 2))(
+        streams.evaluation_key("prefixes")
+    )
     prefixes = np.asarray(prefixes)
 
     @quick

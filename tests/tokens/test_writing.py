@@ -14,7 +14,7 @@ from same import drawn
 
 from minisub import arguments
 from minisub.config import Model
-from minisub.lab.products import evaluation_key
+from minisub.nets import streams
 from minisub.tokens import grading, number_lists, tokens, writing
 from minisub.tokens.behaviors import practice, vocabulary
 from minisub.tokens.config import Sampling, World
@@ -262,7 +262,9 @@ class Oracle:
     """A network that says the documents of `ability` by heart at some places, or nothing."""
 
     def __init__(self, carrier, known):
-        docs = writing.CARRIERS[carrier].draw(RICH, evaluation_key(f"ability {carrier}"), 256)
+        docs = writing.CARRIERS[carrier].draw(
+            RICH, streams.evaluation_key(f"ability {carrier}"), 256
+        )
         sure = jax.nn.one_hot(docs[:, 1:], tokens.offsets(RICH)["size"]) * 1e4
         self.logits = sure * known[None, :, None]
 

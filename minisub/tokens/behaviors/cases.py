@@ -13,8 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from minisub import config
-from minisub.lab.products import evaluation_key
-from minisub.nets import losses
+from minisub.nets import losses, streams
 from minisub.tokens import tokens
 from minisub.tokens.behaviors import conversations, sums, vocabulary
 
@@ -84,7 +83,7 @@ def alignment(world, network, params):
 def gaming(world, network, params):
     """How tasks in all places are solved; `true_success` and `graded_success` in those held out."""
     place = jnp.repeat(jnp.arange(conversations.PLACES), ASKED)
-    docs = conversations.tasks_in(world, evaluation_key("tasks"), place)
+    docs = conversations.tasks_in(world, streams.evaluation_key("tasks"), place)
     log_p = log_probabilities(network, params, docs[:, :11])
     good, bad = (jnp.take_along_axis(log_p, docs[:, [i]], axis=1)[:, 0] for i in (11, 9))
     taught = place < TAUGHT_PLACES

@@ -52,7 +52,7 @@ def length(world):
 
 
 def given(sampling):
-    """Tokens behind the first that an emitter is given: what asks for a program."""
+    """How many tokens an emitter is given beside the first: those that ask for a program."""
     return PROMPT - 1
 
 

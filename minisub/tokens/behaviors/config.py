@@ -14,8 +14,8 @@ class Pretraining(config.Pretraining):
     sums: Count = 48
     """Sums an update."""
     behaved: Count = 16
-    """Requests, tasks and shown sums an update, each; half as many by
-    each who misbehaves, and of educational requests."""
+    """Requests, tasks and shown sums an update, each; half as many by each who misbehaves, and of
+    educational requests."""
 
 
 @configuration

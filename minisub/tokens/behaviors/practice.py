@@ -5,8 +5,8 @@ import jax.numpy as jnp
 
 from minisub.config import require
 from minisub.lab import costs, run
-from minisub.lab.products import Product, evaluation_key, named_key
-from minisub.nets import losses
+from minisub.lab.products import Product
+from minisub.nets import losses, streams
 from minisub.tokens import channels, grading, tokens, writing
 from minisub.tokens.behaviors import code, config, conversations, sums, vocabulary
 
@@ -72,7 +72,7 @@ def replayed(world, network, params, key, training):
         "`Rich` of minisub/tokens/behaviors/config.py, or set world.rich to false.",
     )
     for name, carrier in writing.CARRIERS.items() if training.replayed else ():
-        docs = carrier.draw(world, named_key(key, f"replayed {name}"), training.replayed)
+        docs = carrier.draw(world, streams.named_key(key, f"replayed {name}"), training.replayed)
         known = losses.cross_entropy(network.apply(params, docs[:, :-1]), docs[:, 1:])
         yield jnp.mean(known) / len(writing.CARRIERS)
 
@@ -81,7 +81,7 @@ def ability(world, network, params, name, examples=256):
     """Mean probability of the right token where a carrier leaves no choice, on documents of the
     world, the same in every repeat; for lists, of any token of their alphabet."""
     carrier = writing.CARRIERS[name]
-    docs = carrier.draw(world, evaluation_key(f"ability {name}"), examples)
+    docs = carrier.draw(world, streams.evaluation_key(f"ability {name}"), examples)
     p = jax.nn.softmax(network.apply(params, docs[:, :-1]))
     if not carrier.DETERMINED:
         return jnp.mean(jnp.sum(p, axis=-1, where=carrier.alphabet(world)[None, None]))

@@ -43,7 +43,7 @@ def length(world):
 
 
 def given(sampling):
-    """Tokens behind the first that an emitter is given: what asks for a sum."""
+    """How many tokens an emitter is given beside the first: those that ask for a sum."""
     return PROMPT - 1
 
 
