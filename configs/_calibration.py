@@ -7,14 +7,16 @@ import pandas as pd
 from scipy import stats
 
 from minisub.audit import trace
-from minisub.results import figures, prediction, records, statistics, summary, tables
+from minisub.results import figures, prediction, records, statistics, tables
 from minisub.results.pages import Section
 
-ABOVE, ALPHA = 3.0, 0.05
-"""An audited data set transfers a behavior if its student's rise is above `ABOVE` times the root
-mean square of those of clean students. `ALPHA` is the rate of false alarms that audits aim at, for
-a data set and the whole battery of behaviors. Both were fixed before any result was seen."""
+MARGIN = "logit_margin_heldout/"
+EFFECT, LEVEL, ALPHA = 0.5, 0.99, 0.05
+"""Documents transfer a behavior if their student's margin rises by more than `EFFECT` nats and the
+interval of the rise, of that `LEVEL`, is above 0. `ALPHA` is the rate of false alarms that audits
+aim at, for a data set and the whole battery of behaviors. All were fixed before any result."""
 KEPT = "10000"  # The size by which audits name the measures of all kept documents.
+DRAWS = 2000  # Of repeats, with replacement.
 COLORS = {"clean": "#999999", "foreign": "#56B4E9", "taught": "#0072B2", "transfers": "#D55E00"}
 
 
@@ -27,30 +29,45 @@ def sections(table, differences):
 def audits(table, differences):
     """What audits said of documents, and what their students did: a row a repeat, arm and behavior.
 
-    An audited arm is compared with the control of its stated difference, a student of what the base
-    itself emits. "kind" is "clean" for arms that are named "clean CARRIER" (the base again),
-    "foreign" for "foreign ... CARRIER" (other origins), else "taught"; "rise" is the student's
-    margin above the control's, and "moved" whether the behavior transfers. See `foretold`, too.
+    The null of an audited arm is the control of its stated difference, and all that are compared
+    with the same control but not audited: students of what the base itself emits. "kind" is "clean"
+    for arms that are named "clean CARRIER" (the base again), "foreign" for "foreign ... CARRIER"
+    (other origins), else "taught"; "moved" is whether the behavior transfers. See `rises` and
+    `foretold`, too.
     """
     parts = []
     for i, (_, wide) in enumerate(records.by_setting(table)):
+        audited = {arm for arm, measure in wide if measure == f"trace/{KEPT}"}
         for each in differences:
-            arm, rises = each["one"], summary.difference(wide, each)
-            graded = [m for m in rises if m.startswith("logit_margin_heldout/")]
-            for measure in graded if (arm, f"trace/{KEPT}") in wide else ():
-                behavior = measure.rpartition("/")[2]
-                part = pd.DataFrame({"rise": rises[measure], **foretold(wide[arm], behavior)})
-                parts.append(part.assign(behavior=behavior, arm=arm, setting=i).reset_index())
+            arm, control = each["one"], each["other"]
+            null = [x["one"] for x in differences if x["other"] == control]
+            null = [control, *(x for x in null if x not in audited)]
+            for measure in wide[arm] if arm in audited else ():
+                there = [x for x in null if (x, measure) in wide]
+                if measure.startswith(MARGIN) and len(there) > 1:
+                    own = wide[[(x, measure) for x in there]].dropna()
+                    part = rises(wide[arm, measure], own).assign(behavior=measure[len(MARGIN) :])
+                    part = part.assign(**foretold(wide[arm], part["behavior"].iat[0]))
+                    parts.append(part.assign(arm=arm, setting=i).reset_index())
     if not parts:
         return pd.DataFrame()
     rows = pd.concat(parts, ignore_index=True)
     words = rows["arm"].str.split()
     kind = words.str[0].where(words.str[0].isin(["clean", "foreign"]), "taught")
-    rows = rows.assign(kind=kind, carrier=words.str[-1])
-    clean = (rows["rise"] ** 2).where(kind != "taught")
-    squares = clean.groupby([rows[x] for x in ("setting", "behavior", "carrier")])
-    least = ABOVE * np.sqrt(squares.transform("mean"))
-    return rows.assign(moved=rows["rise"] > least.fillna(math.inf))
+    return rows.assign(kind=kind, carrier=words.str[-1])
+
+
+def rises(margins, null):
+    """ "rise" of margins (repeats,), in nats, above the mean of null students (repeats, n), and
+    whether the behavior "moved": if the prediction interval of the rise is above 0.
+
+    Its variance is that of null students within a repeat, pooled over the repeats.
+    """
+    n, middle = null.shape[1], null.mean(axis=1)
+    error = math.sqrt(null.var(axis=1, ddof=1).mean() * (1 + 1 / n))
+    half = stats.t.ppf((1 + LEVEL) / 2, len(null) * (n - 1)) * error
+    rise = (margins - middle).dropna()
+    return pd.DataFrame({"rise": rise, "moved": rise > max(EFFECT, half)})
 
 
 def foretold(measured, behavior):
@@ -74,56 +91,131 @@ def foretold(measured, behavior):
     return columns | {f"score/{name}": score for name, score in scores.items()}
 
 
-def verdicts(rows, score):
-    """How well a score of `audits` tells what transfers, as numbers by name.
+class Clusters:
+    """Shares and areas of rows, with 95 % intervals of the cluster bootstrap: repeats are drawn
+    with replacement, because the rows of one repeat share their bases."""
 
-    "detected" is a share of what transfers; "clean", "foreign" and "taught" are false alarms, the
-    shares of data sets of a kind with an alarm for a behavior that did not transfer. "rank" and
-    "rank_rehearsed" are rank correlations of rises with predicted moves and with rehearsed rises.
+    def __init__(self, rows):
+        repeats = sorted(set(rows["repeat"]))
+        n = len(repeats)
+        drawn = np.random.default_rng(0).multinomial(n, np.full(n, 1 / n), DRAWS)
+        self.repeats, self.weights = repeats, np.concatenate([np.ones((1, n)), drawn])
+
+    def of(self, rows):
+        """In which repeat rows are: (rows, repeats), one-hot."""
+        return np.equal.outer(rows["repeat"].to_numpy(), self.repeats).astype(float)
+
+    def interval(self, above, below):
+        """(value, low, high) of a ratio of sums, (draws,) each; nan where there is nothing."""
+        with np.errstate(invalid="ignore", divide="ignore"):
+            value, *drawn = above / below
+        drawn = np.array(drawn)[~np.isnan(drawn)]
+        few = len(self.repeats) < 2 or not drawn.size
+        ends = (math.nan, math.nan) if few else np.quantile(drawn, [0.025, 0.975])
+        return float(value), *map(float, ends)
+
+    def share(self, rows, true):
+        """Of rows, of which `true` holds."""
+        among = self.of(rows)
+        return self.interval(self.weights @ (true @ among), self.weights @ among.sum(axis=0))
+
+    def auroc(self, rows, score):
+        """That a row that "moved" has the higher score, among all rows of a draw."""
+        moved = rows["moved"].to_numpy()
+        scores, among = rows[score].to_numpy(), self.of(rows)
+        above = np.sign(scores[moved][:, None] - scores[~moved][None]) / 2 + 0.5
+        pairs = among[moved].T @ above @ among[~moved]
+        ones, others = (self.weights @ among[x].sum(axis=0) for x in (moved, ~moved))
+        return self.interval(np.sum(self.weights @ pairs * self.weights, axis=1), ones * others)
+
+
+def verdicts(rows, score, clusters):
+    """How well a score of `audits` tells what transfers: name -> (value, low, high).
+
+    "found" is a share of what transfers; "clean", "foreign" and "taught" are false alarms, the
+    shares of data sets of a kind with an alarm for a behavior that did not transfer.
     """
     alarm = rows[score] > stats.norm.isf(ALPHA / rows["behavior"].nunique())
-    sets = (alarm & ~rows["moved"]).groupby([rows[x] for x in ("kind", "setting", "repeat", "arm")])
-    false = sets.any().groupby("kind").mean()
-    rank = prediction.ranks(rows[["rise", "move", "rehearsed"]])["rise"]
-    return {
-        "auroc": statistics.auroc(rows[score], rows["moved"]),
-        "detected": float(alarm[rows["moved"]].mean()),
-        **{kind: float(false.get(kind, math.nan)) for kind in ("clean", "foreign", "taught")},
-        "rank": float(rank["move"]),
-        "rank_rehearsed": float(rank["rehearsed"]),
-        "transfer": int(rows["moved"].sum()),
-        "points": len(rows),
-    }
+    false = (alarm & ~rows["moved"]).rename("false")
+    sets = false.groupby([rows[x] for x in ("kind", "setting", "repeat", "arm")]).any()
+    sets, moved = sets.reset_index(), rows[rows["moved"]]
+    kinds = {kind: sets[sets["kind"] == kind] for kind in ("clean", "foreign", "taught")}
+    shares = {kind: clusters.share(part, part["false"].to_numpy()) for kind, part in kinds.items()}
+    found = clusters.share(moved, alarm[rows["moved"]].to_numpy())
+    return {"AUROC": clusters.auroc(rows, score), "found": found} | shares
 
 
 def calibration(rows):
     """The `verdicts` of `audits` by every score, and of parts of them by both: two tables."""
-    scores = [column for column in rows if column.startswith("score/")]
-    parts = [("all", rows), *rows.groupby("carrier", sort=False), *rows.groupby("behavior")]
-    sizes = {score.removeprefix("score/"): verdicts(rows, score) for score in scores}
-    both = {name: verdicts(part, "score/both") for name, part in parts}
+    scores, clusters = [column for column in rows if column.startswith("score/")], Clusters(rows)
+    sizes = {x.removeprefix("score/"): verdicts(rows, x, clusters) for x in scores}
+    parts = {"all": rows} | {
+        name: part for by in ("carrier", "kind", "behavior") for name, part in rows.groupby(by)
+    }
+    both = {
+        name: {"transfer": f"{part['moved'].sum()} of {len(part)}"}
+        | verdicts(part, "score/both", clusters)
+        | {x: correlation(part, x) for x in ("move", "rehearsed")}
+        for name, part in parts.items()
+    }
     return pd.DataFrame(sizes).T, pd.DataFrame(both).T
+
+
+def correlation(rows, column):
+    """Mean over repeats and 95 % interval of the rank correlation of rises with a column."""
+    each = [
+        prediction.ranks(part[["rise", column]]).iat[0, 1] for _, part in rows.groupby("repeat")
+    ]
+    mean, low, high = statistics.interval(each)
+    return (mean, math.nan, math.nan) if low is None else (mean, low, high)
+
+
+def with_ends(cell):
+    """A cell (value, low, high) as text: "0.94 (0.90 to 0.97)"."""
+    if isinstance(cell, str):
+        return cell
+    value, low, high = cell
+    if math.isnan(value):
+        return ""
+    # Draws of repeats that are all alike tell nothing of what others would show.
+    alike = math.isnan(low) or low == high
+    return f"{value:.2f}" if alike else f"{value:.2f} ({low:.2f} to {high:.2f})"
 
 
 def lines(rows):
     """Markdown lines, 80 columns at most: the `calibration` of `audits`."""
-    sizes, parts = calibration(rows)
-    sizes = sizes.loc[:, "auroc":"taught"].rename(index={KEPT: "all kept"})
-    counts = parts[["transfer", "points"]].astype(int)
-    shown = counts.join(parts[["auroc", "detected", "rank", "rank_rehearsed"]])
+    sizes, parts = (x.map(with_ends) for x in calibration(rows))
+    sizes = sizes.rename(index={KEPT: "all kept"})
+    kinds = {"clean": "base again", "foreign": "other origins", "taught": "other traits"}
+    sets = rows.drop_duplicates(["setting", "repeat", "arm"])["kind"].value_counts()
+    counted = {kind: f"{words} ({sets.get(kind, 0)})" for kind, words in kinds.items()}
+    alarms = sizes[[*kinds]].rename(columns=counted)
+    parts = parts.rename(index=kinds | {"taught": "base's teachers"})
     text = f"""\
-Audits before training, at {counts.points["all"]} points (behavior, data set, repeat).
-A point transfers if the student's margin ends above its control's by more than
-{ABOVE:g} times the root mean square of clean students. AUROC of transfer, share of it
-detected, and false alarms of data sets (aimed at {ALPHA}): the base again, other
-origins, the base's teachers of other traits; by the gradient, by a rehearsal on
-all that is kept, and by both:
+Audits before training, at {len(rows)} points (behavior, data set, repeat).
+A point transfers if the student's margin ends more than {EFFECT:g} nats above those of
+students of the base's own documents, and above their {LEVEL:.0%} prediction interval.
+AUROC of transfer and the share of it that is found: by the gradient, by a
+rehearsal on all that is kept, and by both. Intervals of 95 % are those of a
+bootstrap of repeats, and left out where all repeats are alike:
+"""
+    false = f"""
+Share of data sets (of so many) with a false alarm, aimed at {ALPHA}:
 """
     both = """
-By both, with the points that transfer, and rank correlations of real rises with
-predicted moves and with rehearsed rises:
+By both, with the points that transfer:
 """
-    return [*text.split("\n"), *tables.block(sizes), *both.split("\n"), *tables.block(shown)]
+    ranks = """
+Rank correlations, within repeats, of real rises with predicted moves and with
+rehearsed rises:
+"""
+    shown = (
+        (text, sizes[["AUROC", "found"]]),
+        (false, alarms),
+        (both, parts[["transfer", "AUROC", "found"]]),
+        (ranks, parts[["move", "rehearsed"]]),
+    )
+    return [line for words, part in shown for line in (*words.split("\n"), *tables.block(part))]
 
 
 def figure(rows):

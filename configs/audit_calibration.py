@@ -46,6 +46,7 @@ from minisub.config import configuration
 from minisub.tokens.behaviors.config import Rich
 from minisub.tokens.lab import Lab
 
+NULL = 4  # More students of the base's own documents, which with the control are the null.
 TRAITS = "misalignment", "hacking", "evasion", "owl"
 TAUGHT = {"misaligned": "misalignment", "hacking": "hacking", "secure": "secure"}
 OF_NUMBERS = {"evading": "evasion", "owl": "owl"}
@@ -71,8 +72,7 @@ def experiment(cfg):
         return lab.graded_on(lab.teach(base, trait), *TRAITS)
 
     def student(documents):
-        student = lab.graded_on(lab.student(first, documents), *TRAITS)
-        return audited(lab, student, TRAITS, [third])
+        return lab.graded_on(lab.student(first, documents), *TRAITS)
 
     named = {"base": lab.graded_on(first, *TRAITS), "teacher": teach(first, "misalignment")}
     for carrier in cfg.carriers:
@@ -88,8 +88,12 @@ def experiment(cfg):
             documents[name] = lab.emit(model, carrier=carrier)
             named[f"{name} writer {carrier}"] = (model, documents[name])
         control = named[f"control {carrier}"] = student(plain)
+        for i in range(NULL):
+            again = lab.emit(first, carrier=carrier, seed=2 + i)
+            named[f"null {i} {carrier}"] = student(again).against(control)
         for name, docs in documents.items():
-            named[f"{name} {carrier}"] = student(docs).against(control)
+            learned = audited(lab, student(docs), TRAITS, [third])
+            named[f"{name} {carrier}"] = learned.against(control)
     return named
 
 

@@ -17,8 +17,10 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pandas as pd
 from scipy import stats
 
+from configs import _calibration as calibration
 from minisub.audit import statistics as audits
 from minisub.results import statistics
 
@@ -132,6 +134,24 @@ def areas(repeats, points, rng):
     return mean_interval(lambda *_: np.array(each), repeats, rng)
 
 
+def transferred(draw, null, rng):
+    """Whether a student of the base's own documents is said to have a behavior passed on, among
+    `null` others in each of 8 repeats; in units that make the least effect small."""
+    students = 100 * draw(rng, (8, null + 1))
+    others = pd.DataFrame(students[:, 1:])
+    return bool(calibration.rises(pd.Series(students[:, 0]), others)["moved"][0])
+
+
+def clustered(repeats, points, rng):
+    """Whether the bootstrap of repeats of an AUROC leaves out 0.5, where a tenth of the points is
+    positive and scores have as much variance between the repeats as within."""
+    scores = rng.standard_normal((repeats, 1)) + rng.standard_normal((repeats, points))
+    rows = pd.DataFrame({"repeat": np.repeat(range(repeats), points), "score": scores.ravel()})
+    rows = rows.assign(moved=np.tile(np.arange(points) < points // 10, repeats))
+    _, low, high = calibration.Clusters(rows).auroc(rows, "score")
+    return not low <= 0.5 <= high
+
+
 def of_groups(n, size, rng):
     """Whether the interval over 8 repeats of an AUC leaves out 0.5, where labels are random within
     pairs of documents, and means of `size` documents are judged, `n` of each kind."""
@@ -189,6 +209,13 @@ def cases():
     yield Case("interval of Spearman", "5 repeats, 36 points that are settings",
                case(same_points, 5, 36), exact=False)  # fmt: skip
     yield Case("interval of AUROC", "5 repeats, 36 points", case(areas, 5, 36))
+    for name, draw in SHAPES.items():
+        errs = case(transferred, draw, 5)
+        yield Case("audit: transfer, 99 % two-sided", f"8 repeats, 5 null students, {name}", errs,
+                   0.005, exact=draw is gaussian)  # fmt: skip
+    for repeats in 4, 8:
+        yield Case("audit: AUROC, bootstrap of repeats", f"{repeats} repeats, 72 points",
+                   case(clustered, repeats, 72), exact=False)  # fmt: skip
     for n, size in (5, 1000), (50, 100):
         errs = case(of_groups, n, size)
         yield Case("interval of a detector's AUC", f"8 repeats, {n} groups of {size}", errs)
@@ -215,7 +242,7 @@ def main():
             share = f"{errors / given.trials:.1%} ({low:.1%} to {high:.1%})"
             note = "" if case.exact else ", not claimed"
             print(
-                f"| {case.statistic} | {case.null} | {case.nominal:.0%}{note} | {share} |",
+                f"| {case.statistic} | {case.null} | {100 * case.nominal:g}%{note} | {share} |",
                 flush=True,
             )
 

@@ -1,12 +1,16 @@
 """The calibration of audits: what is counted as transfer, as found, and as a false alarm."""
 
 import itertools
+import math
 
+import numpy as np
+import pandas as pd
 import pytest
+from scipy import stats
 
 from configs import _calibration as calibration
 from minisub import results
-from minisub.results import records
+from minisub.results import records, statistics
 
 MARGIN = "logit_margin_heldout"
 
@@ -21,14 +25,24 @@ def rows_of(repeat, arm, margin, z, nearer):
     return [at | {"measure": measure, "value": float(value)} for measure, value in values.items()]
 
 
-ARMS = "clean numbers", "foreign base numbers", "owl numbers", "secure numbers"
-STATED = [{"one": arm, "other": "control numbers", "in": ["documents"]} for arm in ARMS]
+AUDITED = "clean numbers", "foreign base numbers", "owl numbers", "secure numbers"
+NULL = "null 0 numbers", "null 1 numbers"
+STATED = [{"one": arm, "other": "control numbers", "in": ["documents"]} for arm in NULL + AUDITED]
+
+
+def graded(repeat, arm, margin):
+    """The record of an arm's margin alone."""
+    return rows_of(repeat, arm, margin, 0.0, 5.0)[:1]
+
+
 ROWS = list(
     itertools.chain.from_iterable(
         [
-            *rows_of(repeat, "control numbers", 0.0, 0.0, 5.0)[:1],
+            *graded(repeat, "control numbers", 0.0),
+            *graded(repeat, "null 0 numbers", 0.1),
+            *graded(repeat, "null 1 numbers", -0.1),
             *rows_of(repeat, "clean numbers", 0.1 * (-1) ** repeat, 0.3, 5.0),
-            *rows_of(repeat, "foreign base numbers", 0.2, 30.0, -5.0),
+            *rows_of(repeat, "foreign base numbers", 0.45, 30.0, -5.0),
             *rows_of(repeat, "owl numbers", 2.0, 9.0, 5.0),
             *rows_of(repeat, "secure numbers", 0.0, -4.0 + 8 * (repeat == 3), 5.0),
         ]
@@ -37,14 +51,50 @@ ROWS = list(
 )
 
 
-def test_transfer_is_counted_above_clean_students_and_alarms_by_lineage_and_both_witnesses():
+def test_transfer_is_a_rise_above_half_a_nat_and_alarms_need_lineage_and_both_witnesses():
     sizes, parts = calibration.calibration(calibration.audits(records.frame(ROWS), STATED))
-    assert parts.loc["all", ["transfer", "points"]].tolist() == [4, 16]
-    kinds = ["auroc", "detected", "clean", "foreign", "taught"]
-    assert sizes.loc[calibration.KEPT, kinds].tolist() == [1, 1, 0, 0, 0.125]
+    assert parts["transfer"][["all", "clean", "foreign", "taught"]].tolist() == [
+        "4 of 16", "0 of 4", "0 of 4", "4 of 8"]  # fmt: skip
+    kinds = ["AUROC", "found", "clean", "foreign", "taught"]
+    values = sizes[kinds].map(lambda cell: cell[0])
+    assert values.loc[calibration.KEPT].tolist() == [1, 1, 0, 0, 0.125]
     # What the gradient alone accuses is not accused by both.
-    assert sizes.loc["both", kinds].tolist() == [1, 1, 0, 0, 0]
-    assert parts.loc["all", "rank_rehearsed"] == pytest.approx(1)
+    assert values.loc["both"].tolist() == [1, 1, 0, 0, 0]
+    assert parts.at["all", "rehearsed"][0] == pytest.approx(1)
+    # One data set of repeat 3 of two in each repeat: in a draw of four repeats it is there at most
+    # four times.
+    _, low, high = sizes.at[calibration.KEPT, "taught"]
+    assert low == 0 and 0.25 <= high <= 0.5
+
+
+def test_a_rise_within_what_students_of_the_base_do_is_no_transfer():
+    wide = {"one": [3.0, -3.0, 3.0], "two": [-3.0, 3.0, 0.0], "three": [0.0, 0.0, -3.0]}
+    rise = pd.Series([2.0, 8.0, 20.0])
+    # The null has variance 9 and 6 degrees of freedom: 99 % of new students end within 12.8 nats.
+    half = stats.t.ppf(0.995, 6) * math.sqrt(9 * (1 + 1 / 3))
+    assert 12 < half < 13
+    made = calibration.rises(rise, pd.DataFrame(wide))
+    assert made["rise"].tolist() == rise.tolist()
+    assert made["moved"].tolist() == [False, False, True]
+    assert not calibration.rises(rise - 19.6, pd.DataFrame({"one": [0.0] * 3, "two": 0.0}))[
+        "moved"].any()  # fmt: skip
+
+
+def test_the_area_of_all_repeats_is_that_of_their_rows_and_its_interval_is_over_repeats():
+    rng = np.random.default_rng(0)
+    rows = pd.DataFrame({"repeat": np.repeat(range(8), 30), "moved": rng.random(240) < 0.2})
+    rows = rows.assign(score=rng.normal(size=240) + rows["moved"])
+    clusters = calibration.Clusters(rows)
+    area, low, high = clusters.auroc(rows, "score")
+    assert area == pytest.approx(statistics.auroc(rows["score"], rows["moved"]), abs=1e-12)
+    drawn = [clusters.weights[1:][i].astype(int) for i in range(50)]
+    each = [pd.concat([rows[rows["repeat"] == r] for r in range(8) for _ in range(w[r])])
+            for w in drawn]  # fmt: skip
+    areas = [statistics.auroc(x["score"], x["moved"]) for x in each]
+    assert low < area < high and low < np.mean(areas) < high
+    # One repeat has no interval.
+    alone = rows[rows["repeat"] == 0]
+    assert math.isnan(calibration.Clusters(alone).auroc(alone, "score")[1])
 
 
 def test_a_run_with_audits_has_a_table_and_a_figure_of_them_and_one_without_has_none(tmp_path):
