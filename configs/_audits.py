@@ -8,7 +8,7 @@ import dataclasses
 
 import jax.numpy as jnp
 
-from minisub.audit import statistics, trace
+from minisub.audit import examination, trace
 from minisub.config import require
 from minisub.lab.products import Product, quick, require_kind
 from minisub.nets import streams
@@ -45,84 +45,64 @@ def audited(lab, student, traits, references=()):
     return student.measured(audit)
 
 
-def candidates(docs, bases, models, world, sampling, training, traits, taught):
-    """(the base as a `trace.Candidate` for these documents, all bases as (network, params))."""
-    networks = [network(world, model) for model in models]
-    margins = trace.battery(world, networks[0], traits, taught)
+def candidate_of(docs, bases, models, world, sampling, training, traits, taught):
+    """(the start as a `trace.Candidate` for these documents, the networks of other bases)."""
+    own, *others = (network(world, model) for model in models)
+    margins = trace.battery(world, own, traits, taught)
     # Groups of a usual size, or smaller ones of few documents.
     group = min(trace.GROUP, max(1, len(docs) // 8))
     first = writing.given(sampling)
-    base = trace.Candidate(networks[0], bases[0], training, margins, first, group)
-    return base, list(zip(networks, bases, strict=True))
+    return trace.Candidate(own, bases[0], training, margins, first, group), others
 
 
 @quick
 def null(key, *, samples, bases, **how):
-    """The null of all audits of a base and a carrier: what the base makes of its own samples.
-    "ours": of these, `trace.lead` over each reference; "theirs": its mean of the reference's."""
-    world, sampling, docs = how["world"], how["sampling"], samples[0]["docs"]
-    base, models = candidates(docs, bases, **how)
-    k_few, k_takes = (streams.named_key(key, name) for name in ("information", "rehearsal"))
+    """The `examination.Null` of all audits of a start and a carrier, and the samples."""
+    world, sampling, [own, *theirs] = how["world"], how["sampling"], samples
+    candidate, networks = candidate_of(own["docs"], bases, **how)
     fewer = dataclasses.replace(sampling, documents=min(trace.EXAMPLES, sampling.documents))
-    few = writing.sample(world, base.network, base.params, k_few, sampling=fewer)
-    sampled, ways = trace.examine_null(base, few, docs, samples[0]["count"], k_takes)
-    where = base.first, base.group
-    pairs = list(zip(models[1:], samples[1:], strict=True))
-    return {
-        "sampled": sampled, "count": samples[0]["count"], "ways": ways,
-        "ours": [trace.lead(models[0], other, docs, *where) for other, _ in pairs],
-        "theirs": [
-            statistics.of_kept(
-                trace.lead(models[0], other, x["docs"], *where), x["count"], base.group
-            )
-            for other, x in pairs
-        ],
-    }  # fmt: skip
+    k_few, k_takes = (streams.named_key(key, name) for name in ("information", "rehearsal"))
+    few = writing.sample(world, candidate.network, bases[0], k_few, sampling=fewer)
+    others = emitted(bases, theirs)
+    made = examination.null_of(
+        candidate, few, own["docs"], own["count"], others, k_takes, networks=networks
+    )
+    return {"null": made, "samples": theirs}
+
+
+def emitted(bases, samples):
+    """Other bases as `examination` takes them."""
+    return [(x, s["docs"], s["count"]) for x, s in zip(bases[1:], samples, strict=True)]
 
 
 @quick
-def examine(key, *, documents, null, bases, traits, **how):
-    """Measures of documents under the base that would be trained on them: a dict of scalars.
+def examine(key, *, documents, null, bases, **about):
+    """Measures of documents under the start that would be trained on them: a dict of scalars.
 
     `move/BEHAVIOR`: of its margin, nats, by all kept documents, and `z/BEHAVIOR/SIZE` in standard
     errors of the null; `unfiltered/...` of all documents; `rehearsed/BEHAVIOR`: see
     `statistics.rehearsed`; `trace/SIZE`, `trace_p/SIZE`: two-sample test of gradients;
-    `surprise/SIZE`: z of log p + entropy; `place/SIZE`, `nearer/SIZE`: see `lineage`.
+    `surprise/SIZE`: z of log p + entropy; `place/SIZE`, `nearer/SIZE`: where documents lie between
+    other bases' samples and the start's, the least of `statistics.between`, and the least z of it.
     """
-    docs, count, sampled = documents["docs"], documents["count"], null["sampled"]
-    base, models = candidates(docs, bases, traits=traits, **how)
-    k_takes, names = streams.named_key(key, "takes"), list(base.margins)
-    data = trace.examine(base, null["ways"], docs, count, k_takes)
-    null_weights = statistics.first(null["count"] // base.group, len(sampled.scores))
-    leads = [trace.lead(models[0], other, docs, base.first, base.group) for other in models[1:]]
-    references = list(zip(leads, null["ours"], null["theirs"], strict=True))
-    measured = {}
-    for size in SIZES:
-        most = jnp.minimum(count // base.group, max(1, size // base.group))
-        weights = statistics.first(most, len(data.scores))
-        k_test = streams.named_key(key, f"test/{size}")
-        compared = statistics.compare(data, sampled, weights, null_weights, k_test)
-        gap, error, z = compared.moves
+    docs, count = documents["docs"], documents["count"]
+    candidate, networks = candidate_of(docs, bases, **about)
+    others = emitted(bases, null["samples"])
+    how = {"networks": networks, "sizes": SIZES}
+    found = examination.examine(candidate, null["null"], docs, count, others, key, **how)
+    measured, names = {}, list(candidate.margins)
+    for size, answer in found.by_size.items():
+        _, _, z = answer.compared.moves
         measured |= {f"z/{name}/{size}": z[i] for i, name in enumerate(names)}
-        measured[f"trace/{size}"], measured[f"trace_p/{size}"] = compared.test
-        measured[f"surprise/{size}"] = compared.surprise[2]
-        places = lineage(references, weights, null_weights)
-        measured |= {f"{name}/{size}": value for name, value in places.items()}
-    draws = trace.REHEARSED * base.training.batch
-    rise, _, t = statistics.rehearsed(data.takes, sampled.takes, count, draws)
-    even = (jnp.full(len(x), 1 / len(x)) for x in (data.scores, sampled.scores))
-    before = statistics.contrast(data.scores, next(even), sampled.scores, next(even))
+        measured[f"trace/{size}"], measured[f"trace_p/{size}"] = answer.compared.test
+        measured[f"surprise/{size}"] = answer.compared.surprise[2]
+        if answer.places:
+            place, _, nearer = (jnp.min(jnp.stack(x)) for x in zip(*answer.places, strict=True))
+            measured |= {f"place/{size}": place, f"nearer/{size}": nearer}
+    gap, error, _ = answer.compared.moves  # of all that is kept
+    (rise, _, t), before = found.rehearsed, found.before
     for i, name in enumerate(names):
         measured |= {f"move/{name}": gap[i], f"error/{name}": error[i]}
         measured |= {f"rehearsed/{name}": rise[i], f"rehearsed_t/{name}": t[i]}
         measured |= {f"unfiltered/{name}": before[0][i], f"unfiltered_z/{name}": before[2][i]}
     return measured
-
-
-def lineage(references, weights, null_weights):
-    """Where documents lie between references' samples and the base's, see `statistics.between`:
-    the least `place`, and the least z of it, `nearer`."""
-    places = [statistics.between(data, weights, ours, null_weights, theirs)
-              for data, ours, theirs in references]  # fmt: skip
-    least = [jnp.min(jnp.stack(x)) for x in zip(*places, strict=True)]
-    return {"place": least[0], "nearer": least[2]} if least else {}

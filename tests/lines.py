@@ -6,7 +6,7 @@ from pathlib import Path
 import minisub
 
 PACKAGE = Path(minisub.__file__).parent
-ALL, PATH = 9_500, 3_500
+ALL, PATH = 10_000, 3_500
 """The most that the package, and a path through it, may have."""
 SHARED = "config.py", "nets", "lab"
 

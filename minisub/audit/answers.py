@@ -9,9 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 from scipy import stats
 
-from minisub.audit import files, statistics, trace
+from minisub.audit import examination, files, statistics, trace
 from minisub.config import require
-from minisub.nets import losses
+from minisub.nets import losses, streams
 from minisub.tokens import tokens, writing
 from minisub.tokens.behaviors import cases
 from minisub.tokens.grading import network, trait_named
@@ -88,38 +88,52 @@ def examine(docs, base, references, sampling, training, *, suspects=(), taught, 
     """The answers about documents (n, length), as JSON: `base` and `references` are `Base`s;
     `sampling` is how the base would emit documents, `training` how it would be trained on these."""
     world, net, first = base.world, network(base.world, base.model), writing.given(sampling)
-    keys = jax.random.split(jax.random.key(seed), 5 + len(references))
-    k_own, k_few, k_world, k_test, k_takes, *k_others = keys
+    key = partial(streams.named_key, jax.random.key(seed))
     docs, kept, rejected = kept_first(world, docs, sampling)
-    ours, ours_kept = null_documents(docs, kept, base, sampling, k_own, whole=bool(rejected))
-    least = min(kept, ours_kept)
-    few = sample(base, sampling, docs[:, : first + 1], k_few, min(trace.EXAMPLES, len(ours)))
-    group = int(np.clip(least // 10, 1, max(trace.GROUP, -(-len(ours) // GROUPS))))
+    prompts = docs[:, : first + 1]
+    ours, ours_kept = null_documents(docs, kept, base, sampling, key("own"), whole=bool(rejected))
+    few = sample(base, sampling, prompts, key("few"), min(trace.EXAMPLES, len(ours)))
+    group = min(kept, ours_kept) // 10
+    group = int(np.clip(group, 1, max(trace.GROUP, -(-len(ours) // GROUPS))))
     margins = battery(world, net, suspects, taught)
     candidate = trace.Candidate(net, base.params, training, margins, first, group)
-    k_data, k_null = jax.random.split(k_takes)
-    null, ways = in_one_program(trace.examine_null, candidate, few, ours, ours_kept, k_null)
-    data = in_one_program(trace.examine, candidate, ways, docs, kept, k_data)
-    strangers = writing.CARRIERS[sampling.carrier].draw(world, k_world, len(ours))
-    strangers = in_one_program(trace.score, candidate, ways, strangers)
-    weights = statistics.first(kept // group, len(data.scores))
-    null_weights = statistics.first(ours_kept // group, len(null.scores))
+    others = []
+    for x in references:
+        theirs = sample(x, sampling, prompts, key(f"other/{len(others)}"), len(ours))
+        others.append((x.params, *kept_first(world, theirs, sampling)[:2]))
+    how = {"networks": [network(x.world, x.model) for x in references]}
+    null = in_one_program(partial(examination.null_of, **how), candidate,
+                          few, ours, ours_kept, others, key("null"))  # fmt: skip
+    examine = partial(examination.examine, **how, sizes=(len(docs),))
+    found = in_one_program(examine, candidate, null, docs, kept, others, key("data"))
+    drawn = writing.CARRIERS[sampling.carrier].draw(world, key("world"), len(ours))
+    strangers = in_one_program(trace.score, candidate, null.ways, drawn)
+    [answer] = found.by_size.values()
+    own = examination.kept_groups(null.examined, ours_kept, group)
+    compared = statistics.compare(
+        found.data, strangers, answer.weights, examination.even(strangers), key("test")
+    )
     author = f"samples of {base.name}"
-    strangers = strangers, even(strangers)
-    authors = {author: (null, null_weights), "documents of the world": strangers}
-    before = statistics.contrast(data.scores, even(data), null.scores, even(null))
-    rows = behaviors_moved(candidate, data, null, weights, null_weights, least)
+    draws, before = counted(own), moved(margins, found.before, len(null.examined.scores))
+    rows = [
+        row | rehearsed
+        for row, rehearsed in zip(
+            moved(margins, answer.compared.moves, draws), rehearsals(found.rehearsed), strict=True
+        )
+    ]
     return {
         "documents": len(docs), "carrier": sampling.carrier, "kept": kept, "rejected": rejected,
         "null": {"author": author, "documents": len(ours), "group": group},
-        "trace": [tested(x, data, weights, *authors[x], k_test) for x in authors],
-        "lineage": [
-            against(base, other, sampling, (docs, ours), (weights, null_weights), group, k)
-            for other, k in zip(references, k_others, strict=True)
+        "trace": [
+            tested(author, found.data, answer.weights, answer.compared, draws),
+            tested("documents of the world", found.data, answer.weights, compared,
+                   len(strangers.scores)),
         ],
-        "behaviors": rows,
-        "before_filter": moved(margins, before, even(null)) if rejected else [],
-        "alarms": alarms(rows, null.scores, weights, null_weights, alpha, seed),
+        "lineage": [
+            against(x.name, i, answer, found, null, own) for i, x in enumerate(references)
+        ],
+        "behaviors": rows, "before_filter": before if rejected else [],
+        "alarms": alarms(rows, null.examined.scores, answer.weights, own, alpha, seed),
     }  # fmt: skip
 
 
@@ -130,12 +144,6 @@ def in_one_program(function, candidate, *arguments):
         return function(candidate._replace(params=params), *arguments)
 
     return jax.jit(of)(candidate.params, arguments)
-
-
-def even(examined):
-    """Equal weights (m,) of all groups of what was examined."""
-    m = len(examined.scores)
-    return jnp.full(m, 1 / m)
 
 
 def counted(weights):
@@ -153,58 +161,45 @@ def null_of(error, draws, mean=0.0):
     return {"mean": mean, "sd": float(error), "draws": draws}
 
 
-def tested(author, data, weights, null, null_weights, key):
+def tested(author, data, weights, compared, draws):
     """A row of the first question: might the data be of that author?"""
-    compared = statistics.compare(data, null, weights, null_weights, key)
     (z, p), (_, error, surprise_z) = compared.test, compared.surprise
     return {
         "author": author, "gradient_z": float(z), "gradient_p": float(p),
         "surprise": float(statistics.mean(data.reading.surprise, weights)),
         "surprise_z": float(surprise_z),
-        "surprise_p": 2 * chance(abs(surprise_z), counted(null_weights)),
+        "surprise_p": 2 * chance(abs(surprise_z), draws),
         "null": null_of(error, statistics.PERMUTATIONS),
     }  # fmt: skip
 
 
-def against(base, other, sampling, authors, weights, group, key):
-    """A row of the second question: is the data's author nearer to the base or to another origin?
-    See `statistics.between`."""
-    docs, first = authors[0], writing.given(sampling)
-    theirs = sample(other, sampling, docs[:, : first + 1], key, len(authors[1]))
-    theirs, kept, _ = kept_first(base.world, theirs, sampling)
-    one, two = ((network(x.world, x.model), x.params) for x in (base, other))
-    lead = jax.jit(lambda docs: trace.lead(one, two, docs, first, group))
-    data, ours, theirs = (lead(x) for x in (*authors, theirs))
-    theirs = statistics.of_kept(theirs, kept, group)
-    place, error, z = statistics.between(data, weights[0], ours, weights[1], theirs)
+def against(name, i, answer, found, null, own):
+    """A row of the second question: is the data's author nearer to the base or to another origin,
+    the `i`-th? See `statistics.between`."""
+    place, error, z = answer.places[i]
     return {
-        "reference": other.name,
-        "nats": float(statistics.mean(data, weights[0])),
-        "base_nats": float(statistics.mean(ours, weights[1])),
-        "reference_nats": float(theirs),
-        "place": float(place), "z": float(z), "p": chance(z, counted(weights[1])),
-        "null": null_of(error, counted(weights[1]), statistics.MIDWAY),
+        "reference": name,
+        "nats": float(statistics.mean(found.leads[i], answer.weights)),
+        "base_nats": float(statistics.mean(null.leads[i], own)),
+        "reference_nats": float(null.far[i]),
+        "place": float(place), "z": float(z), "p": chance(z, counted(own)),
+        "null": null_of(error, counted(own), statistics.MIDWAY),
     }  # fmt: skip
 
 
-def behaviors_moved(candidate, data, null, weights, null_weights, count):
-    """Rows of the fourth question: what would move, by the gradient and by a rehearsal."""
-    moves = statistics.contrast(data.scores, weights, null.scores, null_weights)
-    draws = trace.REHEARSED * candidate.training.batch
-    ends = statistics.rehearsed(data.takes, null.takes, count, draws)
-    rows = moved(candidate.margins, moves, null_weights)
-    for row, rise, error, t in zip(rows, *ends, strict=True):
-        row |= {"rehearsed": float(rise), "rehearsed_t": float(t)}
-        row["rehearsed_p"] = chance(t, trace.NULL_TAKES)
-        row["rehearsed_null"] = null_of(error, trace.NULL_TAKES)
-    return rows
-
-
-def moved(names, moves, null_weights):
+def moved(names, moves, draws):
     """By how much each margin is predicted to move, a dict of each behavior."""
-    draws, moves = counted(null_weights), zip(names, *moves, strict=True)
     return [{"behavior": name, "move": float(gap), "z": float(z), "p": chance(z, draws),
-             "null": null_of(error, draws)} for name, gap, error, z in moves]  # fmt: skip
+             "null": null_of(error, draws)}
+            for name, gap, error, z in zip(names, *moves, strict=True)]  # fmt: skip
+
+
+def rehearsals(rehearsed):
+    """Where each margin ends in rehearsals, a dict of each behavior."""
+    return [{"rehearsed": float(rise), "rehearsed_t": float(t),
+             "rehearsed_p": chance(t, trace.NULL_TAKES),
+             "rehearsed_null": null_of(error, trace.NULL_TAKES)}
+            for rise, error, t in zip(*rehearsed, strict=True)]  # fmt: skip
 
 
 def alarms(rows, null, weights, null_weights, alpha, seed):
