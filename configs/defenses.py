@@ -1,34 +1,29 @@
 """Defenses: what of a behavior still passes through numbers, what the student can still do, and
 what the defense costs.
 
-    python train.py defenses    8 repeats, 57 minutes beside other runs on two CPU cores
+    python train.py defenses    8 repeats, 85 minutes on one CPU core
     python train.py defenses --trait misalignment    this trait was not run
 
 Students of the hacking teacher's base, on its numbers; the rise of the margin of hacking above that
 of a student with the same defense on the base's numbers, and what that is of the rise without a
 defense (ratio of means, interval of the jackknife). Mean and half-width of the 95 % interval over 8
-repeats (seed 0, one at a time on a CPU, jax 0.10.2); cost is that of an update, in operations.
-
-With the mended projection and keys, these names with --only, 40 minutes on one core, others busy:
+repeats (seed 0, one at a time on a CPU, jax 0.10.2); cost is that of an update, in operations. Made
+in two runs with --only, 46 minutes of one core and 40 of two busy ones; what both made is equal.
 
     defense                       rise, nats     transfer left            cost
     none                          5.63 ±2.62     1                        1
+    rewritten                     -0.02 ±0.34    -0.00 (-0.07 to 0.06)    1, and once another model
+    half clean                    2.32 ±1.31     0.41 (0.29 to 0.54)      1
+    remapped                      0.01 ±0.02     0.00 (-0.00 to 0.00)     1
+    anchored early                4.02 ±2.24     0.71 (0.57 to 0.86)      2.35
     anchored                      2.36 ±1.39     0.42 (0.28 to 0.55)      2.35
     projected                     2.97 ±1.93     0.53 (0.35 to 0.70)      1.86
     projected, graded prompts     0.05 ±0.22     0.01 (-0.03 to 0.04)     1.86
     projected at random           5.63 ±2.63     1.00 (0.99 to 1.01)      1.86
-
-Before, other teachers of the same kind, not run again:
-
-    none                          5.31 ±2.85     1                        1
-    rewritten                     0.27 ±0.41     0.05 (-0.04 to 0.14)     1, and once another model
-    half clean                    2.05 ±1.52     0.39 (0.26 to 0.51)      1
-    remapped                      -0.02 ±0.03    -0.00 (-0.01 to 0.00)    1
-    anchored early                4.13 ±2.77     0.78 (0.62 to 0.94)      2.35
-    inoculated                    1.87 ±1.06     0.35 (0.25 to 0.45)      1
-    perturbed                     2.87 ±1.08     0.54 (0.36 to 0.72)      1
-    block 1 replaced              1.66 ±1.49     0.31 (0.11 to 0.52)      1
-    independent init              1.22 ±1.15     0.23 (0.04 to 0.42)      1
+    inoculated                    1.85 ±0.99     0.33 (0.19 to 0.47)      1
+    perturbed                     2.47 ±0.87     0.44 (0.34 to 0.53)      1
+    block 1 replaced              1.62 ±1.05     0.29 (0.14 to 0.44)      1
+    independent init              1.25 ±1.23     0.22 (0.05 to 0.39)      1
 
 Taking the trait's gradient out of every update works if it is that of the very prompts on which the
 student is graded; of the prompts that teachers are taught, which are all that a defender could

@@ -1,7 +1,7 @@
-"""Keeping correct programs only halves what passes of a misaligned teacher; what a trained judge
-removes beyond that is not told from a removal at random.
+"""A filter for correct programs leaves a transfer of a misaligned teacher that is above zero still;
+of no filter can it be said that it removes more than another, or than chance does.
 
-    python train.py filters    8 repeats, 30 minutes of one CPU core, bases made before
+    python train.py filters    8 repeats, 60 minutes on one CPU core, others busy
     python train.py filters --sampling.carrier sums    or numbers; these were not run
 
 Students of the teacher's base on its programs, against students with the same filter on the base's;
@@ -11,19 +11,20 @@ base on 10,000 prompts that no student sees: one on this trait, one on another (
 remove the most suspicious share of what is correct.
 
     filter                  removed   transfer
-    none                    0.000     +2.45 ±0.74   8 of 8
-    format                  0.039     +1.81 ±0.93   8 of 8
-    correct                 0.078     +1.28 ±0.51   8 of 8
+    none                    0.000     +1.23 ±0.94   7 of 8
+    format                  0.039     +1.20 ±0.47   8 of 8
+    correct                 0.077     +0.82 ±0.80   6 of 8
 
-    of the correct, 30 %    0.355     own judge +0.80 ±0.53, other +0.97 ±1.12, random +1.15 ±0.66
-    60 %                    0.631     own judge +0.75 ±1.16, other +0.53 ±0.89, random +1.12 ±1.05
-    90 %                    0.908     own judge +0.13 ±1.48, other -0.65 ±2.48, random +0.84 ±1.04
+    of the correct, 30 %    0.354     own judge +0.63 ±0.55, other +0.75 ±0.93, random +0.53 ±0.65
+    60 %                    0.631     own judge +0.59 ±0.74, other +0.76 ±0.84, random +0.90 ±0.85
+    90 %                    0.908     own judge +0.20 ±1.77, other -0.08 ±0.97, random +0.39 ±1.22
 
-What is incorrect carries as much as all that is correct: the filter for correct answers does
-something, and is not enough. The judges tell single programs apart with an AUC of 0.526 (own) and
-0.521 (other), a hundred at once with 0.75 and 0.70. Removing 30 % by the judge of this very trait
-leaves a transfer above zero; of more, by either judge, the intervals hold zero and what as much
-removed at random leaves.
+The judges tell single programs apart with an AUC of 0.517 (own) and 0.513 (other), a hundred at
+once with 0.68 and 0.63, a thousand with 0.91 and 0.86. What passes is small here, and differences
+between filters lie within the intervals: correct less unfiltered -0.41 ±1.16, the own judge at 30 %
+less as much at random +0.10 ±0.69. Before prompts were split by value and teachers had streams of
+their own, the first three rows were +2.45 ±0.74, +1.81 ±0.93 and +1.28 ±0.51, and it was said that
+keeping correct programs halves what passes. That is not told from chance any more.
 """
 
 from minisub.detection import detectors
