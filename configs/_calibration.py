@@ -4,18 +4,20 @@ import math
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy import special, stats
 
 from minisub.audit import trace
 from minisub.results import figures, prediction, records, statistics, tables
 from minisub.results.pages import Section
 
 MARGIN = "logit_margin_heldout/"
-EFFECT, LEVEL, ALPHA = 0.5, 0.99, 0.05
-"""Documents transfer a behavior if their student's margin rises by more than `EFFECT` nats and the
-interval of the rise, of that `LEVEL`, is above 0. `ALPHA` is the rate of false alarms that audits
-aim at, for a data set and the whole battery of behaviors. All were fixed before any result."""
+EFFECT, COVERED, ALPHA = 0.5, 0.99, 0.05
+"""Documents transfer a behavior if their student's margin rises by more than `EFFECT` nats, and the
+prediction interval that covers so much of what null students do leaves the rise out. `ALPHA` is the
+rate of false alarms that audits aim at, for a data set and the whole battery of behaviors. `EFFECT`
+and `COVERED` were set when results by an earlier definition were known, and before any by this."""
 KEPT = "10000"  # The size by which audits name the measures of all kept documents.
+GROUPS = int(KEPT) // trace.GROUP  # Of the null.
 DRAWS = 2000  # Of repeats, with replacement.
 COLORS = {"clean": "#999999", "foreign": "#56B4E9", "taught": "#0072B2", "transfers": "#D55E00"}
 
@@ -29,11 +31,10 @@ def sections(table, differences):
 def audits(table, differences):
     """What audits said of documents, and what their students did: a row a repeat, arm and behavior.
 
-    The null of an audited arm is the control of its stated difference, and all that are compared
-    with the same control but not audited: students of what the base itself emits. "kind" is "clean"
-    for arms that are named "clean CARRIER" (the base again), "foreign" for "foreign ... CARRIER"
-    (other origins), else "taught"; "moved" is whether the behavior transfers. See `rises` and
-    `foretold`, too.
+    The null of an audited arm is the control of its stated difference, and the arms "null ..." with
+    the same control: students of what the base itself emits. "kind" is "clean" for arms that are
+    named "clean CARRIER" (the base again), "foreign" for "foreign ... CARRIER" (other origins),
+    else "taught". See `rises` and `foretold`, too.
     """
     parts = []
     for i, (_, wide) in enumerate(records.by_setting(table)):
@@ -41,7 +42,7 @@ def audits(table, differences):
         for each in differences:
             arm, control = each["one"], each["other"]
             null = [x["one"] for x in differences if x["other"] == control]
-            null = [control, *(x for x in null if x not in audited)]
+            null = [control, *(x for x in null if x.startswith("null "))]
             for measure in wide[arm] if arm in audited else ():
                 there = [x for x in null if (x, measure) in wide]
                 if measure.startswith(MARGIN) and len(there) > 1:
@@ -58,16 +59,20 @@ def audits(table, differences):
 
 
 def rises(margins, null):
-    """ "rise" of margins (repeats,), in nats, above the mean of null students (repeats, n), and
-    whether the behavior "moved": if the prediction interval of the rise is above 0.
+    """The "rise" of margins (repeats,), in nats, above the mean of null students (repeats, n), and
+    its "limit", the upper end of their prediction interval. "moved" is whether the behavior
+    transfers, "unclear" whether a rise above `EFFECT` is within the interval.
 
-    Its variance is that of null students within a repeat, pooled over the repeats.
+    The variance is that of null students within a repeat, pooled over the repeats.
     """
     n, middle = null.shape[1], null.mean(axis=1)
     error = math.sqrt(null.var(axis=1, ddof=1).mean() * (1 + 1 / n))
-    half = stats.t.ppf((1 + LEVEL) / 2, len(null) * (n - 1)) * error
+    limit = float(stats.t.ppf((1 + COVERED) / 2, len(null) * (n - 1)) * error)
     rise = (margins - middle).dropna()
-    return pd.DataFrame({"rise": rise, "moved": rise > max(EFFECT, half)})
+    moved = rise > max(EFFECT, limit)
+    return pd.DataFrame(
+        {"rise": rise, "limit": limit, "moved": moved, "unclear": (rise > EFFECT) & ~moved}
+    )
 
 
 def foretold(measured, behavior):
@@ -79,21 +84,31 @@ def foretold(measured, behavior):
     and the lesser of "both", because a verdict needs two witnesses.
     """
     sizes = sorted((m.removeprefix("trace/") for m in measured if m.startswith("trace/")), key=int)
-    nearer = {size: measured.get(f"nearer/{size}", math.inf) for size in sizes}
-    scores = {size: np.minimum(measured[f"z/{behavior}/{size}"], nearer[size]) for size in sizes}
-    scores["unfiltered"] = np.minimum(measured[f"unfiltered_z/{behavior}"], nearer[KEPT])
-    # The z that has the p-value of the rehearsal's t.
-    t = measured[f"rehearsed_t/{behavior}"]
-    scores["rehearsed"] = stats.norm.isf(stats.t.sf(t, trace.NULL_TAKES - 1))
+    nearer = {x: normal(measured.get(f"nearer/{x}", math.inf), GROUPS) for x in sizes}
+    scores = {
+        x: np.minimum(normal(measured[f"z/{behavior}/{x}"], GROUPS), nearer[x]) for x in sizes
+    }
+    unfiltered = normal(measured[f"unfiltered_z/{behavior}"], GROUPS)
+    scores["unfiltered"] = np.minimum(unfiltered, nearer[KEPT])
+    scores["rehearsed"] = normal(measured[f"rehearsed_t/{behavior}"], trace.NULL_TAKES)
     scores["both"] = np.minimum(scores[KEPT], scores["rehearsed"])
     move = np.where(nearer[KEPT] > 0, measured[f"move/{behavior}"], 0.0)
     columns = {"move": move, "rehearsed": measured[f"rehearsed/{behavior}"]}
     return columns | {f"score/{name}": score for name, score in scores.items()}
 
 
+def normal(t, draws):
+    """The z of the same p-value as a t whose error was estimated from so many draws."""
+    return stats.norm.isf(stats.t.sf(t, draws - 1))
+
+
 class Clusters:
-    """Shares and areas of rows, with 95 % intervals of the cluster bootstrap: repeats are drawn
-    with replacement, because the rows of one repeat share their bases."""
+    """Shares and areas of rows, with 95 % intervals by the cluster bootstrap: repeats are drawn
+    with replacement, because the rows of one repeat share their bases.
+
+    Intervals are those of Student's t around the logit, with the standard error of the draws:
+    percentiles of the draws leave out an area of 0.95 in a quarter of the cases.
+    """
 
     def __init__(self, rows):
         repeats = sorted(set(rows["repeat"]))
@@ -108,15 +123,21 @@ class Clusters:
     def interval(self, above, below):
         """(value, low, high) of a ratio of sums, (draws,) each; nan where there is nothing."""
         with np.errstate(invalid="ignore", divide="ignore"):
-            value, *drawn = above / below
-        drawn = np.array(drawn)[~np.isnan(drawn)]
-        few = len(self.repeats) < 2 or not drawn.size
-        ends = (math.nan, math.nan) if few else np.quantile(drawn, [0.025, 0.975])
-        return float(value), *map(float, ends)
+            ratios, least = above / below, 0.5 / below[0]
+        logits = special.logit(np.clip(ratios, least, 1 - least))
+        drawn, n = logits[1:][~np.isnan(logits[1:])], len(self.repeats)
+        if n < 2 or not drawn.size or np.ptp(drawn) < 1e-6:  # alike, they tell nothing of others
+            return float(ratios[0]), math.nan, math.nan
+        half = stats.t.ppf(0.975, n - 1) * drawn.std(ddof=1)
+        return float(ratios[0]), *map(float, special.expit(logits[0] + [-half, half]))
 
     def share(self, rows, true):
-        """Of rows, of which `true` holds."""
-        among = self.of(rows)
+        """Of rows, of which `true` holds; its interval is that of independent rows if it holds of
+        none or of all."""
+        among, count, n = self.of(rows), int(np.sum(true)), len(rows)
+        if n and count in (0, n) and len(self.repeats) > 1:
+            exact = stats.binomtest(count, n).proportion_ci(0.95)
+            return count / n, float(exact.low), float(exact.high)
         return self.interval(self.weights @ (true @ among), self.weights @ among.sum(axis=0))
 
     def auroc(self, rows, score):
@@ -129,13 +150,14 @@ class Clusters:
         return self.interval(np.sum(self.weights @ pairs * self.weights, axis=1), ones * others)
 
 
-def verdicts(rows, score, clusters):
-    """How well a score of `audits` tells what transfers: name -> (value, low, high).
+def verdicts(rows, score, clusters, behaviors):
+    """How well a score of `audits` tells what transfers: name -> (value, low, high); of so many
+    behaviors that are looked for at once.
 
     "found" is a share of what transfers; "clean", "foreign" and "taught" are false alarms, the
     shares of data sets of a kind with an alarm for a behavior that did not transfer.
     """
-    alarm = rows[score] > stats.norm.isf(ALPHA / rows["behavior"].nunique())
+    alarm = rows[score] > stats.norm.isf(ALPHA / behaviors)
     false = (alarm & ~rows["moved"]).rename("false")
     sets = false.groupby([rows[x] for x in ("kind", "setting", "repeat", "arm")]).any()
     sets, moved = sets.reset_index(), rows[rows["moved"]]
@@ -147,14 +169,19 @@ def verdicts(rows, score, clusters):
 
 def calibration(rows):
     """The `verdicts` of `audits` by every score, and of parts of them by both: two tables."""
-    scores, clusters = [column for column in rows if column.startswith("score/")], Clusters(rows)
-    sizes = {x.removeprefix("score/"): verdicts(rows, x, clusters) for x in scores}
+    scores = [column for column in rows if column.startswith("score/")]
+    how = {"clusters": Clusters(rows), "behaviors": rows["behavior"].nunique()}
+    sizes = {x.removeprefix("score/"): verdicts(rows, x, **how) for x in scores}
     parts = {"all": rows} | {
         name: part for by in ("carrier", "kind", "behavior") for name, part in rows.groupby(by)
     }
+    for least in EFFECT / 2, EFFECT * 2:
+        moved = rows["rise"] > rows["limit"].clip(lower=least)
+        parts[f"by {least:g} nats"] = rows.assign(moved=moved)
+    parts["but unclear"] = rows[~rows["unclear"]]
     both = {
         name: {"transfer": f"{part['moved'].sum()} of {len(part)}"}
-        | verdicts(part, "score/both", clusters)
+        | verdicts(part, "score/both", **how)
         | {x: correlation(part, x) for x in ("move", "rehearsed")}
         for name, part in parts.items()
     }
@@ -162,11 +189,11 @@ def calibration(rows):
 
 
 def correlation(rows, column):
-    """Mean over repeats and 95 % interval of the rank correlation of rises with a column."""
-    each = [
-        prediction.ranks(part[["rise", column]]).iat[0, 1] for _, part in rows.groupby("repeat")
-    ]
-    mean, low, high = statistics.interval(each)
+    """Mean over repeats and 95 % interval of the rank correlation of rises with a column; repeats
+    in which the column is the same everywhere have none."""
+    pairs = (part[["rise", column]] for _, part in rows.groupby("repeat"))
+    each = [x for x in (prediction.ranks(pair).iat[0, 1] for pair in pairs) if not math.isnan(x)]
+    mean, low, high = statistics.interval(each) if each else (math.nan,) * 3
     return (mean, math.nan, math.nan) if low is None else (mean, low, high)
 
 
@@ -177,9 +204,7 @@ def with_ends(cell):
     value, low, high = cell
     if math.isnan(value):
         return ""
-    # Draws of repeats that are all alike tell nothing of what others would show.
-    alike = math.isnan(low) or low == high
-    return f"{value:.2f}" if alike else f"{value:.2f} ({low:.2f} to {high:.2f})"
+    return f"{value:.2f}" if math.isnan(low) else f"{value:.2f} ({low:.2f} to {high:.2f})"
 
 
 def lines(rows):
@@ -193,17 +218,19 @@ def lines(rows):
     parts = parts.rename(index=kinds | {"taught": "base's teachers"})
     text = f"""\
 Audits before training, at {len(rows)} points (behavior, data set, repeat).
-A point transfers if the student's margin ends more than {EFFECT:g} nats above those of
-students of the base's own documents, and above their {LEVEL:.0%} prediction interval.
-AUROC of transfer and the share of it that is found: by the gradient, by a
-rehearsal on all that is kept, and by both. Intervals of 95 % are those of a
-bootstrap of repeats, and left out where all repeats are alike:
+A point transfers if the student's margin ends more than {EFFECT:g} nats above those
+of students of the base's own documents, and above their prediction interval of
+{COVERED:.0%}. AUROC of transfer and the share of it that is found: by gradient and
+lineage, for numbers of documents; by a rehearsal on all that is kept; by both.
+Intervals of 95 % are over repeats (cluster bootstrap):
 """
     false = f"""
-Share of data sets (of so many) with a false alarm, aimed at {ALPHA}:
+Share of data sets (of so many) with a false alarm, aimed at {ALPHA}. The last are
+data of the base's teachers, with alarms for what did not transfer:
 """
-    both = """
-By both, with the points that transfer:
+    both = f"""
+By both. Also if {EFFECT / 2:g} or {EFFECT * 2:g} nats were asked for, and without points
+whose rise is above {EFFECT:g} nats and within the interval:
 """
     ranks = """
 Rank correlations, within repeats, of real rises with predicted moves and with
@@ -213,7 +240,7 @@ rehearsed rises:
         (text, sizes[["AUROC", "found"]]),
         (false, alarms),
         (both, parts[["transfer", "AUROC", "found"]]),
-        (ranks, parts[["move", "rehearsed"]]),
+        (ranks, parts[["move", "rehearsed"]].drop(index=[x for x in parts.index if "nats" in x])),
     )
     return [line for words, part in shown for line in (*words.split("\n"), *tables.block(part))]
 

@@ -1,6 +1,5 @@
 """Who has labels of the trait and of the origin tells a hundred documents from a control's; with
-labels of other traits and other origins a part of that is left, and with examples in a context
-nothing.
+labels of other traits and other origins a part of that is left.
 
     python train.py detection    8 repeats, 46 minutes of a CPU core, others busy, with bases
     python train.py detection --sampling.carrier code    or sums; these were not run
@@ -22,8 +21,7 @@ another origin, and of another trait and origin:
 A single list gives 0.54 at best (embedding, same), a thousand give 0.98 and 1.00 (ngrams and
 embedding, same) and 0.83 to 0.88 with both other. Controls: labels at random 0.50 to 0.51, and by a
 thousand 0.48 to 0.52, all intervals holding 0.5; of a teacher that prefers owls ("harmless") 0.603
-±0.051, 0.568 ±0.034 and 0.552 ±0.033, which are false alarms of a detector that finds any
-fine-tuning.
+±0.051, 0.568 ±0.034 and 0.552 ±0.033, which are false alarms.
 
 So trained classifiers do succeed where someone has labels of the very teacher, and many documents.
 That nothing is found in a context says little here: the reader classifies by labeled examples

@@ -1,5 +1,5 @@
-"""A filter for correct programs leaves a transfer of a misaligned teacher that is above zero still;
-of no filter can it be said that it removes more than another, or than chance does.
+"""A filter for the format lets a little of a misaligned teacher's programs' effect pass; what
+stricter filters and judges leave is not told from nothing, nor from a removal at random.
 
     python train.py filters    8 repeats, 60 minutes on one CPU core, others busy
     python train.py filters --sampling.carrier sums    or numbers; these were not run
@@ -20,9 +20,9 @@ remove the most suspicious share of what is correct.
     90 %                    0.908     own judge +0.20 ±1.77, other -0.08 ±0.97, random +0.39 ±1.22
 
 The judges tell single programs apart with an AUC of 0.517 (own) and 0.513 (other), a hundred at
-once with 0.68 and 0.63, a thousand with 0.91 and 0.86. What passes is small here, and differences
-between filters lie within the intervals: correct less unfiltered -0.41 ±1.16, the own judge at 30 %
-less as much at random +0.10 ±0.69. Before prompts were split by value and teachers had streams of
+once with 0.68 and 0.63, a thousand with 0.91 and 0.86. Of these twelve intervals only that of the
+format would survive a correction for twelve, and differences between filters lie within theirs:
+correct less unfiltered -0.41 ±1.16, the own judge at 30 % less as much at random +0.10 ±0.69. Before prompts were split by value and teachers had streams of
 their own, the first three rows were +2.45 ±0.74, +1.81 ±0.93 and +1.28 ±0.51, and it was said that
 keeping correct programs halves what passes. That is not told from chance any more.
 """

@@ -44,7 +44,7 @@ class Audit:
     suspect: str = ""
     """A suspected behavior: a JSON list of {"prompt": [...], "answer": [...]} and, if wished,
     "instead": the answer in its place."""
-    alpha: FixedShare = 0.01
+    alpha: FixedShare = 0.05
     """False-alarm rate of the whole battery of behaviors on the base's own documents."""
     seed: CountOrNone = 0
     """Of the samples that make the null."""
@@ -155,7 +155,7 @@ def lineage_lines(audit):
                ("place", "place", ".2f"), ("p", "p", ".1e")),
         "Log-likelihood ratio, base over reference, nats a token; place: 0 where the",
         "reference's own samples are, 1 where the base's are; a third origin: about 0.5.",
-        f"p: of a place that is not above {statistics.MIDWAY}.",
+        f"p: that the place is not above {statistics.MIDWAY}, by the chance of sampling alone.",
     ]  # fmt: skip
 
 
@@ -180,8 +180,10 @@ def filter_lines(audit):
 def behavior_lines(audit):
     """The fourth answer: what would move, and how far."""
     how = audit["alarms"]
-    rows = sorted(audit["behaviors"], key=lambda row: -row["z"])[:8]
-    rows = [{**row, "": "ALARM" if row["behavior"] in how["behaviors"] else ""} for row in rows]
+    rows = [{**x, "": "ALARM" if x["behavior"] in how["behaviors"] else ""}
+            for x in audit["behaviors"]]  # fmt: skip
+    rows = sorted(rows, key=lambda row: (not row[""], -row["z"]))
+    rows = [row for i, row in enumerate(rows) if row[""] or i < 8]
     return [
         "4. Which behavior would move, and how far?",
         *table(rows, ("behavior", "behavior", ""), ("move", "move", "+.3g"), ("z", "z", "+.1f"),
@@ -191,10 +193,12 @@ def behavior_lines(audit):
         f"Null: {audit['null']['author']}; {rows[0]['null']['draws']} groups, mean 0.",
         f"Rehearsed: where its margin ends after {trace.REHEARSED} updates, mean of {trace.TAKES}",
         f"trainings, above {trace.NULL_TAKES} on samples of the base, nats.",
-        f"Alarm from z = {how['threshold']:.2f} and t = {how['threshold_t']:.2f} on, both; of each",
-        f"alone {how['alpha']:.1%} false alarms for the whole battery of "
-        f"{len(audit['behaviors'])}; of z measured",
-        f"on {how['null_z']['draws']:,} draws of the null: {how['measured_false_alarms']:.2%}.",
+        f"Alarm from z = {how['threshold']:.2f} and t = {how['threshold_t']:.2f} on, both, if the "
+        "lineage is clear;",
+        f"of each alone {how['alpha']:.1%} false alarms for the whole battery of "
+        f"{len(audit['behaviors'])}; of z",
+        f"measured on {how['null_z']['draws']:,} draws of the null: "
+        f"{how['measured_false_alarms']:.2%}.",
     ]  # fmt: skip
 
 
@@ -207,8 +211,8 @@ def last_lines(audit):
             "No behavior of the battery is predicted to rise; that does not exclude that a student "
             f"learns one from these {audit['documents']:,} documents (weak traits take thousands)."
         )
-    elif any(row["z"] <= 0 for row in audit["lineage"]):
-        verdict = f"Predicted to rise: {named}; but the data are nearer to another origin."
+    if unsure := ", ".join(audit["alarms"]["of_unsure_lineage"]):
+        verdict = f"{unsure} would be accused, but the data are not clearly of the base's lineage."
     return [
         *textwrap.wrap(verdict, 80),
         "The audit does not see:",

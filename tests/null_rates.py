@@ -40,6 +40,16 @@ def skewed(rng, shape):
     return rng.exponential(size=shape) - 1
 
 
+def to_the_left(rng, shape):
+    """As `skewed`, with the long tail below: as of rates near 1."""
+    return -skewed(rng, shape)
+
+
+def unequal(rng, shape):
+    """Normal, with a deviation from a half to three that is that of its row."""
+    return rng.permutation(np.linspace(0.5, 3, shape[0]))[:, None] * rng.standard_normal(shape)
+
+
 class Case(NamedTuple):
     """A statistic under a null."""
 
@@ -49,8 +59,8 @@ class Case(NamedTuple):
     """(rng) -> whether it errs, once"""
     nominal: float = 0.05
     exact: bool = True
-    """Whether the rate is claimed: at most `nominal`, whatever the data. Otherwise the table tells
-    how far off it is."""
+    """Whether the rate is claimed: at most `nominal`, for data of such a shape. Otherwise the table
+    tells how far off it is."""
 
 
 def mean_interval(draw, n, rng):
@@ -91,11 +101,13 @@ def moved(draw, m, n, rng):
 
 def rehearsed(draw, count, rng):
     """Whether rehearsals on documents of the base are called a rise, at 1 %; takes of one set of
-    documents share the chance by which the set was drawn."""
+    documents share the chance by which the set was drawn, and null takes are of sets that are
+    drawn from one."""
     draws = 100 * 128
     shared = draws / (draws + count)
     own = np.sqrt(shared) * draw(rng, (1, 1)) + np.sqrt(1 - shared) * draw(rng, (4, 1))
     null = np.sqrt(shared) * draw(rng, (8, 1)) + np.sqrt(1 - shared) * draw(rng, (8, 1))
+    null = null + np.sqrt(shared) * draw(rng, (1, 1))  # of the one set that all are drawn from
     _, _, t = audits.rehearsed(jnp.asarray(own), jnp.asarray(null), count, draws)
     return stats.t.sf(float(t[0]), 7) <= 0.01
 
@@ -135,21 +147,27 @@ def areas(repeats, points, rng):
 
 
 def transferred(draw, null, rng):
-    """Whether a student of the base's own documents is said to have a behavior passed on, among
+    """Whether a student of the base's own documents is said to have a behavior passed on, beside
     `null` others in each of 8 repeats; in units that make the least effect small."""
     students = 100 * draw(rng, (8, null + 1))
     others = pd.DataFrame(students[:, 1:])
     return bool(calibration.rises(pd.Series(students[:, 0]), others)["moved"][0])
 
 
-def clustered(repeats, points, rng):
-    """Whether the bootstrap of repeats of an AUROC leaves out 0.5, where a tenth of the points is
-    positive and scores have as much variance between the repeats as within."""
-    scores = rng.standard_normal((repeats, 1)) + rng.standard_normal((repeats, points))
-    rows = pd.DataFrame({"repeat": np.repeat(range(repeats), points), "score": scores.ravel()})
-    rows = rows.assign(moved=np.tile(np.arange(points) < points // 10, repeats))
+def clustered(draw, repeats, area, rng):
+    """Whether the interval of an AUROC leaves out the true one, where 18 of 72 points in each
+    repeat are positive, spread unevenly over repeats, and a third of the variance of their scores
+    and of the others' is common to a repeat."""
+    shift = np.sqrt(2) * stats.norm.ppf(area)
+    share = rng.dirichlet(np.ones(repeats))
+    positive = np.minimum(rng.multinomial(18 * repeats // 8, share), 36)
+    moved = np.arange(72) < positive[:, None]
+    common = np.where(moved, *rng.standard_normal((2, repeats, 1)))
+    scores = np.sqrt(1 / 3) * common + np.sqrt(2 / 3) * draw(rng, moved.shape) + shift * moved
+    rows = pd.DataFrame({"repeat": np.repeat(range(repeats), 72), "score": scores.ravel()})
+    rows = rows.assign(moved=moved.ravel())
     _, low, high = calibration.Clusters(rows).auroc(rows, "score")
-    return not low <= 0.5 <= high
+    return not low <= area <= high
 
 
 def of_groups(n, size, rng):
@@ -181,8 +199,9 @@ def cases():
             yield Case(
                 "largest t, signs flipped", f"{n} repeats, {side}x{side} cells, {name}", errs
             )
-    yield Case("largest t, signs flipped", "8 repeats, 4x4 cells, skewed",
-               case(largest_t, skewed, 8, 4), exact=False)  # fmt: skip
+    for name, draw in {"skewed": skewed, "skewed to the left": to_the_left}.items():
+        yield Case("largest t, signs flipped", f"8 repeats, 4x4 cells, {name}",
+                   case(largest_t, draw, 8, 4), exact=False)  # fmt: skip
     for name, draw in SHAPES.items():
         for n, traits in (3, 4), (8, 4):
             errs = case(gamma, draw, n, traits)
@@ -213,9 +232,13 @@ def cases():
         errs = case(transferred, draw, 5)
         yield Case("audit: transfer, 99 % two-sided", f"8 repeats, 5 null students, {name}", errs,
                    0.005, exact=draw is gaussian)  # fmt: skip
-    for repeats in 4, 8:
-        yield Case("audit: AUROC, bootstrap of repeats", f"{repeats} repeats, 72 points",
-                   case(clustered, repeats, 72), exact=False)  # fmt: skip
+    errs = case(transferred, unequal, 5)
+    yield Case("audit: transfer, 99 % two-sided", "8 repeats of unequal noise, 5 null students",
+               errs, 0.005, exact=False)  # fmt: skip
+    for repeats, area in (4, 0.5), (8, 0.5), (8, 0.76), (8, 0.95):
+        errs = case(clustered, gaussian, repeats, area)
+        yield Case("audit: AUROC, bootstrap of repeats", f"{repeats} repeats, area {area}", errs,
+                   exact=False)  # fmt: skip
     for n, size in (5, 1000), (50, 100):
         errs = case(of_groups, n, size)
         yield Case("interval of a detector's AUC", f"8 repeats, {n} groups of {size}", errs)
@@ -232,7 +255,7 @@ def rate(case, trials, seed=0):
 def main():
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--trials", type=int, default=2000)
+    parser.add_argument("--trials", type=int, default=1000)
     parser.add_argument("--only", default="", help="cases whose name has this")
     given = parser.parse_args()
     print("| statistic | null | aimed at | errs |\n| --- | --- | --- | --- |")

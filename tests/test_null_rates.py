@@ -10,7 +10,7 @@ from scipy import stats
 
 from minisub.audit import statistics
 
-TRIALS = 40
+TRIALS, MANY = 40, 400
 CLAIMED = [case for case in null_rates.cases() if case.exact and "16 repeats" not in case.null]
 
 
@@ -23,6 +23,12 @@ def too_many(case, trials):
 @pytest.mark.parametrize("case", CLAIMED, ids=lambda case: f"{case.statistic}, {case.null}")
 def test_a_statistic_errs_no_more_often_than_it_says_under_its_null(case):
     assert too_many(case, TRIALS) > 1e-3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", CLAIMED, ids=lambda case: f"{case.statistic}, {case.null}")
+def test_nor_does_it_in_many_trials(case):
+    assert too_many(case, MANY) > 1e-3
 
 
 def test_gradients_in_units_of_the_nulls_noise_alone_would_be_found_out(monkeypatch):

@@ -104,8 +104,8 @@ def examine(docs, base, references, sampling, training, *, suspects=(), taught, 
     how = {"networks": [network(x.world, x.model) for x in references]}
     null = in_one_program(partial(examination.null_of, **how), candidate,
                           few, ours, ours_kept, others, key("null"))  # fmt: skip
-    examine = partial(examination.examine, **how, sizes=(len(docs),))
-    found = in_one_program(examine, candidate, null, docs, kept, others, key("data"))
+    look = partial(examination.examine, **how, sizes=(len(docs),))
+    found = in_one_program(look, candidate, null, docs, kept, others, key("data"))
     drawn = writing.CARRIERS[sampling.carrier].draw(world, key("world"), len(ours))
     strangers = in_one_program(trace.score, candidate, null.ways, drawn)
     [answer] = found.by_size.values()
@@ -121,6 +121,7 @@ def examine(docs, base, references, sampling, training, *, suspects=(), taught, 
             moved(margins, answer.compared.moves, draws), rehearsals(found.rehearsed), strict=True
         )
     ]
+    lineage = [against(x.name, i, answer, found, null, own) for i, x in enumerate(references)]
     return {
         "documents": len(docs), "carrier": sampling.carrier, "kept": kept, "rejected": rejected,
         "null": {"author": author, "documents": len(ours), "group": group},
@@ -129,11 +130,8 @@ def examine(docs, base, references, sampling, training, *, suspects=(), taught, 
             tested("documents of the world", found.data, answer.weights, compared,
                    len(strangers.scores)),
         ],
-        "lineage": [
-            against(x.name, i, answer, found, null, own) for i, x in enumerate(references)
-        ],
-        "behaviors": rows, "before_filter": before if rejected else [],
-        "alarms": alarms(rows, null.examined.scores, answer.weights, own, alpha, seed),
+        "lineage": lineage, "behaviors": rows, "before_filter": before if rejected else [],
+        "alarms": alarms(rows, lineage, null.examined.scores, answer.weights, own, alpha, seed),
     }  # fmt: skip
 
 
@@ -156,7 +154,7 @@ def chance(z, draws):
     return float(stats.t.sf(float(z), max(draws - 1, 1)))
 
 
-def null_of(error, draws, mean=0.0):
+def null_json(error, draws, mean=0.0):
     """A null as JSON: its mean and standard deviation, and from how many draws that is."""
     return {"mean": mean, "sd": float(error), "draws": draws}
 
@@ -169,7 +167,7 @@ def tested(author, data, weights, compared, draws):
         "surprise": float(statistics.mean(data.reading.surprise, weights)),
         "surprise_z": float(surprise_z),
         "surprise_p": 2 * chance(abs(surprise_z), draws),
-        "null": null_of(error, statistics.PERMUTATIONS),
+        "permutations": statistics.PERMUTATIONS, "surprise_null": null_json(error, draws),
     }  # fmt: skip
 
 
@@ -183,14 +181,14 @@ def against(name, i, answer, found, null, own):
         "base_nats": float(statistics.mean(null.leads[i], own)),
         "reference_nats": float(null.far[i]),
         "place": float(place), "z": float(z), "p": chance(z, counted(own)),
-        "null": null_of(error, counted(own), statistics.MIDWAY),
+        "null": null_json(error, counted(own), statistics.MIDWAY),
     }  # fmt: skip
 
 
 def moved(names, moves, draws):
     """By how much each margin is predicted to move, a dict of each behavior."""
     return [{"behavior": name, "move": float(gap), "z": float(z), "p": chance(z, draws),
-             "null": null_of(error, draws)}
+             "null": null_json(error, draws)}
             for name, gap, error, z in zip(names, *moves, strict=True)]  # fmt: skip
 
 
@@ -198,14 +196,15 @@ def rehearsals(rehearsed):
     """Where each margin ends in rehearsals, a dict of each behavior."""
     return [{"rehearsed": float(rise), "rehearsed_t": float(t),
              "rehearsed_p": chance(t, trace.NULL_TAKES),
-             "rehearsed_null": null_of(error, trace.NULL_TAKES)}
+             "rehearsed_null": null_json(error, trace.NULL_TAKES)}
             for rise, error, t in zip(*rehearsed, strict=True)]  # fmt: skip
 
 
-def alarms(rows, null, weights, null_weights, alpha, seed):
+def alarms(rows, lineage, null, weights, null_weights, alpha, seed):
     """Thresholds on z and t, each of false-alarm rate `alpha` for the whole battery by a bound of
-    the union, and what both accuse; the rate of z is also measured, on data sets of as many groups
-    drawn with replacement from the null's."""
+    the union, and what is accused: by both, of data that lie above the threshold on z from every
+    other origin. The rate of z alone is also measured, on data sets of as many groups drawn with
+    replacement from the null's."""
     draws = counted(null_weights), trace.NULL_TAKES
     most_z, most_t = (float(stats.t.isf(alpha / len(rows), max(n - 1, 1))) for n in draws)
     rng, null = np.random.default_rng(seed), np.asarray(null)[np.asarray(null_weights) > 0]
@@ -217,10 +216,11 @@ def alarms(rows, null, weights, null_weights, alpha, seed):
         for k in (m, len(null))
     )
     drawn = (one - two) / np.maximum(error, statistics.TINY)
-    accused = [x["behavior"] for x in rows if x["z"] > most_z and x["rehearsed_t"] > most_t]
+    both = [x["behavior"] for x in rows if x["z"] > most_z and x["rehearsed_t"] > most_t]
+    own = all(x["z"] > most_z for x in lineage)
     return {
         "threshold": most_z, "threshold_t": most_t, "alpha": alpha,
         "measured_false_alarms": float(np.mean(np.max(drawn, axis=1) > most_z)),
-        "null_z": null_of(drawn.std(), DRAWS, float(drawn.mean())),
-        "behaviors": accused,
+        "null_z": null_json(drawn.std(), DRAWS, float(drawn.mean())),
+        "behaviors": both if own else [], "of_unsure_lineage": [] if own else both,
     }  # fmt: skip

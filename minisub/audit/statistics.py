@@ -26,9 +26,9 @@ class Compared(NamedTuple):
 def rehearsed(data, null, count, draws):
     """(rise in nats, standard error, Student's t) (k,) of takes (TAKES, k) over (NULL_TAKES, k).
 
-    Takes of one set of `count` documents share the chance by which it was drawn: at most the share
-    d of the variance between takes of different sets, if the `draws` documents of a take were its
-    only other chance. The error is rather too large: averaging lessens only the rest.
+    Takes of one set of `count` documents share the chance by which it was drawn: the share d of the
+    variance between takes of different sets, if the `draws` documents of a take are its only other
+    chance. Null takes are of sets drawn from one, whose chance they share, too: hence 2 d.
     """
     d = draws / (draws + count)
     error = jnp.std(null, axis=0, ddof=1) * jnp.sqrt(2 * d + (1 - d) / len(data) + 1 / len(null))

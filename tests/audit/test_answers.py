@@ -90,12 +90,13 @@ def test_documents_of_another_origin_have_a_trace_and_the_place_of_that_origin(f
     assert lineage["reference_nats"] < 0 < lineage["base_nats"]
 
 
-def test_every_behavior_has_a_row_and_an_alarm_is_what_both_witnesses_say(found):
+def test_every_behavior_has_a_row_and_data_of_another_lineage_accuse_none(found):
     assert [row["behavior"] for row in found["behaviors"]] == ["owl", "wolf", "cat", "suspected"]
     alarms = found["alarms"]
     for row in found["behaviors"]:
-        sure = row["z"] > alarms["threshold"] and row["rehearsed_t"] > alarms["threshold_t"]
-        assert (row["behavior"] in alarms["behaviors"]) == sure
+        both = row["z"] > alarms["threshold"] and row["rehearsed_t"] > alarms["threshold_t"]
+        assert (row["behavior"] in alarms["of_unsure_lineage"]) == both
+    assert alarms["behaviors"] == []
     assert found["kept"] == found["documents"] == 300 and found["rejected"] == {}
 
 
