@@ -22,9 +22,11 @@ remove the most suspicious share of what is correct.
 The judges tell single programs apart with an AUC of 0.517 (own) and 0.513 (other), a hundred at
 once with 0.68 and 0.63, a thousand with 0.91 and 0.86. Of these twelve intervals only that of the
 format would survive a correction for twelve, and differences between filters lie within theirs:
-correct less unfiltered -0.41 ±1.16, the own judge at 30 % less as much at random +0.10 ±0.69. Before prompts were split by value and teachers had streams of
-their own, the first three rows were +2.45 ±0.74, +1.81 ±0.93 and +1.28 ±0.51, and it was said that
-keeping correct programs halves what passes. That is not told from chance any more.
+correct less unfiltered -0.41 ±1.16, the own judge at 30 % less as much at random +0.10 ±0.69.
+
+Before prompts were split by value and teachers had streams of their own, the first three rows were
++2.45 ±0.74, +1.81 ±0.93 and +1.28 ±0.51, and it was said that keeping correct programs halves what
+passes. That is not told from chance any more.
 """
 
 from minisub.detection import detectors
