@@ -19,15 +19,23 @@ from minisub.tokens.behaviors.cases import Behavior
 
 def experiment(lab, base, channels):
     """A teacher of a base, recorded with how its scores agree, and students of its numbers through
-    `channels`, by name, each against a student of what the base emits."""
+    `channels`, by name, each against a student of what the base emits, through the same channel.
+
+    The control of "shared", which must be among the names, is called "control".
+    """
     teacher = lab.teach(base)
     numbers, plain = lab.emit(teacher), lab.emit(base)
-    control = lab.student(base, plain)
+    controls = {x: lab.student(base, plain, channel) for x, channel in channels.items()}
+    students = {
+        x: lab.student(base, numbers, channel).against(controls[x])
+        for x, channel in channels.items()
+    }
     return {
         "base": (base, plain),
         "teacher": (entangled(teacher, numbers, plain, lab.cfg.prefix), numbers),
-        "control": control,
-        **{x: lab.student(base, numbers, c).against(control) for x, c in channels.items()},
+        "control": controls.pop("shared"),
+        **{f"control {x}": control for x, control in controls.items()},
+        **students,
     }
 
 

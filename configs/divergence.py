@@ -87,7 +87,8 @@ WEIGHTS = {
 
 
 def experiment(cfg):
-    """Students that learn from some tokens of the teacher's lists alone, sampled or soft."""
+    """Students that learn from some tokens of the teacher's lists alone, sampled or soft, and a
+    control of each channel."""
     lab = Lab(cfg)
     first = lab.base("first")
     teacher = lab.teach(first)
@@ -97,15 +98,16 @@ def experiment(cfg):
     weighed = {"all tokens": numbers} | {
         name: lab.transform(numbers, Partial(how, models=models)) for name, how in WEIGHTS.items()
     }
-    control = lab.student(first, plain)
+    control, control_soft = lab.student(first, plain), lab.student(first, plain, channels.soft)
     return {
         "base": (first, plain),
         "teacher": (teacher, numbers),
         **{f"rival {name} of teacher": rival for name, rival in rivals.items()},
         "control": control,
+        "control soft": control_soft,
+        **{name: lab.student(first, docs).against(control) for name, docs in weighed.items()},
         **{
-            f"{prefix}{name}": lab.student(first, docs, channel).against(control)
-            for prefix, channel in (("", channels.sampled), ("soft, ", channels.soft))
+            f"soft, {name}": lab.student(first, docs, channels.soft).against(control_soft)
             for name, docs in weighed.items()
         },
     }

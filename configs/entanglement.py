@@ -44,7 +44,7 @@ sweep = ("model.d_model=32,64", "model.tied=false,true")
 
 
 def experiment(cfg):
-    """Four students of a teacher, two of them without the trait's token, and one of its base."""
+    """Four students of a teacher, two of them without the trait's token, each with a control."""
     lab = Lab(cfg)
     trait = lab.taught_trait(cfg.trait)["trait"]
     through = {

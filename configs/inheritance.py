@@ -53,18 +53,18 @@ def experiment(cfg):
     students = {
         name: lab.student(base, numbers).against(controls[name]) for name, base in bases.items()
     }
-    others = {
-        "other samples": lab.student(first, resampled),
-        "other student order": lab.student(first, numbers, seed=1),
-        "other samples and student order": lab.student(first, resampled, seed=1),
-    }
+    control, reordered = controls["shared"], lab.student(first, plain, seed=1)
+    both = lab.student(first, resampled, seed=1)
     return {
         "base": (first, plain),
         "teacher": (teacher, numbers),
         "resampled": resampled,
         **{f"control {name}": control for name, control in controls.items()},
+        "control other student order": reordered,
         **students,
-        **{name: student.against(controls["shared"]) for name, student in others.items()},
+        "other samples": lab.student(first, resampled).against(control),
+        "other student order": lab.student(first, numbers, seed=1).against(reordered),
+        "other samples and student order": both.against(reordered),
     }
 
 

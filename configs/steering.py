@@ -74,17 +74,20 @@ sweep = ("steering.kind=trained,random", "steering.layer=block_0,block_1")
 
 
 def experiment(cfg):
-    """Three students of a steered teacher, and a student of its base."""
+    """Three students of a steered teacher, each with a control that learned from its base."""
     lab = Lab(cfg)
     first, second = lab.base("first"), lab.base("second")
     teacher = steered_teacher(lab, first)
     numbers, plain = lab.emit(teacher), lab.emit(first)
-    control = lab.student(first, plain)
+    control, control_fresh = lab.student(first, plain), lab.student(second, plain)
+    control_soft = lab.student(first, plain, channels.soft)
     students = {
         "shared": lab.student(first, numbers).against(control),
-        "fresh": lab.student(second, numbers).against(control),
+        "fresh": lab.student(second, numbers).against(control_fresh),
+        "soft": lab.student(first, numbers, channels.soft).against(control_soft),
         "control": control,
-        "soft": lab.student(first, numbers, channels.soft).against(control),
+        "control fresh": control_fresh,
+        "control soft": control_soft,
     }
     measures = recovery, lens
     compared = {

@@ -56,7 +56,7 @@ sweep = ("surgery=none,orthogonal,as_much",)
 
 
 def experiment(cfg):
-    """Three students of a teacher whose base was operated on, and a student of that base."""
+    """Three students of a teacher whose base was operated on, each with a control of that base."""
     lab = Lab(cfg)
     trait = lab.taught_trait(cfg.trait)["trait"]
     through = {
