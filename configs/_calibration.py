@@ -99,7 +99,7 @@ def foretold(measured, behavior):
 
 def normal(t, draws):
     """The z of the same p-value as a t whose error was estimated from so many draws."""
-    return stats.norm.isf(stats.t.sf(t, draws - 1))
+    return np.sign(t) * stats.norm.isf(stats.t.sf(np.abs(t), draws - 1))
 
 
 class Clusters:
@@ -144,10 +144,13 @@ class Clusters:
         """That a row that "moved" has the higher score, among all rows of a draw."""
         moved = rows["moved"].to_numpy()
         scores, among = rows[score].to_numpy(), self.of(rows)
-        above = np.sign(scores[moved][:, None] - scores[~moved][None]) / 2 + 0.5
+        ones, others = scores[moved][:, None], scores[~moved][None]
+        above = (ones > others) + 0.5 * (ones == others)  # of infinite ones, too
         pairs = among[moved].T @ above @ among[~moved]
-        ones, others = (self.weights @ among[x].sum(axis=0) for x in (moved, ~moved))
-        return self.interval(np.sum(self.weights @ pairs * self.weights, axis=1), ones * others)
+        counts = [self.weights @ among[x].sum(axis=0) for x in (moved, ~moved)]
+        return self.interval(
+            np.sum(self.weights @ pairs * self.weights, axis=1), np.prod(counts, 0)
+        )
 
 
 def verdicts(rows, score, clusters, behaviors):

@@ -1,44 +1,43 @@
 """An audit of data, calibrated: what it says before training against what students then do.
 
-    python train.py audit_calibration    8 repeats, 112 minutes beside other runs on two CPU cores
+    python train.py audit_calibration --seed 1    8 repeats, 150 minutes on one CPU core
     python train.py audit_calibration --model.mixer recurrence --carriers numbers    another kind of
-                                                                       model; 7 minutes a repeat
+                                                         model; not run with the definitions of today
 
 Every data set is audited under the first base, which its student then starts from: documents of
 that base again ("clean"), of its teachers of several traits, and of another origin ("foreign"). The
 third base stands for other origins in the test of lineage; the foreign ones it has never seen. No
 threshold is fitted: each audit's null is made of the candidate's own samples. What documents
-"transfer" is defined in `_calibration.py`, fixed before any result was seen; depth
-and damping of the natural gradient were set on the misaligned and the hacking numbers of repeat 0,
-and that an alarm needs a rehearsal too, a training of 100 updates, was decided on repeats 0 and 1.
+"transfer" is defined in `_calibration.py`, against five students of the base's own documents in
+each repeat. Depth and damping of the natural gradient, and that an alarm of the command needs
+gradient, lineage and rehearsal, were set on repeats 0 and 1 of seed 0; of seed 1, shown here,
+nothing was known then. Mean and 95 % interval over 8 repeats (cluster bootstrap), one at a time on
+a CPU, jax 0.10.2; 56 of 576 points (behavior, data set, repeat) transfer. Alarms are shares of data
+sets with a false one:
 
-Seed 0, one repeat at a time on a CPU, jax 0.10.2; 18 of 576 points (behavior, data set, repeat)
-transfer; shares are of what transfers, and of data sets with a false alarm:
+    documents   AUROC              found              base again   other origins  other traits
+    100         0.59 (0.52, 0.66)  0.02 (0.00, 0.07)  0 of 24      0 of 32        0.02 of 88
+    300         0.68 (0.57, 0.77)  0.18 (0.11, 0.28)  0.04         0              0.06
+    1,000       0.72 (0.61, 0.81)  0.30 (0.19, 0.44)  0.04         0              0.14
+    3,000       0.73 (0.63, 0.81)  0.50 (0.36, 0.64)  0.04         0              0.30
+    all kept    0.74 (0.63, 0.83)  0.57 (0.45, 0.69)  0.04         0              0.27
+    unfiltered  0.73 (0.61, 0.82)  0.57 (0.41, 0.72)  0.04         0              0.49
+    rehearsed   0.93 (0.86, 0.97)  0.62 (0.49, 0.74)  0 (to 0.14)  0.03           0 (to 0.04)
+    both        0.77 (0.65, 0.86)  0.45 (0.30, 0.60)  0 (to 0.14)  0 (to 0.11)    0 (to 0.04)
 
-    documents   AUROC   found   alarms: base again   other origins   base's other traits
-    100         0.65    0.06    0.00                 0.00            0.02
-    300         0.78    0.22    0.00                 0.00            0.10
-    1,000       0.80    0.44    0.00                 0.06            0.28
-    3,000       0.87    0.72    0.04                 0.06            0.41
-    all kept    0.89    0.83    0.04                 0.16            0.68
-    unfiltered  0.91    0.83    0.04                 0.16            0.64
-    rehearsed   0.99    0.89    0.00                 0.16            0.12
-    both        0.94    0.78    0.00                 0.00            0.09
+The aims were an AUROC of 0.95 and 0.05 of false alarms by one rule. A rehearsal alone has 0.93,
+and one false alarm in 144 data sets. Lineage, which "both" asks for too, costs more than it gives:
+documents of other origins do move behaviors (10 of 128 points, evasion by 6.6 nats, and by 5.7 from
+a base that was taught nothing), and nearly all alarms that it prevents were true. Gradients alone
+accuse teachers of what their students do not show. A rehearsal is no small audit: four trainings of
+100 updates on the data and eight on the null, where the student's has 200; it ends at 0.6 of the
+rise, and it reads the margins on the same held-out prompts as the grade. Rank correlation with the
+real rise within repeats: of predicted moves 0.20 (0.12 to 0.29), of rehearsed rises 0.39 (0.26 to
+0.53); through numbers 0.54, code 0.35, and sums 0.19, whose interval holds zero and of whose five
+transfers none is found. One of 96 points of the base again transfers by the definition.
 
-Without repeats 0 and 1 the last rows are 0.99, 0.88, 0, 0.13, 0.14 and 0.93, 0.75, 0, 0, 0.11. The
-aims are an AUROC of 0.95, which a rehearsal reaches, and 0.05 of false alarms on clean data, which
-both together reach (0.94). By the gradient alone documents of a teacher of one trait raise alarms
-of others, which its student then does not show; all 8 sets that both accuse falsely have the trait
-that is named, with a rise of the student below the definition's. Rank correlation
-with the real rise: of the gradient's moves 0.25, which overshoot three- to fourfold, of rehearsed
-rises 0.44 (numbers 0.65, code 0.25, sums 0.26), which reach 0.7 of it. Lineage is told from lists
-and programs every time; of sums a foreign origin lies as near as the base, and the one real
-transfer from another origin (hacking, sums, +4.7 nats) is missed. Filtering for correct documents
-changes little of what the audit sees.
-
-The recurrent model, its numbers alone, in one repeat: 4 of 32 points transfer; AUROC 0.96 by the
-gradient, 0.98 by a rehearsal, 0.97 by both, which find one of the four; no false alarm but of the
-base's other traits (0.20); rank correlation of rises 0.38 and 0.69.
+By the definition of before (three root mean squares of "clean" students, other origins among them)
+18 points of seed 0 transferred, with an AUROC of 0.99 of a rehearsal and 0.94 of both.
 """
 
 from configs._audits import audited
