@@ -6,6 +6,7 @@ python train.py bench [CONFIG] [--field value ...] [--group N]
 python train.py audit DATA.jsonl --base RUNFOLDER [--suspect FILE.json] [--out FOLDER]
 python train.py export RUNFOLDER NAME [--format jsonl|safetensors|npz] [--out FILE]
 python train.py report RUNFOLDER ... [--out PAGE.md]
+python train.py doctor
 """
 
 import contextlib
@@ -22,7 +23,7 @@ from typing import Any
 import jax
 import tqdm
 
-from minisub import arguments, benching, keeping, loading, progress
+from minisub import arguments, benching, doctor, keeping, loading, progress
 from minisub.config import Refused, Stopped, require
 from minisub.lab import cache, files, folder, identity, perform, plan
 
@@ -64,7 +65,8 @@ def status_of(words):
 def run_command(words):
     """Do what a command line asks for."""
     remember_programs()
-    commands = {"bench": bench, "audit": audit, "export": export, "report": report}
+    commands: dict = {"bench": bench, "audit": audit, "export": export, "report": report}
+    commands["doctor"] = lambda words: print(*doctor.lines(words), sep="\n")
     if words and words[0] in commands:
         return commands[words[0]](words[1:])
     if words and words[0] in ("--help", "-h"):
@@ -119,7 +121,7 @@ def precision(module):
 def experiment_of(command, settings, experiment, sections):
     """Plan an experiment, perform what is left of it, and write the results."""
     path = Path(command.out or f"runs/{experiment['title']}")
-    device = jax.devices()[0]
+    device = doctor.devices()[0]
     share = 1 if device.platform == "cpu" else command.repeats
     group = min(command.group or share, command.repeats)
     environment = identity.environment() | {"seed": command.seed, "group": group}
@@ -231,6 +233,7 @@ def bench(words):
     default = arguments.parse(name, module, [])
     default = dataclasses.replace(default, config=command.config, group=command.group)
     require(command == default, "bench takes the config's fields and --group alone.")
+    doctor.devices()  # refuses what cannot start
     with precision(module):
         products = arguments.named(module, command.config)
         for line in benching.lines(Path(name).stem, products, command.group or 1):
@@ -242,6 +245,7 @@ def audit(words):
     from minisub import auditing
 
     command = arguments.parse_into(auditing.Audit, "audit", words)
+    doctor.devices()
     answers, out = auditing.perform(command), Path(command.out)
     with files.refusing(f"{out} cannot be written", "choose another --out"):
         out.mkdir(parents=True, exist_ok=True)

@@ -9,7 +9,7 @@ import lines
 import pytest
 
 import minisub
-from minisub import arguments, auditing, cli, exporting
+from minisub import arguments, auditing, cli, doctor, exporting
 
 ROOT = Path(__file__).resolve().parent.parent
 TEXT = (ROOT / "README.md").read_text()
@@ -75,6 +75,8 @@ def test_a_command_line_is_accepted(words, monkeypatch):
     elif first == "bench":
         name, *rest = rest
         assert arguments.parse(name, arguments.load(name), rest)
+    elif first == "doctor":
+        assert list(doctor.lines(rest))
     elif "--help" in rest:
         with pytest.raises(SystemExit) as end:
             cli.main(list(words))
