@@ -117,7 +117,17 @@ def load(name):
     }
     for what, there in asked.items():
         require(there, f"{path} must define {what}; see configs/numbers.py.")
+    try:
+        config.check(cfg)
+    except Refused as refusal:
+        raise Refused(f"{path.name}:{line_of('config', path)}: {refusal}") from None
     return module
+
+
+def line_of(name, path):
+    """The line of a file in which a name is last given a value."""
+    found = [x for x in ast.walk(ast.parse(path.read_bytes())) if isinstance(x, ast.Name)]
+    return max(x.lineno for x in found if x.id == name and isinstance(x.ctx, ast.Store))
 
 
 @contextlib.contextmanager
@@ -129,7 +139,8 @@ def refusing(file):
         raise Refused(f"{products.line_of(refusal)}{refusal}") from None
     except Exception as error:
         where = products.line_of(error) or f"{Path(file).name}: "
-        said = error.msg if isinstance(error, SyntaxError) else error
+        said = error.msg if isinstance(error, SyntaxError) else str(error)
+        said = said.split("\n")[0].rstrip(".")
         raise Refused(f"{where}{type(error).__name__}: {said}; change that line.") from None
 
 
@@ -255,12 +266,12 @@ def chosen(made, only):
 def require_names(made, who):
     """Raise `Refused` unless an experiment returned a dict of names and their products."""
     remedy = "return a dict of names, each with a product or a tuple of products."
-    require(isinstance(made, dict) and made, f"{who} {made!r}; {remedy}")
+    require(isinstance(made, dict) and made, f"{who} {made!r:.60}; {remedy}")
     for name, given in made.items():
         printable = isinstance(name, str) and name.isprintable() and name.strip()
         kinds = [isinstance(p, products.Product) for p in run.tuple_of(given)]
         require(printable, f"{who} the name {name!r}; {remedy}")
-        require(kinds and all(kinds), f"{who} {given!r} by the name {name!r}; {remedy}")
+        require(kinds and all(kinds), f"{who} {given!r:.60} by the name {name!r}; {remedy}")
 
 
 def overview():

@@ -58,7 +58,7 @@ def status_of(words):
         status, said = STOPPED, str(stop)
     except KeyboardInterrupt:
         status, said = INTERRUPTED, "Interrupted and saved; the same command continues from here."
-    print(said, file=sys.stderr)
+    print(*said.splitlines(), file=sys.stderr)  # in one line
     return status
 
 

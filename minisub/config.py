@@ -9,6 +9,7 @@ import dataclasses
 import difflib
 import math
 import typing
+from operator import ge, gt, le
 from typing import Annotated, Any, Literal, TypeVar
 
 import jax
@@ -20,6 +21,7 @@ TRACED = "traced"
 FIXED = "fixed"
 """Marks a real number that is static: each value has its own program, so that the usual one
 contains nothing of it."""
+BOUNDS = {Ge: (ge, "at least"), Gt: (gt, "more than"), Le: (le, "at most")}
 MOST = 2**31 - 1  # Programs count in 32 bits.
 Count = Annotated[int, Interval(ge=1, le=MOST)]
 """How many of something that must be there."""
@@ -93,19 +95,21 @@ def nearest(word, known):
 
 
 def check(config, prefix=""):
-    """Raise `Refused` for a number that is out of the bounds beside its field.
+    """Raise `Refused` for a value that is not of its field's type, or out of the bounds beside it.
 
     Numbers that are traced have no value yet and pass.
     """
     hints = typing.get_type_hints(type(config), include_extras=True)
     for field in dataclasses.fields(config):
-        name, value = prefix + field.name, getattr(config, field.name)
+        name, value, hint = prefix + field.name, getattr(config, field.name), hints[field.name]
+        check_type(name, value, plain_type(hint))
         if dataclasses.is_dataclass(value):
             check(value, f"{name}.")
         elif isinstance(value, int | float) and not isinstance(value, bool):
             require(math.isfinite(value), f"{name} is {value}; it must be a finite number.")
-            for bound in bounds(hints[field.name]):
-                check_bound(name, value, bound)
+            for bound in bounds(hint):
+                (within, words), [limit] = BOUNDS[type(bound)], dataclasses.astuple(bound)
+                require(within(value, limit), f"{name} is {value}; it must be {words} {limit}.")
     if isinstance(config, Optimization) and is_known(config.weight_decay):
         require(
             config.optimizer != "adam" or config.weight_decay == 0,
@@ -116,21 +120,17 @@ def check(config, prefix=""):
 
 def bounds(hint):
     """The bounds of a type: those that it is annotated with, intervals taken apart."""
-    for bound in metadata(hint):
-        if isinstance(bound, Interval):
-            yield from bound
-        elif isinstance(bound, Ge | Gt | Le):
-            yield bound
+    marks = (mark if isinstance(mark, Interval) else [mark] for mark in metadata(hint))
+    return [bound for each in marks for bound in each if type(bound) in BOUNDS]
 
 
-def check_bound(name, value, bound):
-    """Raise `Refused` if a number breaks one bound."""
-    if isinstance(bound, Ge):
-        require(value >= bound.ge, f"{name} is {value}; it must be at least {bound.ge}.")
-    elif isinstance(bound, Gt):
-        require(value > bound.gt, f"{name} is {value}; it must be more than {bound.gt}.")
-    elif isinstance(bound, Le):
-        require(value <= bound.le, f"{name} is {value}; it must be at most {bound.le}.")
+def check_type(name, value, kind):
+    """Raise `Refused` for a value that is not of its field's type; arrays pass for numbers."""
+    if typing.get_origin(kind) is Literal:
+        require_known(name, value, typing.get_args(kind))
+    right = {float: (float, int), tuple[str, ...]: tuple}.get(kind, kind)
+    if isinstance(right, type | tuple) and not isinstance(value, jax.Array | np.generic):
+        require(isinstance(value, right), f"{name} is {value!r:.60}; it must be {kind.__name__}.")
 
 
 def change(config, fields):

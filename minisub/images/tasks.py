@@ -154,6 +154,6 @@ def logits_of(channel, classes, aux):
         return list(known[channel])
     require(
         channel and all(i in every for i in channel),
-        f"The channel {channel} has a logit that is not there; give numbers below {classes + aux}.",
+        f"The channel {channel} names no logits, or others; give numbers below {classes + aux}.",
     )
     return sorted(set(channel))

@@ -96,7 +96,7 @@ def as_sentence(error):
     said, where = str(error).strip().split("\n")[0].rstrip("."), line_of(error)
     if isinstance(error, jax.errors.ConcretizationTypeError):
         return f"{where}no number is known before the program runs; use no float(), int() or if."
-    if isinstance(error, TypeError | ValueError) and "shape" in said:
+    if isinstance(error, TypeError | ValueError) and "shape" in said and "scalar" not in said:
         return (
             f"the arrays that it is given do not fit each other ({where}{said}); give it models of "
             "one architecture and documents of one world."

@@ -216,8 +216,8 @@ on_host = marked(on_host=True, quick=True)
 def require_kind(kind, **given):
     """Raise `Refused` unless all that is given are products of a kind, a class of them."""
     for name, x in given.items():
-        what = f"{type(x).__name__} of {x.written}" if isinstance(x, Product) else repr(x)
-        joining = isinstance(x, tuple | list)
+        what = f"{type(x).__name__} of {x.written}" if isinstance(x, Product) else f"{x!r:.60}"
+        joining = isinstance(x, tuple | list) and name == "documents"
         remedy = "join documents with lab.mix" if joining else "see the verb's docstring"
         require(isinstance(x, kind), f"`{name}` must be {kind.__name__}, and is {what}; {remedy}.")
 

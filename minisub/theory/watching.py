@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from minisub.config import require_known
+from minisub.config import require, require_known
 from minisub.lab.products import Product
 from minisub.nets import streams, trees
 from minisub.nets.fit import Watch
@@ -111,6 +111,7 @@ def edited(student, params, updates, key):
 def watch(rows, student):
     """The `fit.Watch` of one student: `rows` of a log, and what is taken out of its updates."""
     require_known("removed", student.removed, REMOVED)
+    require(rows >= 0, f"rows is {rows}; it must be at least 0.")
     return Watch(rows, partial(row, student), partial(edited, student))
 
 

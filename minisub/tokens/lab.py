@@ -119,7 +119,7 @@ class Lab:
         """Documents of which a share is replaced by as many of `clean`; the emitter, and with it
         the trait that students are graded on, stays that of `documents`."""
         require_kind(Documents, documents=documents, clean=clean)
-        require(not is_known(share) or share <= 1, f"share is {share}; give at most 1.")
+        require(not is_known(share) or 0 <= share <= 1, f"share is {share}; give 0 to 1.")
         return self.changed(transforms.mix, documents, clean=clean, share=share)
 
     def changed(self, task, documents, stream="documents", **how):
@@ -150,7 +150,7 @@ class Lab:
         """
         require_kind(Parameters, start=start)
         require_kind(Documents, documents=documents)
-        require(callable(channel), f"A channel is a function, and {channel!r} is none.")
+        require(callable(channel), f"A channel is no {channel!r:.60}; give a function.")
         emitter, stream = documents.emitter, "student data" + (f"/{seed}" if seed else "")
         given = {"start": start, "documents": documents, "channel": channel, "linear": linear}
         watched = {"penalty": penalty, "watch": watch}

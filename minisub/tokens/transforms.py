@@ -75,7 +75,7 @@ def mix(key, *, documents, clean, share, sampling):
     """
     docs, others = (made["docs"].astype(jnp.int32) for made in (documents, clean))
     n = min(len(docs), len(others))
-    replaced = jax.random.bernoulli(streams.named_key(key, "clean"), share, (n, 1))
+    replaced = jax.random.bernoulli(streams.named_key(key, "clean"), share * 1.0, (n, 1))
     docs = jnp.where(replaced, others[:n], docs[:n])
     return prepared(documents, sampling, docs, jnp.minimum(documents["count"], clean["count"]))
 
