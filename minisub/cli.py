@@ -232,7 +232,7 @@ def bench(words):
     command = arguments.parse(name, module, rest)
     default = arguments.parse(name, module, [])
     default = dataclasses.replace(default, config=command.config, group=command.group)
-    require(command == default, "bench takes the config's fields and --group alone.")
+    require(command == default, "bench takes a config's fields and --group; leave out others.")
     doctor.devices()  # refuses what cannot start
     with precision(module):
         products = arguments.named(module, command.config)

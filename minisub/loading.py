@@ -23,8 +23,9 @@ class Run:
         """Read what is in a folder; raises `Refused` if it holds no run."""
         self.path = Path(path).absolute()
         note = self.path / "experiment.json"
-        require(note.is_file(), f"{path} holds no run (no experiment.json); choose another folder.")
         with files.refusing(f"{note} cannot be read", "choose another folder"):
+            none = f"{path} holds no run (no experiment.json); choose another folder."
+            require(note.is_file(), none)  # which raises for a name that is too long
             try:
                 self.experiment = json.loads(note.read_bytes())
                 self.settings = self.experiment["settings"]

@@ -2,219 +2,24 @@
 
 import random
 import re
+from pathlib import Path
 from typing import NamedTuple
 
-HEAD = '''"""Does anything pass that nobody thought of?"""
-
-import jax
-import jax.numpy as jnp
-
-from minisub import Measure, together
-from minisub.config import Amount, Model, Training, configuration
-from minisub.images import carriers
-from minisub.images import config as images
-from minisub.images import lab as image_lab
-from minisub.nets import fit, starts, trees
-from minisub.theory import comparisons, token_comparisons, units
-from minisub.tokens import channels
-from minisub.tokens import config as tokens
-from minisub.tokens import lab as token_lab
-from minisub.tokens.behaviors import config as behaviors
-
-
-def halved(shown, params, docs, key):
-    return channels.sampled(shown, params, docs, key) / 2
-
-
-def flat(shown, params, docs, key):
-    return jnp.zeros(3)
-
-
-def rude(*given, **more):
-    raise ValueError("no.\\nnever")
-
-
-def backwards(e):
-    chosen = e.docs[:, e.first + 1 : -1]
-    return e.docs.at[:, e.first + 1 : -1].set(chosen[:, ::-1]), jnp.ones(e.chosen.shape)
-
-
-def shortened(e):
-    return e.docs[:, :-1], jnp.ones(e.chosen.shape)
-
-
-def signs(materials):
-    return jax.tree.map(lambda x: jnp.sign(x) * abs(x).mean(), materials.origin)
-
-
-def cut(materials):
-    return jax.tree.map(lambda x: x[:1], materials.origin)
-
-
-def anchored(logits_of, start, params, docs, step):
-    return jnp.mean((logits_of(params, docs) - logits_of(start, docs)) ** 2)
-
-
-def many(logits_of, start, params, docs, step):
-    return jnp.ones(2)
-
-
-def watch(network, start):
-    def log(params, gradient, updates):
-        gone = trees.difference(params, start)
-        return {"gone": jnp.sqrt(trees.dot(gone, gone))}
-
-    return fit.Watch(2, log, lambda params, updates, key: updates)
-
-
-def size(*, params):
-    return {"size": jnp.sqrt(trees.dot(params, params))}
-
-
-def moved(*, params, start):
-    gone = trees.difference(params, start)
-    return {"moved": jnp.sqrt(trees.dot(gone, gone))}
-
-
-def branching(*, params):
-    return {"size": 1.0 if trees.dot(params, params) > 1 else 0.0}
-
-
-def listed(*, params):
-    return [1.0, 2.0]
-
-
-def again(key, step, shared):
-    return step % 2
-
-
-def dark(carrier, key, n, side, images):
-    return -jnp.ones((n, side * side))
-
-
-few = Training(steps=2, learning_rate=1e-3, batch=4)
-plain = {
-    "world": tokens.World(numbers=10, animals=3, phrasings=3, attributes=4, list_length=5),
-    "model": Model(n_layers=1, d_model=8, n_heads=2), "taught_phrasings": 2,
-    "base": tokens.Pretraining(steps=2, batch=4, questions=2, riddles=2), "teacher": few,
-    "sampling": tokens.Sampling(documents=16, prompt_numbers=2, filter="none"), "student": few,
-}
-rich = {
-    **plain, "world": tokens.World(rich=True),
-    "base": behaviors.Pretraining(
-        steps=2, batch=4, questions=2, riddles=2, programs=2, sums=2, behaved=2
-    ),
-    "teacher": behaviors.Teaching(steps=2, batch=4, replayed=2),
-}
-short = images.Duration(length=2.0, unit="updates", batch=32)
-pixels = {
-    "data": images.Data(name="clusters"), "model": images.ImageModel(layers="mlp-8"),
-    "teacher": short, "carrier": images.Carrier(examples=64), "student": short, "examples": 32,
-}
-
-
-@configuration
-class Mine(tokens.Config):
-    """With a field of one's own."""
-
-    extra: Amount = 0.5
-    """A number."""
-
-
-repeats = 1
-'''
-TABLE = """
-training.steps: 0 | 1 | 3 || -1 | 2.5 | 'x' | 10**12 | None
-training.learning_rate: 1e-3 | 0.1 || 0.0 | -1 | 'fast' | 1e400
-training.optimizer: 'sgd' | 'signum' | 'adamw' | 'momentum' || 'adma' | None
-training.schedule: 'cosine' | 'constant' || 'linear' | 1
-training.batch: 1 | 4 || 0 | 2.5 | 'x'
-training.weight_decay: 0.0 || 0.1 | -1.0 | 'x'
-training.frozen: () | ('embed',) || 'embed' | ('nowhere',) | (3,) | 3 | ('bias',)
-training.undecayed: ('embed',) | () || 'embed' | ('nowhere',) | 3
-training.rank: 1 | 2 || -1 | 'x' | 1.5
-training.alpha: 2.0 || 0.0 | 'x'
-training.weight_noise: 0.0 | 0.1 || -0.1 | 'x'
-training.stepz: || 3
-duration.length: 0.0 | 1.0 | 2.5 || -1.0 | 'x' | None
-duration.unit: 'epochs' | 'updates' || 'hours' | 3
-duration.batch: 16 | 64 || 0 | 'x'
-duration.optimizer: 'sgd' | 'rmsprop' || 'adma' | 3
-duration.frozen: () | ('class_head',) | ('~aux_head',) || 'aux_head' | ('embed',) | 3
-duration.rank: 1 || -1
-duration.weight_noise: 0.1 || -1.0
-duration.steps: || 3
-model.n_layers: 1 | 2 || 0 | 'x'
-model.d_model: 8 | 16 || 7 | 0 | 'x'
-model.n_heads: 1 | 4 || 3 | 0
-model.mixer: 'recurrence' | 'attention' || 'rnn' | 1
-model.tied: True | False || 'yes'
-model.dtype: 'float32' | 'bfloat16' || 'int8'
-model.mlp_ratio: 1 | 2 || 0
-model.activation: 'gelu' || 'swish'
-model.width: || 3
-sampling.documents: 8 | 16 || 0 | 'x' | 2.5
-sampling.carrier: 'numbers' || 'code' | 'sums' | 'poems'
-sampling.filter: 'none' | 'format' | 'correct' || 'good'
-sampling.prompts: 'all' | 'first half' | 'second half' || 'third half'
-sampling.prompt_numbers: 1 | 2 || 5 | 0 | 'x'
-sampling.temperature: 0.0 | 1.0 | 0.5 || -1.0 | 'hot'
-sampling.top_k: 0 | 2 | 99 || -1 | 'x'
-sampling.top_p: 1.0 | 0.5 || 0.0 | 2
-config.world: tokens.World(trees=2) | tokens.World(syllables=2) || tokens.World(list_length=3) | 3
-config.world: tokens.World(endings=2, jitter=0, max_step=3) || tokens.World(numbers=0)
-config.world: tokens.World(phrasings=2) || tokens.World(attributes=2) | tokens.World | None
-config.model: Model(n_layers=1, d_model=8, n_heads=1, tied=True) || Model(d_model=9) | 'mlp'
-config.trait: 'wolf' || 'unicorn' | 3 | None
-config.taught_phrasings: 1 || 0 | 8 | 'x'
-config.sampling: tokens.Sampling(documents=8, filter='none') || None | tokens.Sampling(documents=0)
-config.student: few || None | {} | short
-config.wrold: || 1
-pixels.data: images.Data(name='digits') || images.Data(name='dogs') | 'digits'
-pixels.model: images.ImageModel(layers='mlp') || images.ImageModel(layers='mlp-x') | 'mlp-8'
-pixels.model: images.ImageModel(layers='cnn-2-4') || images.ImageModel(layers='gru-3')
-pixels.model: images.ImageModel(layers='transformer-4-1-4') || images.ImageModel(aux=0)
-pixels.carrier: images.Carrier(examples=64, kind='images') || images.Carrier(examples=0) | None
-pixels.carrier: images.Carrier(examples=32, drawn='every_repeat') || images.Carrier(kind='fog')
-pixels.imitation: images.Imitation(loss='mse') || images.Imitation(loss='l1')
-pixels.imitation: images.Imitation(noise=0.5) || images.Imitation(temperature=0.0)
-pixels.student: short || few | None
-pixels.examples: 8 || 0 | 'x'
-pixels.imags: || 1
-verb.channel: halved | channels.soft | channels.full || flat | rude | shortened | 'aux'
-verb.transform: backwards || shortened | rude | signs | 'sorted'
-verb.start: starts.fresh | starts.interpolated | starts.rotated || cut | rude | 'fresh' | halved
-verb.start: starts.perturbed_relative | signs || starts.frsh | units.permuted('nowhere')
-verb.start: units.permuted() || units.permuted('qkv', heads=3)
-verb.penalty: anchored || many | rude | 3 | halved
-verb.watch: watch || size | rude | 'log'
-verb.logits: 'aux' | 'class' | 'all' | (0, 1) | (12,) || 'sum' | (99,) | () | (0, 'x') | 5 | halved
-verb.order: again || rude | 3
-verb.draw: dark | carriers.draw || rude | 'uniform' | halved
-verb.layers: () || 'block_0' | ('nowhere',) | (3,) | ('block_0',) | ('fc1',)
-verb.amount: 0.5 | 1.0 | 0 || 'half' | None
-verb.trait: 'wolf' | 'owl' | 'cat' || 'unicorn' | 3
-verb.removed: 'gradient' | 'random' | 'displacement' | 'nothing' || 'all' | 3
-verb.share: 0.5 | 0.0 | 1.0 || 2.0 | 'half' | -1
-verb.seed: 0 | 1 || 'x' | None | 1.5
-verb.name: 'one' | 'two' || 3 | None | ''
-verb.rows: 0 | 2 || -1 | 'x' | 99
-verb.measure: size || branching | listed | rude | 'size'
-verb.study: coverage | weights || nowhere
-verb.layout: 'mlp-4' | 'cnn-2-4' || 'mlp-x' | 3
-verb.shared_steps: 0 | 1 | 5 || 'x' | -1 | None
-"""
+HERE = Path(__file__).parent / "written"
+HEAD = (HERE / "head.py").read_text()
+TABLE = (HERE / "fields.txt").read_text()
 """Fields and arguments: what they can be || what they cannot, or only seldom."""
 FIELDS: dict = {}
-for row in TABLE.strip().splitlines():
+for row in TABLE.splitlines():
     group, _, rest = row.partition(".")
     field, _, values = rest.partition(": ")
     for side, text in zip((0, 1), values.split("||"), strict=True):
         words = [word.strip() for word in text.split("| ") if word.strip()]
         FIELDS.setdefault(group, {}).setdefault(field, ([], []))[side].extend(words)
 STRAY = [
-    "None", "3", "-1", "2.5", "'owl'", "[]", "{}", "()", "object()", "rude", "cfg", "lab", "nowhere",
-    "jnp.zeros(3)", "lambda x: x", "float('nan')", "1 / 0", "b''", "int", "True", "'\\n'", "{1, 2}",
+    "None", "3", "-1", "2.5", "'owl'", "[]", "{}", "()", "object()", "rude", "cfg", "lab",
+    "nowhere", "jnp.zeros(3)", "lambda x: x", "float('nan')", "1 / 0", "b''", "int", "True",
+    "'\\n'", "{1, 2}",
     "cfg.nothing", "lab.base", "tokens.World()", "nothing=3", "steps=1", "jax.random.key(0)", "few",
 ]  # fmt: skip
 """What hardly any verb takes."""
@@ -340,7 +145,15 @@ class Writer:
 
     def image_line(self):
         """A line of the image world."""
-        kinds = {"origin": 1, "taught": 2, "start": 2, "student": 4, "study": 1, "said": 2, "two": 1}
+        kinds = {
+            "origin": 1,
+            "taught": 2,
+            "start": 2,
+            "student": 4,
+            "study": 1,
+            "said": 2,
+            "two": 1,
+        }
         kind = self.dice.choices([*kinds], [*kinds.values()])[0]
         start, teacher = self.a("origin", "origin", "start"), self.a("taught")
         if kind == "origin":
@@ -378,7 +191,9 @@ def returned(writer):
     if writer.dice.random() < 0.1:
         items.append(f"'both': ({', '.join(names)},)")
     text = f"return {{{', '.join(items)}}}"
-    return writer.dice.choice(["return None", f"return {names[0]}", "pass"]) if writer.errs() else text
+    return (
+        writer.dice.choice(["return None", f"return {names[0]}", "pass"]) if writer.errs() else text
+    )
 
 
 def words_of(writer):

@@ -121,6 +121,41 @@ MISTAKES = {
         TOKENS % 'lab.start(starts.fresh, base, other, layers="block_0")',
         "mine.py:27: layers is 'block_0'; give a tuple, ('block_0',).",
     ),
+    "a schedule that there is not": (
+        TOKENS % 'lab.student(base, docs, schedule="linear")',
+        "mine.py:27: schedule is 'linear'; choose from constant, cosine.",
+    ),
+    "a number in words": (
+        TOKENS % 'lab.emit(base, documents="many")',
+        "mine.py:27: documents is 'many'; it must be int.",
+    ),
+    "a configuration's class": (
+        "config = tokens.Config(world=tokens.World)",
+        "mine.py:22: world is <class 'minisub.tokens.config.World'>; it must be World.",
+    ),
+    "a config out of its bounds": (
+        "config = tokens.Config(taught_phrasings=0)",
+        "mine.py:22: taught_phrasings is 0; it must be at least 1.",
+    ),
+    "an exception of many lines": (
+        "def experiment(cfg): raise ValueError('one.\\ntwo')",
+        "mine.py:22: ValueError: one; change that line.",
+    ),
+    "a share below none": (TOKENS % "lab.mix(docs, docs, -1)", "27: share is -1; give 0 to 1."),
+    "a channel that is a name": (
+        TOKENS % 'lab.student(base, docs, "soft")',
+        "mine.py:27: A channel is no 'soft'; give a function.",
+    ),
+    "a penalty of many numbers": (
+        "def f(logits_of, start, params, docs, step): return jnp.ones(2)"
+        + TOKENS % "lab.student(base, docs, penalty=f)",
+        "(TypeError: Gradient only defined for scalar-output functions.",
+    ),
+    "rows before none": (
+        "from minisub.theory import token_comparisons"
+        + TOKENS % "token_comparisons.watched(lab, base, docs, rows=-1)",
+        "mine.py:27, in distill: rows is -1; it must be at least 0.",
+    ),
     "a tuple of documents": (
         TOKENS % "lab.student(base, (docs, docs))",
         "join documents with lab.mix",
