@@ -129,7 +129,7 @@ def experiment_of(command, settings, experiment, sections):
     # Before the folder is made: a refusal leaves nothing.
     planned = plan.Plan([named for _, named in settings], group)
     with contextlib.ExitStack() as stack:
-        nowhere = command.plan and not path.exists()
+        nowhere = command.plan and not os.path.exists(path)  # whatever its name
         there = stack.enter_context(tempfile.TemporaryDirectory()) if nowhere else path
         place = stack.enter_context(folder.Folder(there, environment))
         root = None if command.fresh else keeping.home()

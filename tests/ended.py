@@ -7,8 +7,8 @@ import re
 from minisub import cli
 
 REMEDY = re.compile(
-    r"\b(must|at least|at most|begin|change|choose|free|give|join|leave|lists every field|lower|put|"
-    r"raise|rename|replace|report|return|run the same|see|set|take|unset|use|wait|wrap|write)\b"
+    r"\b(must|at least|at most|begin|change|choose|free|give|join|leave|lists every field|lower|"
+    r"put|raise|rename|replace|report|return|run the same|see|set|take|unset|use|wait|wrap|write)\b"
 )
 """What tells a reader what to do."""
 

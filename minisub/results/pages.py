@@ -109,7 +109,8 @@ def joined(folders, out="."):
     run are named. Raises `config.Refused` if none is finished or a summary is damaged.
     """
     folders = list(map(Path, folders))
-    whole = [f for f in folders if all((f / n).is_file() for n in ("report.md", "summary.json"))]
+    needed = "report.md", "summary.json"
+    whole = [f for f in folders if all(os.path.isfile(f / name) for name in needed)]
     config.require(whole, "There is no finished run in what is given; give run folders.")
     rows = [row for folder in whole for row in joined_rows(folder)]
     parts = ["# Runs", "", *tables.table(["run", "arm", "repeats", "main measure"], rows), ""]
