@@ -2,7 +2,7 @@
 
     python train.py audit_calibration --seed 1    8 repeats, 150 minutes on one CPU core
     python train.py audit_calibration --model.mixer recurrence --carriers numbers    another kind of
-                                                         model; not run with the definitions of today
+                                                         model; not run by the definitions of today
 
 Every data set is audited under the first base, which its student then starts from: documents of
 that base again ("clean"), of its teachers of several traits, and of another origin ("foreign"). The
