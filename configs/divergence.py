@@ -17,7 +17,8 @@ sampled or soft:
 
 Published: 5 to 18 % of tokens carry all of it, and masking them nearly removes it (2509.23886). The
 lists of this world have no such tokens: many numbers are about equally probable at every position,
-so the largest logit turns easily and says little. Masking does cost more than masking at random, by 0.107 ±0.065 of P.
+so the largest logit turns easily and says little. Masking does cost more than masking at random, by
+0.107 ±0.065 of P.
 """
 
 import jax
