@@ -110,17 +110,18 @@ def load(name):
     with refusing(path):
         spec.loader.exec_module(module)  # type: ignore[union-attr]
     cfg, repeats = (getattr(module, name, None) for name in ("config", "repeats"))
+    kind = dataclasses.is_dataclass(cfg) and not isinstance(cfg, type)
+    require(kind, f"{path} must define `config`, a configuration; see configs/numbers.py.")
+    try:
+        config.check(cfg)
+    except Refused as refusal:
+        raise Refused(f"{path.name}:{line_of('config', path)}: {refusal}") from None
     asked = {
-        "`config`, a configuration": dataclasses.is_dataclass(cfg) and not isinstance(cfg, type),
         "`repeats`, a whole number": isinstance(repeats, int),
         "`experiment`, a function": callable(getattr(module, "experiment", None)),
     }
     for what, there in asked.items():
         require(there, f"{path} must define {what}; see configs/numbers.py.")
-    try:
-        config.check(cfg)
-    except Refused as refusal:
-        raise Refused(f"{path.name}:{line_of('config', path)}: {refusal}") from None
     return module
 
 

@@ -29,7 +29,7 @@ def has_its_line(said, experiment):
     found = re.match(r"mine\.py:(\d+)(, in \w+)?: ", said)
     if found:
         return ABOVE < int(found[1]) <= experiment.text.count("\n")
-    return bool(experiment.words) if "mine.py" not in said else bool(RETURNED.match(said))
+    return bool(RETURNED.match(said) if said.startswith("mine.py") else experiment.words)
 
 
 def outcome(seed, wrong, place, performed):
