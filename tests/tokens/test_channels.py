@@ -302,5 +302,5 @@ def test_refusals_of_a_student_name_the_line_that_asks_for_it(tiny):
         with pytest.raises(Refused, match=rf"test_channels.py:\d+, in \w+: .*{said}"):
             plan.Plan([{"student": student()}])
     plan.Plan([{"student": watched(lab, base, steered, removed="gradient")}])
-    with pytest.raises(Refused, match="is a function"):
+    with pytest.raises(Refused, match="A channel is no 'soft'; give a function"):
         lab.student(base, plain, "soft")
