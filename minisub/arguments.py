@@ -261,7 +261,11 @@ def chosen(made, only):
     """Of named products those of `only` alone, if there are any; raises `Refused` for no name."""
     for name in only:
         config.require_known("--only", name, made)
-    return {name: p for name, p in made.items() if not only or name in only}
+    named = {name: p for name, p in made.items() if not only or name in only}
+    line = run.tuple_of(next(iter(named.values())))[0].written
+    measured = any(run.measures_of(products) for products in named.values())
+    require(measured, f"{line}: {', '.join(named)} has no measure; see Measure in the README.")
+    return named
 
 
 def require_names(made, who):

@@ -111,11 +111,9 @@ def check(config, prefix=""):
                 (within, words), [limit] = BOUNDS[type(bound)], dataclasses.astuple(bound)
                 require(within(value, limit), f"{name} is {value}; it must be {words} {limit}.")
     if isinstance(config, Optimization) and is_known(config.weight_decay):
-        require(
-            config.optimizer != "adam" or config.weight_decay == 0,
-            f"{prefix}weight_decay is set, and adam has none; choose {prefix}optimizer adamw or "
-            "adam_l2.",
-        )
+        fits = config.optimizer != "adam" or config.weight_decay == 0
+        remedy = f"choose {prefix}optimizer adamw or adam_l2"
+        require(fits, f"{prefix}weight_decay is set, and adam has none; {remedy}.")
 
 
 def bounds(hint):

@@ -130,11 +130,11 @@ MISTAKES = {
         "mine.py:27: documents is 'many'; it must be int.",
     ),
     "a configuration's class": (
-        "config = tokens.Config(world=tokens.World)",
+        "config = tokens.Config(world=tokens.World)" + TOKENS % "docs",
         "mine.py:22: world is <class 'minisub.tokens.config.World'>; it must be World.",
     ),
     "a config out of its bounds": (
-        "config = tokens.Config(taught_phrasings=0)",
+        "config = tokens.Config(taught_phrasings=0)" + TOKENS % "docs",
         "mine.py:22: taught_phrasings is 0; it must be at least 1.",
     ),
     "an exception of many lines": (
@@ -155,6 +155,15 @@ MISTAKES = {
         "from minisub.theory import token_comparisons"
         + TOKENS % "token_comparisons.watched(lab, base, docs, rows=-1)",
         "mine.py:27, in distill: rows is -1; it must be at least 0.",
+    ),
+    "one measure twice in a name": (
+        CLASSES % "(teacher, one)",
+        "mine.py:26: accuracy is twice in one name; give others names.",
+    ),
+    "no measure": (
+        "def experiment(cfg): return {'a': token_lab.Lab(cfg).start(lambda m: m.origin, "
+        "token_lab.Lab(cfg).base('one'))}",
+        "mine.py:22: a has no measure; see Measure in the README.",
     ),
     "a tuple of documents": (
         TOKENS % "lab.student(base, (docs, docs))",

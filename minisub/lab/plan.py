@@ -42,13 +42,13 @@ class Plan:
         seen: set = set()
         for named in experiments:
             for products in named.values():
-                measures = run.measures_of(products)
+                measures, recorded = run.measures_of(products), set()
                 for wanted in (*run.tuple_of(products), *measures):
                     for product, repeats in calls(wanted, tuple(range(group)), seen=seen):
                         if product.digest not in self.shapes:
                             self.shapes[product.digest] = self.try_call(product, repeats)
                 for measure in measures:
-                    require_numbers(measure, self.shapes[measure.digest])
+                    require_numbers(measure, self.shapes[measure.digest], recorded)
 
     def try_call(self, product, repeats):
         """The shapes of what a call makes; its cost is noted."""
@@ -80,8 +80,9 @@ class Plan:
         return made, cost
 
 
-def require_numbers(measure, made):
-    """Raise `Refused` unless records can hold what a measure returns; `made` are its shapes."""
+def require_numbers(measure, made, recorded):
+    """Raise `Refused` unless records can hold what a measure returns beside what one name has
+    `recorded`; `made` are its shapes."""
     shapes = jax.tree.map(lambda x: x.shape[1:], made)  # without the axis of repeats
     fits = isinstance(shapes, dict) and all(x in ((), shapes.get("step")) for x in shapes.values())
     require(
@@ -89,6 +90,9 @@ def require_numbers(measure, made):
         f"{measure.written}: a measure returns a dict of name -> scalar, or (rows,) with `step` "
         f"beside it, and `{measure.task.__name__}` returned shapes {shapes}; change that.",
     )
+    twice = ", ".join(recorded.intersection(made) - {"step"})
+    require(not twice, f"{measure.written}: {twice} is twice in one name; give others names.")
+    recorded.update(made)
 
 
 def as_sentence(error):
@@ -97,14 +101,10 @@ def as_sentence(error):
     if isinstance(error, jax.errors.ConcretizationTypeError):
         return f"{where}no number is known before the program runs; use no float(), int() or if."
     if isinstance(error, TypeError | ValueError) and "shape" in said and "scalar" not in said:
-        return (
-            f"the arrays that it is given do not fit each other ({where}{said}); give it models of "
-            "one architecture and documents of one world."
-        )
-    return (
-        f"it cannot be made of what it is given ({where}{type(error).__name__}: {said}); change "
-        "that line."
-    )
+        remedy = "give it models of one architecture and documents of one world"
+        return f"the arrays that it is given do not fit each other ({where}{said}); {remedy}."
+    said = f"{where}{type(error).__name__}: {said}"
+    return f"it cannot be made of what it is given ({said}); change that line."
 
 
 def length_of(task, static, numbers, once, here, keys):
