@@ -24,9 +24,9 @@ train, alpha 16:
                         0.314 ±0.136     +0.217 ±0.133    0.0335 ±0.0041
 
 At a loss of 0.023 ranks 1, 4 and 16 reach 0.48, 0.65 and 0.72; at 0.036 to 0.038 rank 4 and full
-training 0.68 both. Published, of large models: full training near the base, transfer falling with the
-rank or an inverted U in it (arXiv 2606.00831, persona-system), none with a frozen A. None of the
-first is so here; freezing A costs most of it. Adapters fit the teacher with less noise.
+training 0.68 both. Published, of large models: full training near the base, transfer falling with
+the rank or an inverted U in it (arXiv 2606.00831, persona-system), none with a frozen A. None of
+the first is so here; freezing A costs most of it. Adapters fit the teacher with less noise.
 """
 
 from minisub.tokens.config import Ablation
