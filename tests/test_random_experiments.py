@@ -59,7 +59,7 @@ def many(seeds, place, every):
     found = collections.Counter()
     for seed in seeds:
         performed = seed % every == 0
-        wrong = 0.005 if performed else (0.0, 0.02, 0.05)[seed % 3]
+        wrong = 0.0 if performed else (0.0, 0.02, 0.05)[seed % 3]
         found[outcome(seed, wrong, place, performed)] += 1
         if performed:
             jax.clear_caches()  # each program holds memory maps, of which a process has 65,530
@@ -75,5 +75,5 @@ def test_forty_random_experiments_are_refused_with_their_line_or_planned_or_perf
 @pytest.mark.slow
 @pytest.mark.parametrize("first", range(1000, 2040, 104))
 def test_so_are_a_thousand(first, tmp_path):
-    found = many(range(first, first + 104), tmp_path, 17)
-    assert found["refused"] > 20 and found["planned"] > 20 and found["performed"] > 3
+    found = many(range(first, first + 104), tmp_path, 13)
+    assert found["refused"] > 20 and found["planned"] > 20 and found["performed"] > 4
