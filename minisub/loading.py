@@ -5,6 +5,7 @@ import dataclasses
 import functools
 import importlib
 import json
+import os
 from pathlib import Path
 
 import jax
@@ -23,7 +24,8 @@ class Run:
         """Read what is in a folder; raises `Refused` if it holds no run."""
         self.path = Path(path).absolute()
         note = self.path / "experiment.json"
-        require(note.is_file(), f"{path} holds no run (no experiment.json); choose another folder.")
+        there = os.path.isfile(note)  # Path.is_file raises for a name that is too long
+        require(there, f"{path} holds no run (no experiment.json); choose another folder.")
         with files.refusing(f"{note} cannot be read", "choose another folder"):
             try:
                 self.experiment = json.loads(note.read_bytes())
@@ -186,22 +188,18 @@ def differences_of(named):
 
     Raises `Refused` for a control that has no name.
     """
-    names = {}
-    for name, products in named.items():
-        for product in run.tuple_of(products):
-            names.setdefault(product.describe(), name)
+    each = [(name, p) for name, products in named.items() for p in run.tuple_of(products)]
+    names = {product.describe(): name for name, product in reversed(each)}
     stated = []
-    for name, products in named.items():
-        for product in run.tuple_of(products):
-            for control in product.controls:
-                other = names.get(control.describe())
-                require(
-                    other,
-                    f"{product.written}: {name!r} is compared with {control.task.__name__} of "
-                    f"{control.written}, which has no name; return it by a name too.",
-                )
-                differs = differing(product, control)
-                stated.append({"one": name, "other": other, "in": differs})
+    for name, product in each:
+        for control in product.controls:
+            other = names.get(control.describe())
+            require(
+                other,
+                f"{product.written}: {name!r} is compared with {control.task.__name__} of "
+                f"{control.written}, which has no name; return it by a name too.",
+            )
+            stated.append({"one": name, "other": other, "in": differing(product, control)})
     return stated
 
 
