@@ -10,4 +10,6 @@ if __name__ == "__main__":
             raise
         print(f"{error}; change or unset it.", file=sys.stderr)
         raise SystemExit(2) from None
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
     raise SystemExit(main())

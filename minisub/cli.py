@@ -109,9 +109,10 @@ def prepare():
     there = importlib.util.find_spec("fcntl")  # which Windows has not
     require(there, "minisub runs on Linux and macOS; use one of these, or WSL.")
     told: Any = jax.config  # its values are attributes that no type names
-    for check in ("jax_debug_nans", "jax_debug_infs"):  # would end a run that ends well
-        jax.config.update(check, False)
+    for check in ("debug_nans", "debug_infs", "debug_key_reuse", "check_tracer_leaks"):
+        jax.config.update(f"jax_{check}", False)  # would end a run that ends well
     jax.config.update("jax_numpy_dtype_promotion", "standard")
+    jax.config.update("jax_transfer_guard", "allow")
     if asked := told.jax_platforms or os.environ.get("JAX_PLATFORM_NAME"):
         try:
             jax.devices()
@@ -157,8 +158,8 @@ def experiment_of(command, settings, experiment, sections):
         performance = perform.Performance(settings, place, cache=kept, plan=planned, **scale)
         if command.plan:
             return print(*progress.plan_lines(performance.left()), sep="\n")
-        title = experiment["title"]
-        print(f"{title}: {command.repeats} repeats on {device.device_kind}, in {path}")
+        place_ = f"{device.device_kind}, in {path}"
+        print(f"{experiment['title']}: {command.repeats} repeats on {place_}")
         experiment |= {
             "config": arguments.fields_of(command.config),
             "made_by": environment | {"revision": progress.revision(), "repeats": command.repeats},
@@ -194,9 +195,7 @@ def perform_behind_bar(performance, left):
     `left` are operations. When the process is asked to end it saves, and raises KeyboardInterrupt.
     """
     form = {"bar_format": BAR, "ncols": 79, "disable": None, "leave": False}  # None: if piped
-    rows: list = []
-    latest: list = []
-    asked: list = []
+    rows, latest, asked = [], [], []
     place = operator.itemgetter("arm", "repeat", "setting")
 
     def ask(number, _):
@@ -206,8 +205,9 @@ def perform_behind_bar(performance, left):
 
     def tell():
         """Say what was just measured of a name, when it is complete."""
-        if latest:
-            tqdm.tqdm.write(progress.line_of(latest))
+        with contextlib.suppress(OSError):  # no line is worth the rest of the run
+            if latest:
+                tqdm.tqdm.write(progress.line_of(latest))
         latest.clear()
 
     with progress.heeding(ask), tqdm.tqdm(total=max(left, 1), **form) as bar:

@@ -23,7 +23,7 @@ SHORT = {
 VERSIONS = ("jax", "jaxlib", "flax", "optax", "numpy")
 SETTINGS = (
     "default_prng_impl", "threefry_partitionable", "enable_x64", "default_matmul_precision",
-    "random_seed_offset", "disable_jit",
+    "random_seed_offset", "disable_jit", "high_dynamic_range_gumbel", "softmax_custom_jvp",
 )  # fmt: skip
 """Settings of JAX on which the bits of a result depend."""
 
@@ -134,6 +134,8 @@ def open_streams():
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
+    usual = sys.unraisablehook  # TensorStore complains twice that it cannot write.
+    sys.unraisablehook = lambda x: None if "loop is closed" in str(x.exc_value) else usual(x)
 
 
 @contextlib.contextmanager

@@ -10,6 +10,7 @@ import io
 import json
 import os
 import pwd
+import resource
 import shutil
 import signal
 import subprocess
@@ -187,6 +188,17 @@ def test_output_that_cannot_be_written_is_a_sentence_and_in_ascii_has_marks(
     monkeypatch.setattr(sys, "stdout", ascii_)
     assert cli.main([str(mine / "mine.py"), *TEACHER, "--out", str(mine / "run")]) == 0
     assert "| teacher | 0." in ascii_.buffer.getvalue().decode("ascii").replace("  ", "")
+
+
+def test_a_reader_that_goes_away_costs_no_result(mine, tmp_path, monkeypatch):
+    """As `head` does, while the run goes on."""
+    reading, writing = os.pipe()
+    monkeypatch.setattr(progress, "line_of", lambda rows: os.close(reading))
+    with open(writing, "w") as pipe, monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", pipe)
+        words = mine / "mine.py", *TEACHER, "--repeats", 1, "--out", tmp_path / "run"
+        assert cli.main(list(map(str, words))) == 141
+    assert (tmp_path / "run" / "figure.png").exists()
 
 
 def test_bad_input_without_streams_or_a_device_or_on_windows_is_refused(mine, tmp_path):
@@ -452,8 +464,18 @@ def test_a_disk_that_is_full_at_any_write_is_a_sentence(
         assert said(capsys, *words, "--plan")[0] == 0
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_disk_that_is_full_when_a_product_is_saved_is_a_sentence(tmp_path):
-    path = tmp_path / "file" / "0"
-    path.parent.write_text("")
-    with pytest.raises(Stopped, match=r"cannot be saved \(Not a directory\); free some space or"):
-        folder.write(path, {"w": np.zeros(3)}, {})
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    tree = {str(i): np.random.default_rng(i).random(1000) for i in range(4)}
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, before[1]))
+    try:
+        with pytest.raises(
+            Stopped, match=r"cannot be saved \(File too large\); free some space or"
+        ):
+            folder.write(tmp_path / "0", tree, {})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert folder.read(tmp_path / "0") == (None, None)
+    folder.write(tmp_path / "0", tree, {})
+    assert folder.read(tmp_path / "0")[0] == {}

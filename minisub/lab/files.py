@@ -14,8 +14,6 @@ def refusing(what, remedy, kind=Refused):
     """Turn an error of the file system into `Refused`, or `Stopped`: "WHAT (reason); REMEDY."."""
     try:
         yield
-    except BrokenPipeError:  # of what is printed: no fault of the file system
-        raise
     except Exception as error:
         # TensorStore and Orbax raise ValueErrors that quote the number of an error or describe 2.
         quoted = re.search(r"os_error_code='(\d+)'|NOT_FOUND|does not exist", str(error))
@@ -29,7 +27,7 @@ def lock(folder):
     """An open file that locks `folder` until it is closed, or None if another process has it."""
     import fcntl  # here, because Windows has none
 
-    file = open(folder / ".lock", "ab")  # noqa: SIM115 - open as long as the run
+    file = open(folder / ".lock", "ab", 0)  # noqa: SIM115 - open as long as the run
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

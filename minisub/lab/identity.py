@@ -86,8 +86,8 @@ def describe_function(f, seen):
     for i, x in enumerate([*given, *(f.__globals__[name] for name in sorted(names))]):
         try:
             parts.append(describe(x, seen))
-        except Refused:  # a user's class, module or object: it is what its file makes of it,
-            parts.append(text_around(file))
+        except Refused:  # a user's class, module or object: it is what a file makes of it,
+            parts.append(text_around(getattr(x, "__file__", None) or file))
             if i < len(given):  # or the experiment, as it runs
                 parts.append(describe(x))
     return f"{name}#{hashlib.sha256(' '.join(parts).encode()).hexdigest()[:16]}" if parts else name
