@@ -1,17 +1,10 @@
-"""The command line: the only place that prints.
-
-python train.py [CONFIG] [--field value ...] [--repeats N] [--seed N] [--out FOLDER] [--plan]
-                [--sweep FIELD=V1,V2,...] [--only NAME ...] [--group N] [--keep ...] [--fresh]
-python train.py bench [CONFIG] [--field value ...] [--group N]
-python train.py audit DATA.jsonl --base RUNFOLDER [--suspect FILE.json] [--out FOLDER]
-python train.py export RUNFOLDER NAME [--format jsonl|safetensors|npz] [--out FILE]
-python train.py report RUNFOLDER ... [--out PAGE.md]
-python train.py doctor
-"""
+"""The command line: the only place that prints."""
 
 import contextlib
 import dataclasses
+import importlib.util
 import json
+import operator
 import os
 import shlex
 import signal
@@ -25,32 +18,33 @@ import tqdm
 
 from minisub import arguments, benching, doctor, keeping, loading, progress
 from minisub.config import Refused, Stopped, require
-from minisub.lab import cache, files, folder, identity, perform, plan
+from minisub.lab import cache, files, folder, perform, plan
 
+USAGE = """\
+python train.py [CONFIG] [--field value ...] [--repeats N] [--seed N] [--out FOLDER] [--plan]
+                [--sweep FIELD=V1,V2,...] [--only NAME ...] [--group N] [--keep ...] [--fresh]
+python train.py bench [CONFIG] [--field value ...] [--group N]
+python train.py audit DATA.jsonl --base RUNFOLDER [--suspect FILE.json] [--out FOLDER]
+python train.py export RUNFOLDER NAME [--format jsonl|safetensors|npz] [--out FILE]
+python train.py report RUNFOLDER ... [--out PAGE.md]
+python train.py doctor"""
 BAD_INPUT, STOPPED, INTERRUPTED, UNREAD = 2, 1, 130, 141
 BAR = "{percentage:3.0f}% |{bar:20}| {elapsed} gone, {remaining} left, {desc}"
 
 
 def main(argv=None):
-    """Run a command line; return 0, 2 for bad input, 1 for a run that had to stop, 130 for one that
-    was interrupted, or 141 if the reader of the output has gone."""
-    try:
-        try:
-            return status_of(sys.argv[1:] if argv is None else list(argv))
-        finally:
-            sys.stdout.flush()
-    except BrokenPipeError:  # who read the output has gone, as `head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return UNREAD
+    """Run a command line, and say in a sentence why it ends, if not by itself.
 
-
-def status_of(words):
-    """Run a command line given in words, and say in a sentence why it ends, if not by itself."""
+    Returns 0, 2 for bad input, 1 for a run that had to stop, 130 for one that was interrupted, or
+    141 if the reader of the output has gone.
+    """
+    progress.open_streams()
     try:
-        # Python reads other bytes as surrogates, which no report could be written with.
-        foreign = any("\ud800" <= letter <= "\udfff" for word in words for letter in word)
-        require(not foreign, "The command line is not UTF-8; rename the file or folder.")
-        run_command(words)
+        with progress.heeding(signal.default_int_handler):
+            try:
+                run_command(sys.argv[1:] if argv is None else list(argv))
+            finally:
+                sys.stdout.flush()
         return 0
     except Refused as refusal:
         status, said = BAD_INPUT, str(refusal)
@@ -58,19 +52,33 @@ def status_of(words):
         status, said = STOPPED, str(stop)
     except KeyboardInterrupt:
         status, said = INTERRUPTED, "Interrupted and saved; the same command continues from here."
-    print(*said.splitlines(), file=sys.stderr)  # in one line
+    except OSError as error:
+        if error.filename or not error.errno:  # it is not of what is printed
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error, BrokenPipeError):  # who read it has gone, as `head` does
+            return UNREAD
+        status, said = STOPPED, f"The output failed ({error.strerror}); give the command again."
+    try:
+        print(*said.splitlines(), file=sys.stderr, flush=True)  # in one line
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
     return status
 
 
 def run_command(words):
     """Do what a command line asks for."""
-    remember_programs()
+    # Python reads other bytes as surrogates, which no report could be written with.
+    foreign = any("\ud800" <= letter <= "\udfff" for word in words for letter in word)
+    require(not foreign, "The command line is not UTF-8; rename the file or folder.")
+    if words[:1] != ["report"]:
+        prepare()
     commands: dict = {"bench": bench, "audit": audit, "export": export, "report": report}
     commands["doctor"] = lambda words: print(*doctor.lines(words), sep="\n")
     if words and words[0] in commands:
         return commands[words[0]](words[1:])
     if words and words[0] in ("--help", "-h"):
-        return print(*__doc__.splitlines()[2:], *arguments.overview(), sep="\n")
+        return print(USAGE, *arguments.overview(), sep="\n")
     name, rest = named(words, arguments.DEFAULT)
     module = arguments.load(name)
     command = arguments.parse(name, module, rest)
@@ -93,16 +101,23 @@ def run_command(words):
         return experiment_of(command, settings, experiment, getattr(module, "sections", None))
 
 
-def remember_programs():
-    """Keep what is compiled for the next process, in the user's cache folder.
+def prepare():
+    """Refuse a platform without what is needed, leave out JAX's settings that would end a good run,
+    and keep what is compiled for the next process, in the user's cache folder.
 
     Unless JAX has been told where (JAX_COMPILATION_CACHE_DIR) or not to (by
     JAX_ENABLE_COMPILATION_CACHE=false).
     """
+    there = importlib.util.find_spec("fcntl")  # which Windows has not
+    require(there, "minisub runs on Linux and macOS; use one of these, or WSL.")
     told: Any = jax.config  # its values are attributes that no type names
-    there = keeping.home()
-    if there and told.jax_enable_compilation_cache and not told.jax_compilation_cache_dir:
-        jax.config.update("jax_compilation_cache_dir", str(there / "programs"))
+    for check in ("debug_nans", "debug_infs", "debug_key_reuse", "check_tracer_leaks"):
+        jax.config.update(f"jax_{check}", False)  # would end a run that ends well
+    jax.config.update("jax_numpy_dtype_promotion", "standard")
+    jax.config.update("jax_transfer_guard", "allow")
+    home = keeping.home()
+    if home and told.jax_enable_compilation_cache and not told.jax_compilation_cache_dir:
+        jax.config.update("jax_compilation_cache_dir", str(home / "programs"))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 
 
@@ -124,16 +139,17 @@ def experiment_of(command, settings, experiment, sections):
     device = doctor.devices()[0]
     share = 1 if device.platform == "cpu" else command.repeats
     group = min(command.group or share, command.repeats)
-    environment = identity.environment() | {"seed": command.seed, "group": group}
+    environment = progress.environment() | {"seed": command.seed, "group": group}
     scale = {"seed": command.seed, "repeats": command.repeats, "group": group}
     # Before the folder is made: a refusal leaves nothing.
+    most = keeping.number("MINISUB_CACHE_BYTES", cache.LIMIT, least=0)
     planned = plan.Plan([named for _, named in settings], group)
     with contextlib.ExitStack() as stack:
         nowhere = command.plan and not os.path.exists(path)  # whatever its name
         there = stack.enter_context(tempfile.TemporaryDirectory()) if nowhere else path
         place = stack.enter_context(folder.Folder(there, environment))
         root = None if command.fresh else keeping.home()
-        kept = cache.Cache(root, environment, command.seed) if root else None
+        kept = cache.Cache(root, environment, command.seed, most) if root else None
         if command.keep == "all":  # what was dropped is made again
             place.dropped.clear()
         performance = perform.Performance(settings, place, cache=kept, plan=planned, **scale)
@@ -155,7 +171,7 @@ def performed(performance, experiment, keep, sections):
     """Make what is left of an experiment, write the results, and return lines that sum them up."""
     place, kept = performance.folder, performance.cache
     left = sum(flops for *_, flops in performance.left())
-    with files.refusing(f"{place.path} cannot be written", files.NO_SPACE):
+    with files.refusing(f"{place.path} cannot be written", files.NO_SPACE, Stopped):
         text = json.dumps(experiment, indent=1) + "\n"
         files.write_atomically(place.path / "experiment.json", text)
         rows = perform_behind_bar(performance, left)
@@ -170,24 +186,6 @@ def performed(performance, experiment, keep, sections):
         return [*written, *filter(None, [dropped])]
 
 
-@contextlib.contextmanager
-def patient():
-    """Collect the first signal that asks a process to end; a second one ends it as usual."""
-    asked = []
-
-    def ask(number, _):
-        asked.append(number)
-        signal.signal(number, signal.SIG_DFL)
-
-    numbers = signal.SIGINT, signal.SIGTERM, signal.SIGHUP
-    before = {number: signal.signal(number, ask) for number in numbers}
-    try:
-        yield asked
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
 def perform_behind_bar(performance, left):
     """Perform an experiment behind a progress bar; a line for each name that ends. Returns rows.
 
@@ -196,14 +194,22 @@ def perform_behind_bar(performance, left):
     form = {"bar_format": BAR, "ncols": 79, "disable": None, "leave": False}  # None: if piped
     rows: list = []
     latest: list = []
+    asked: list = []
+    place = operator.itemgetter("arm", "repeat", "setting")
+
+    def ask(number, _):
+        """Note the first such signal; a second one ends the process as usual."""
+        asked.append(number)
+        signal.signal(number, signal.SIG_DFL)
 
     def tell():
         """Say what was just measured of a name, when it is complete."""
-        if latest:
-            tqdm.tqdm.write(progress.line_of(latest))
+        with contextlib.suppress(OSError):  # no line is worth the rest of the run
+            if latest:
+                tqdm.tqdm.write(progress.line_of(latest))
         latest.clear()
 
-    with patient() as asked, tqdm.tqdm(total=max(left, 1), **form) as bar:
+    with progress.heeding(ask), tqdm.tqdm(total=max(left, 1), **form) as bar:
         performance.asked = lambda: bool(asked)
         for event in performance.events():
             if isinstance(event, perform.Advanced):
@@ -213,16 +219,11 @@ def perform_behind_bar(performance, left):
                 bar.update(event.flops)
             else:
                 rows += event.rows
-                if latest and place_of(latest) != place_of(event.rows):
+                if latest and place(latest[0]) != place(event.rows[0]):
                     tell()
                 latest += event.rows if event.new else []
         tell()
     return rows
-
-
-def place_of(rows):
-    """Of which name, repeat and setting some rows are."""
-    return rows[0]["arm"], rows[0]["repeat"], rows[0]["setting"]
 
 
 def bench(words):
@@ -250,10 +251,12 @@ def audit(words):
     with files.refusing(f"{out} cannot be written", "choose another --out"):
         out.mkdir(parents=True, exist_ok=True)
         files.write_atomically(out / "audit.json", json.dumps(answers, indent=1) + "\n")
-        from minisub.results import figures
+    from minisub.results import figures, pages
 
-        figures.draw("audit", out / "audit.png", auditing.figure, answers)
-    print(*auditing.lines(answers), "", f"{out} holds audit.json, audit.png", sep="\n")
+    failures, how = [], ("audit", out / "audit.png", auditing.figure, answers)
+    drawn = pages.attempted(failures, "audit.png", figures.draw, *how)
+    held = ", ".join(filter(None, ["audit.json", drawn]))
+    print(*auditing.lines(answers), *failures, "", f"{out} holds {held}", sep="\n")
 
 
 def export(words):
@@ -261,6 +264,7 @@ def export(words):
     from minisub import exporting
 
     command = arguments.parse_into(exporting.Export, "export", words)
+    doctor.devices()
     print(exporting.export(command))
 
 

@@ -15,9 +15,8 @@ import jax
 import minisub
 from minisub import keeping, progress
 from minisub.config import Refused, require
-from minisub.lab import identity
 
-VARIABLES = re.compile(r"NPROC$|(JAX|XLA|MINISUB)_(?!.*(TOKEN|SECRET|PASSW|CREDENTIAL))")
+VARIABLES = re.compile(r"(PJRT_)?NPROC$|(JAX|XLA|MINISUB)_(?!.*(TOKEN|SECRET|PASSW|CREDENTIAL))")
 ROWS = {"devices": 4, "settings": 3, "variables": 6}  # at most; others have 2
 
 
@@ -51,13 +50,11 @@ def without_homes(text):
 
 def devices():
     """JAX's devices; raises `Refused` if the environment lets none start."""
-    for name in ("NPROC", "MINISUB_CACHE_BYTES"):
-        value = os.environ.get(name) or "0"
-        require(value.isdecimal(), f"{name} is {value!r}; unset it, or give a whole number.")
     try:
         return jax.devices()
     except Exception as error:
-        raise Refused(f"JAX cannot start ({reason(error)}); change JAX_PLATFORMS.") from None
+        sentence = f"JAX cannot start ({reason(error)}); change or unset JAX_PLATFORMS."
+        raise Refused(sentence) from None
 
 
 def folder(path):
@@ -76,13 +73,15 @@ def folder(path):
 ITEMS: dict = {  # name -> a function that finds it out, and may fail
     "minisub": lambda: f"{minisub.__version__} {progress.revision()}",
     "python": lambda: f"{platform.python_version()}, {platform.platform()}",
-    **{x: partial(metadata.version, x) for x in (*identity.VERSIONS, "orbax-checkpoint")},
+    **{x: partial(metadata.version, x) for x in (*progress.VERSIONS, "orbax-checkpoint")},
     "devices": lambda: ", ".join(f"{x.id}: {x.platform} {x.device_kind}" for x in devices()),
-    "settings": lambda: ", ".join(f"{x[4:]}={jax.config.values[x]}" for x in identity.SETTINGS),
+    "settings": lambda: ", ".join(
+        f"{x}={getattr(jax.config, 'jax_' + x, None)}" for x in progress.SETTINGS
+    ),
     "variables": lambda: " ".join(  # the long ones last, where they may be cut
         sorted((f"{x}={y}" for x, y in os.environ.items() if VARIABLES.match(x)), key=len)
     ),
-    "threads": lambda: f"{identity.threads()} in use, of {os.cpu_count()} cores",
+    "threads": lambda: f"{progress.threads()} in use, of {os.cpu_count()} cores",
     "memory": lambda: f"{os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE') / 2**30:.1f} GiB",
     "programs": lambda: folder(jax.config.values["jax_compilation_cache_dir"]),
     "products": lambda: folder(keeping.home() and keeping.home() / "products"),

@@ -6,6 +6,7 @@ import os
 import shutil
 from pathlib import Path
 
+from minisub.config import require
 from minisub.lab import files
 
 
@@ -15,6 +16,14 @@ def home():
     with contextlib.suppress(RuntimeError):  # a user without a home
         caches = caches or str(Path.home() / ".cache")
     return Path(caches) / "minisub" if caches else None
+
+
+def number(variable, usual, least=1):
+    """A whole number that an environment variable says, if it is set."""
+    said = os.environ.get(variable) or str(usual)
+    there = said.isdecimal() and int(said) >= least
+    require(there, f"{variable} is {said!r}; give a whole number of at least {least}.")
+    return int(said)
 
 
 def thin(place, keep, most=2**30):

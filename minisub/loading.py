@@ -187,22 +187,18 @@ def differences_of(named):
 
     Raises `Refused` for a control that has no name.
     """
-    names = {}
-    for name, products in named.items():
-        for product in run.tuple_of(products):
-            names.setdefault(product.describe(), name)
+    each = [(name, p) for name, products in named.items() for p in run.tuple_of(products)]
+    names = {product.describe(): name for name, product in reversed(each)}
     stated = []
-    for name, products in named.items():
-        for product in run.tuple_of(products):
-            for control in product.controls:
-                other = names.get(control.describe())
-                require(
-                    other,
-                    f"{product.written}: {name!r} is compared with {control.task.__name__} of "
-                    f"{control.written}, which has no name; return it by a name too.",
-                )
-                differs = differing(product, control)
-                stated.append({"one": name, "other": other, "in": differs})
+    for name, product in each:
+        for control in product.controls:
+            other = names.get(control.describe())
+            require(
+                other,
+                f"{product.written}: {name!r} is compared with {control.task.__name__} of "
+                f"{control.written}, which has no name; return it by a name too.",
+            )
+            stated.append({"one": name, "other": other, "in": differing(product, control)})
     return stated
 
 

@@ -1,19 +1,31 @@
-"""What a run says of itself: lines while it goes on and when it ends, and its plan."""
+"""What a run says of itself: lines while it goes on and when it ends, its plan, and its voice."""
 
 import contextlib
-import resource
+import io
+import os
+import signal
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 
+import jax
+
 import minisub
-from minisub.lab import costs, folder
+from minisub import keeping
+from minisub.lab import costs, folder, identity
 
 SHORT = {
     "accuracy": "accuracy", "trait_rate": "P", "trait_rate_heldout": "P held out",
     "logit_margin_heldout": "margin", "kept_documents": "documents",
 }  # fmt: skip
 """Measures that a line about a name shows, and how; of a name without them, the first two."""
+VERSIONS = ("jax", "jaxlib", "flax", "optax", "numpy")
+SETTINGS = (
+    "default_prng_impl", "threefry_partitionable", "enable_x64", "default_matmul_precision",
+    "random_seed_offset", "disable_jit", "high_dynamic_range_gumbel", "softmax_custom_jvp",
+)  # fmt: skip
+"""Settings of JAX on which the bits of a result depend."""
 
 
 def line_of(rows):
@@ -39,30 +51,26 @@ def usage_lines(usage, rate, taken):
     """
     width = max(len(name) for name in (*usage, "compilation"))
     form = f"| {{:{width}}} | {{:>8}} | {{:>8}} | {{:>9}} |"
-    lines = [
-        form.format("task", "seconds", "GFLOP/s", "of matmul"),
-        form.format("-" * width, "-" * 8, "-" * 8, "-" * 9),
-    ]
-    quiet = sum(seconds for seconds, flops in usage.values() if not flops)
+    rows = [("task", "seconds", "GFLOP/s", "of matmul"), ("-" * width, "-" * 8, "-" * 8, "-" * 9)]
     for name, (seconds, flops) in usage.items():
+        speed = flops / max(seconds, 1e-9)
         if flops:
-            speed = flops / max(seconds, 1e-9)
-            lines.append(
-                form.format(name, f"{seconds:.1f}", f"{speed / 1e9:,.0f}", f"{speed / rate:.0%}")
-            )
-    if quiet >= 0.05:
-        lines.append(form.format("others", f"{quiet:.1f}", "", ""))
-    lines.append(form.format("compilation", f"{costs.compile_seconds():.1f}", "", ""))
+            rows.append((name, f"{seconds:.1f}", f"{speed / 1e9:,.0f}", f"{speed / rate:.0%}"))
+    quiet = sum(seconds for seconds, flops in usage.values() if not flops)
+    rows += [("others", f"{quiet:.1f}", "", "")] if quiet >= 0.05 else []
+    rows.append(("compilation", f"{costs.compile_seconds():.1f}", "", ""))
     matmul = f"A float32 matrix product reaches {rate / 1e9:,.0f} GFLOP/s here."
     memory = peak_memory() / 2**30
     programs = costs.compilations["programs"]
     compiled = f"{programs} programs were compiled; memory was {memory:.2f} GiB at most."
     reused = f" {taken} bases and teachers came from earlier runs (--fresh makes them anew)."
-    return [*lines, "", matmul, compiled + (reused if taken else "")]
+    return [*(form.format(*row) for row in rows), "", matmul, compiled + (reused if taken else "")]
 
 
 def peak_memory():
     """Most memory that this process has held so far, in bytes; of the host, not of a device."""
+    import resource  # here, because Windows has none
+
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
@@ -82,6 +90,29 @@ def plan_lines(left):
     yield f"{total / 1e9:,.0f} GFLOP are left to make, measures included."
 
 
+def threads():
+    """How many threads a program on this CPU may use; sums are split between them."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
+    name = "PJRT_NPROC" if os.environ.get("PJRT_NPROC") else "NPROC"  # as XLA asks
+    return keeping.number(name, cores)
+
+
+def environment():
+    """What the bits of a result depend on beside the experiment: name -> value."""
+    device = jax.devices()[0]
+    settings = {name: getattr(jax.config, f"jax_{name}", None) for name in SETTINGS}
+    return {
+        "source": identity.source(),
+        "python": ".".join(map(str, sys.version_info[:2])),
+        **{name: metadata.version(name) for name in VERSIONS},
+        "device": device.device_kind,
+        **({"threads": threads()} if device.platform == "cpu" else {}),
+        "XLA_FLAGS": os.environ.get("XLA_FLAGS", ""),
+        **{name: value for name, value in settings.items() if value not in (None, False)},
+    }
+
+
 def revision():
     """The commit of the source that runs, "+modified" if it differs; "" outside a checkout."""
     here = Path(minisub.__file__).parent.parent
@@ -91,3 +122,30 @@ def revision():
     with contextlib.suppress(OSError):
         return subprocess.run(asked, capture_output=True, text=True).stdout.strip()
     return ""
+
+
+def open_streams():
+    """Open standard streams that the process has not; mark what their encoding does not have."""
+    # Closed, their numbers would go to the next files opened, and with them what libraries say.
+    while (spare := os.open(os.devnull, os.O_RDWR)) < 3:
+        pass
+    os.close(spare)
+    sys.stdout, sys.stderr = sys.stdout or io.StringIO(), sys.stderr or io.StringIO()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+    usual = sys.unraisablehook  # TensorStore complains twice that it cannot write.
+    sys.unraisablehook = lambda x: None if "loop is closed" in str(x.exc_value) else usual(x)
+
+
+@contextlib.contextmanager
+def heeding(handler):
+    """Let `handler` have the signals that ask a process to end, but those ignored, as by nohup."""
+    kinds = [getattr(signal, name, None) for name in ("SIGINT", "SIGTERM", "SIGHUP")]
+    heard = [kind for kind in kinds if kind and signal.getsignal(kind) != signal.SIG_IGN]
+    before = [signal.signal(kind, handler) for kind in heard]
+    try:
+        yield
+    finally:
+        for kind, handler in zip(heard, before, strict=True):
+            signal.signal(kind, handler)

@@ -9,23 +9,22 @@ import hashlib
 import json
 import os
 import shutil
+import tempfile
 from pathlib import Path
 
 from minisub.lab import folder
 
-LIMIT = 2 * 2**30
-"""Bytes of the folder, unless MINISUB_CACHE_BYTES says otherwise."""
+LIMIT = 2 * 2**30  # bytes of the folder
 
 
 class Cache:
     """What runs with one environment and one seed share."""
 
-    def __init__(self, root, environment, seed):
+    def __init__(self, root, environment, seed, limit=LIMIT):
         digest = hashlib.sha256(json.dumps(environment, sort_keys=True).encode())
         self.root, self.seed = Path(root) / "products", seed
         self.folder = self.root / digest.hexdigest()[:16]
-        self.limit = int(os.environ.get("MINISUB_CACHE_BYTES") or LIMIT)
-        self.taken = 0
+        self.limit, self.taken = limit, 0
 
     def where(self, product, repeats):
         """The folder of a product."""
@@ -40,15 +39,16 @@ class Cache:
             self.taken += 1
 
     def copy_from(self, run, product, repeats):
-        """Keep a product that a run has made, when it is written."""
-        run.later(self.keep, run.where(product, repeats), self.where(product, repeats))
+        """Keep a product that a run has made, when it is written; the cache may fail."""
+        path, there = run.where(product, repeats), self.where(product, repeats)
 
-    def keep(self, path, there):
-        """Copy a folder to its place here. The cache may fail; then the run goes on without."""
-        with contextlib.suppress(OSError):
-            if not there.exists():
-                copy(path, there)
-                self.evict()
+        def keep():
+            with contextlib.suppress(OSError):
+                if not there.exists():
+                    copy(path, there)
+                    self.evict()
+
+        run.later(keep)
 
     def evict(self):
         """Remove what was not used for longest until the folder is within its limit."""
@@ -61,13 +61,7 @@ class Cache:
 
 
 def copy(source, target):
-    """Copy a folder, which appears when it is whole."""
+    """Copy a folder, which appears when it is whole; another process may be faster."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    passing = target.with_name(f".{target.name}.{os.getpid()}")
-    shutil.rmtree(passing, ignore_errors=True)
-    try:
-        shutil.copytree(source, passing)
-        with contextlib.suppress(OSError):  # another process was faster
-            os.replace(passing, target)
-    finally:
-        shutil.rmtree(passing, ignore_errors=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".") as passing:
+        os.replace(shutil.copytree(source, f"{passing}/whole"), target)

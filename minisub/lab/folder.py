@@ -16,16 +16,21 @@ import contextlib
 import hashlib
 import json
 import logging
+import os
+import platform
+import re
 import shutil
+import tempfile
 import threading
 from pathlib import Path
 
 import jax
 import numpy as np
 
-from minisub.config import Refused, require
+from minisub.config import Refused, Stopped, require
 from minisub.lab import files
 
+OWNER = f"of process {os.getpid()} on {platform.node()} ({os.urandom(8).hex()})"
 ORBAX = threading.RLock()  # Writing behind the computation and reading wait for each other.
 
 
@@ -38,22 +43,23 @@ class Folder:
         Raises `Refused` if it is in use, cannot be written, or has products that were made by
         something else.
         """
-        self.path = Path(path).absolute()  # Orbax takes no relative paths.
         with files.refusing(f"{path} cannot hold a run", "choose another --out"):
+            self.path = Path(path).absolute()  # Orbax takes no relative paths.
             self.path.mkdir(parents=True, exist_ok=True)
             self.lock = files.lock(self.path)
-        require(self.lock, f"{path} is in use by another run; wait for it or choose another --out.")
-        try:
-            self._claim(path, json.loads(json.dumps(made_by or {})))
-        except BaseException:
-            self.lock.close()
-            raise
-        self.known = {tuple(line["of"]): line["values"] for line in self._lines()}
+            require(self.lock, f"{path} is in use by another run; wait or choose another --out.")
+            try:
+                self._claim(path, json.loads(json.dumps(made_by or {})))
+                self.known = {tuple(row["of"]): row["values"] for row in self._rows()}
+            except BaseException:
+                self.lock.close()
+                raise
         self.dropped: set = set()
         with contextlib.suppress(OSError, ValueError, TypeError):  # then they are made again
             self.dropped = set(json.loads((self.path / "dropped.json").read_bytes()))
         self.writer = concurrent.futures.ThreadPoolExecutor(1)
         self.writing: list = []
+        self.signed = False
 
     def _claim(self, path, made_by):
         """Note what makes this folder's products, or refuse it if something else made them."""
@@ -68,23 +74,23 @@ class Folder:
             there = dict(json.loads(note.read_bytes()))
         except (ValueError, TypeError):
             raise Refused(f"{note} is damaged; {remedy}") from None
+        both = ((x, there.get(x, "absent"), made_by.get(x, "absent")) for x in {**there, **made_by})
         differing = [
-            f"{name} was {there.get(name, 'absent')} and is {made_by.get(name, 'absent')}"
-            for name in {**there, **made_by}
-            if there.get(name) != made_by.get(name)
+            f"{name} was {one} and is {other}" for name, one, other in both if one != other
         ]
         require(not differing, f"{path} was made otherwise ({'; '.join(differing)}); {remedy}")
 
-    def _lines(self):
-        """The lines of measures; what a kill left of the last one is cut off."""
-        path = self.path / "measures.jsonl"
+    def _rows(self):
+        """The rows of measures; what a kill left of the last one is cut off."""
+        path, rows = self.path / "measures.jsonl", []
         lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
-        whole = [line for line in lines if files.is_row(line)]
-        good = [x for x in map(json.loads, whole) if x.get("sha256") == digest_of(x)]
-        if len(good) != len(lines):
-            text = "".join(json.dumps(line) + "\n" for line in good)
-            files.write_atomically(path, text)
-        return good
+        for line in lines:
+            with contextlib.suppress(ValueError, LookupError, TypeError):
+                row = json.loads(line)
+                rows += [row] if line == sealed(row["of"], row["values"]) else []
+        if len(rows) != len(lines):
+            files.write_atomically(path, b"".join(sealed(x["of"], x["values"]) for x in rows))
+        return rows
 
     def measures(self, product, repeats):
         """What was measured, name -> array with an axis of repeats; None if nothing was."""
@@ -94,11 +100,11 @@ class Folder:
     def note(self, product, repeats, values):
         """Keep what was measured; return it as `measures` does."""
         values = {name: np.asarray(x, "float64").tolist() for name, x in values.items()}
-        line = {"of": [str(product), label(repeats)], "values": values}
-        text = json.dumps(line | {"sha256": digest_of(line)}) + "\n"
-        full = files.refusing(f"{self.path} cannot be written", files.NO_SPACE)
+        line = sealed([str(product), label(repeats)], values)
+        self.sign()
+        full = files.refusing(f"{self.path} cannot be written", files.NO_SPACE, Stopped)
         with full, open(self.path / "measures.jsonl", "ab") as file:
-            files.write_through(file, text.encode())
+            files.write_through(file, line)
         self.known[str(product), label(repeats)] = values
         return self.measures(product, repeats)
 
@@ -123,8 +129,22 @@ class Folder:
 
     def settle(self, waiting=0):
         """Wait until at most so many calls are left to do; raises what one of them raised."""
+        self.sign()
         while len(self.writing) > waiting:
             self.writing.pop(0).result()
+
+    def sign(self):
+        """Sign the lock when the folder is first written. From then on raise `Stopped` if another
+        process has, as some file systems lock nothing, or if the folder is gone."""
+        if not self.signed:
+            self.lock.truncate(0)
+            files.write_through(self.lock, OWNER.encode())
+            self.signed = True
+        owner = "gone"
+        with contextlib.suppress(OSError):
+            owner = (self.path / ".lock").read_text(encoding="utf-8", errors="replace")
+        if owner != OWNER:
+            raise Stopped(f"{self.path} is {owner}; run the command again, alone in its folder.")
 
     def __enter__(self):
         return self
@@ -168,27 +188,30 @@ def label(repeats):
     return "..".join(map(str, ends)) or "run"
 
 
-def digest_of(line):
-    """SHA-256 of a line of measures, without the digest itself."""
-    said = json.dumps([line.get("of"), line.get("values")])
-    return hashlib.sha256(said.encode()).hexdigest()[:16]
+def sealed(of, values):
+    """A line of measures (bytes) with its SHA-256."""
+    row = {"of": of, "values": values}
+    digest = hashlib.sha256(json.dumps(row).encode()).hexdigest()[:16]
+    return f"{json.dumps(row | {'sha256': digest})}\n".encode()
 
 
 def write(path, tree, note):
     """Make a folder of named arrays, which appears when it is whole."""
-    if path.exists():  # it is damaged, or it would have been read
-        shutil.rmtree(path)
+    shutil.rmtree(path, ignore_errors=True)  # it is damaged, or it would have been read
     tree = jax.device_get(tree)
     seal = {"note": note, "sha256": checksum(tree, note)}
-    with files.refusing(f"{path} cannot be saved", files.NO_SPACE), quiet() as ocp:
-        ocp.save(path, tree, custom_metadata=seal)
+    with (
+        files.refusing(f"{path} cannot be saved", files.NO_SPACE, Stopped),
+        quiet(path) as (ocp, p),
+    ):
+        ocp.save(p, tree, custom_metadata=seal)
 
 
 def read(path):
     """(note, tree) of a folder, or (None, None) if it is not there, or not as it was written."""
     if path.exists():
-        with contextlib.suppress(Exception), quiet() as ocp:  # whatever the damage
-            seal, tree = ocp.metadata(path).custom_metadata, ocp.load(path)
+        with contextlib.suppress(Exception), quiet(path) as (ocp, place):  # whatever the damage
+            seal, tree = ocp.metadata(place).custom_metadata, ocp.load(place)
             if seal["sha256"] == checksum(tree, seal["note"]):
                 # Copied: JAX could use memory in place, which a program that donates it must not.
                 return seal["note"], jax.device_put(tree, may_alias=False)
@@ -205,20 +228,19 @@ def checksum(tree, note):
 
 
 @contextlib.contextmanager
-def quiet():
-    """Orbax, which logs the traceback of every failure besides raising it, without its voice."""
+def quiet(path):
+    """Orbax without its voice, and a name of `path` in which it reads nothing as a pattern."""
     from orbax.checkpoint import v1 as ocp  # late, because it takes most of a second to import
 
-    loggers = [logging.getLogger(name) for name in ("absl", "asyncio")]
     # A save that fails leaves no coroutine unawaited, and no clock that jumps lets one fail.
     how = ocp.options.AsyncOptions(create_directories_asynchronously=False, timeout_secs=None)
-    with ORBAX:
-        before = [logger.disabled for logger in loggers]
-        for logger in loggers:
-            logger.disabled = True
-        try:
-            with ocp.Context(async_options=how):
-                yield ocp
-        finally:
-            for logger, was in zip(loggers, before, strict=True):
-                logger.disabled = was
+    with ORBAX, contextlib.ExitStack() as stack:
+        stack.callback(logging.disable, logging.root.manager.disable)
+        logging.disable()
+        stack.enter_context(ocp.Context(async_options=how))
+        if not re.fullmatch(r"/(?!/)[\w/.,=+@~ -]*", str(path)):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            there = stack.enter_context(tempfile.TemporaryDirectory(dir="/tmp"))  # not TMPDIR
+            os.symlink(path.parent, f"{there}/here")
+            path = Path(there, "here", path.name)
+        yield ocp, path

@@ -1,103 +1,122 @@
-"""What tells one computation from another: texts of calls, of code, and of where it all runs."""
+"""What tells one computation from another: texts of calls, and of the code that makes them."""
 
+import ast
 import dataclasses
+import dis
 import functools
 import hashlib
 import os
 import sys
 import types
-from importlib import metadata
+from importlib.machinery import PathFinder
 from pathlib import Path
 
 import jax
 import numpy as np
 
-from minisub.config import require
+from minisub.config import Refused, require
 
-DATA = bool | int | float | str | tuple | list | dict | functools.partial | np.ndarray | jax.Array
-"""What a user's function reads beside other functions, and may be described by."""
-PACKAGE = Path(__file__).parent.parent
-VERSIONS = ("jax", "jaxlib", "flax", "optax", "numpy")
-SETTINGS = (
-    "jax_default_prng_impl",
-    "jax_threefry_partitionable",
-    "jax_enable_x64",
-    "jax_default_matmul_precision",
-    "jax_numpy_dtype_promotion",
-)
-"""Settings of JAX on which the bits of a result depend."""
+PACKAGE, STDLIB = Path(__file__).parent.parent, Path(os.__file__).parent
+WRAPPERS = type(jax.jit(abs)), type(functools.cache(abs))
 
 
-def describe(x):
+def describe(x, seen=None):
     """A text that is the same, in every process, for equal values, and differs for others.
 
-    Raises `Refused` for a value that no later run could recognize.
+    `seen` are functions of which one reads `x`. Raises `Refused` for a value that no later run
+    could recognize.
     """
-    if hasattr(x, "describe") and not isinstance(x, type):  # a product
+    x = getattr(x, "__wrapped__", x) if isinstance(x, WRAPPERS) else x
+    if hasattr(type(x), "digest"):  # a product
         return x.describe()
     if isinstance(x, jax.core.Tracer):  # lives as long as the product that holds it
         return f"<traced {id(x)}>"
-    if isinstance(x, jax.Array | np.ndarray | np.generic):
+    kind = getattr(x, "dtype", None) if isinstance(x, jax.Array | np.ndarray | np.generic) else None
+    if isinstance(kind, np.dtype) and not kind.hasobject:
         x = np.asarray(x)
         return f"<{x.dtype} {x.shape} {hashlib.sha256(x.tobytes()).hexdigest()}>"
     if isinstance(x, functools.partial):
-        return f"partial{describe((x.func, x.args, x.keywords))}"
+        return f"partial{describe((x.func, x.args, x.keywords), seen)}"
     if isinstance(x, types.FunctionType):
-        return describe_function(x, set())
-    if dataclasses.is_dataclass(x):
-        fields = {f.name: getattr(x, f.name) for f in dataclasses.fields(x)}
-        return f"{type(x).__qualname__}{describe(fields)}"
-    if isinstance(x, dict):
-        return "{" + ", ".join(sorted(f"{k!r}: {describe(v)}" for k, v in x.items())) + "}"
-    if isinstance(x, list | tuple):
-        return "(" + ", ".join(map(describe, x)) + ")"
-    require(
-        x is None or isinstance(x, bool | int | float | str),
+        return describe_function(x, set() if seen is None else seen)
+    wrong = (
         f"A {type(x).__name__} cannot be an argument of a product, because no later run could "
-        "recognize it; give numbers, names, arrays, configurations or functions.",
+        "recognize it; give numbers, names, arrays, configurations or functions."
     )
+    if seen is not None:
+        home = sys.modules.get(getattr(x, "__module__", None) or type(x).__module__)
+        home = x if isinstance(x, types.ModuleType) else home
+        file = getattr(home, "__file__", None)
+        require(is_installed(file) if file else getattr(home, "__spec__", None), wrong)
+        if isinstance(x, types.ModuleType | type) or "__module__" in getattr(x, "__dict__", ()):
+            return f"{getattr(home, '__name__', '')}:{getattr(x, '__qualname__', '')}"
+    if dataclasses.is_dataclass(x) and not isinstance(x, type):
+        fields = {f.name: getattr(x, f.name) for f in dataclasses.fields(x)}
+        return f"{type(x).__qualname__}{describe(fields, seen)}"
+    if isinstance(x, dict):
+        each = (f"{describe(k, seen)}: {describe(v, seen)}" for k, v in x.items())
+        return f"{{{', '.join(sorted(each))}}}"
+    if isinstance(x, set | frozenset):
+        return f"set{sorted(describe(v, seen) for v in x)}"
+    if isinstance(x, list | tuple):
+        return f"({', '.join(describe(v, seen) for v in x)})"
+    require(x is ... or isinstance(x, int | float | complex | str | bytes | slice | None), wrong)
     return repr(x)
 
 
 def describe_function(f, seen):
-    """A function's name; for a user's function also its code, and that of functions it calls.
-
-    So an edit of a start or a measure in an experiment's file makes its products anew. Functions
-    of this package are recognized by `source` instead.
-    """
-    name = f"{f.__module__}:{f.__qualname__}"
-    if f.__module__.split(".")[0] == "minisub" or f in seen:
+    """A function's name and what it was closed over; for a user's function also what it does and
+    reads, so that an edit of a start or a measure makes its products anew. Functions of this
+    package are recognized by `source` instead."""
+    name, file, parts = f"{f.__module__}:{f.__qualname__}", f.__code__.co_filename, []
+    if f in seen:
         return name
     seen.add(f)
-    read = [cell.cell_contents for cell in f.__closure__ or ()]
-    read += [f.__globals__[name] for name in names_of(f.__code__) if name in f.__globals__]
-    parts = [code_of(f.__code__), describe((f.__defaults__, f.__kwdefaults__))]
-    for x in read:
-        if isinstance(x, types.FunctionType):
-            parts.append(describe_function(x, seen))
-        elif isinstance(x, DATA):
-            parts.append(describe(x))
-        elif is_beside(x, f.__code__.co_filename):
-            parts.append(Path(x.__file__).read_text(encoding="utf-8"))
-    return f"{name}#{hashlib.sha256(' '.join(parts).encode()).hexdigest()[:16]}"
+    given, codes = [cell.cell_contents for cell in f.__closure__ or ()], []
+    if not is_installed(file):
+        given, codes = [*given, f.__defaults__, f.__kwdefaults__, vars(f)], [f.__code__]
+    for code in codes:  # and those of functions inside it, which are added here
+        codes += [x for x in code.co_consts if isinstance(x, types.CodeType)]
+        constants = [x for x in code.co_consts if not isinstance(x, types.CodeType)]
+        does = code.co_code, code.co_exceptiontable, code.co_names, code.co_varnames
+        parts.append(describe((*does, constants)))
+        if dis.opmap["IMPORT_NAME"] in code.co_code[::2]:
+            parts.append(text_around(file))
+    names = {name for code in codes for name in code.co_names} & f.__globals__.keys()
+    for i, x in enumerate([*given, *(f.__globals__[name] for name in sorted(names))]):
+        try:
+            parts.append(describe(x, seen))
+        except Refused:  # a user's class, module or object: it is what a file makes of it,
+            parts.append(text_around(getattr(x, "__file__", None) or file))
+            if i < len(given):  # or the experiment, as it runs
+                parts.append(describe(x))
+    return f"{name}#{hashlib.sha256(' '.join(parts).encode()).hexdigest()[:16]}" if parts else name
 
 
-def is_beside(x, file):
-    """Whether `x` is a module in the folder of a user's file: its text counts as that file's."""
-    path = getattr(x, "__file__", None) if isinstance(x, types.ModuleType) else None
-    return path is not None and Path(path).parent == Path(file).parent
+@functools.cache
+def text_around(file):
+    """SHA-256 of the text of a user's file, and of the user's files that it imports anywhere."""
+    texts, left = {}, [Path(file)]
+    for path in left:
+        if path in texts or is_installed(path) or path.suffix != ".py" or not os.path.isfile(path):
+            continue
+        texts[path] = path.read_text(encoding="utf-8", errors="replace")
+        for node in ast.walk(ast.parse(texts[path])):
+            for alias in node.names if isinstance(node, ast.Import | ast.ImportFrom) else ():
+                name = (getattr(node, "module", None) or alias.name).partition(".")[0]
+                spec = PathFinder.find_spec(name, [str(path.parent), *sys.path])
+                left += [Path(getattr(spec, "origin", None) or "")]
+                for folder in getattr(spec, "submodule_search_locations", None) or ():
+                    left += () if is_installed(f"{folder}/any") else Path(folder).rglob("*.py")
+    require(texts, f"No later run could recognize what {file} defines; write it into a file.")
+    return hashlib.sha256("".join(sorted(texts.values())).encode()).hexdigest()
 
 
-def names_of(code):
-    """The global names that a code object reads, those of functions inside it included."""
-    inner = [names_of(x) for x in code.co_consts if isinstance(x, types.CodeType)]
-    return sorted({*code.co_names, *(name for names in inner for name in names)})
-
-
-def code_of(code):
-    """What a code object does, as text, wherever in its file it is."""
-    inner = [code_of(x) if isinstance(x, types.CodeType) else repr(x) for x in code.co_consts]
-    return f"{code.co_code.hex()} {code.co_names} {inner}"
+def is_installed(file):
+    """Whether a file is of this package, of Python or of another library, and no experiment's."""
+    path = Path(file)
+    known = {"site-packages", "dist-packages", PACKAGE, STDLIB} & {*path.parts, *path.parents}
+    return bool(known) and path.parent != PACKAGE / "configs"
 
 
 @functools.cache
@@ -106,25 +125,3 @@ def source():
     rooms = "nets", "lab", "tokens", "images", "theory", "detection", "audit"
     files = [PACKAGE / "config.py", *(p for room in rooms for p in (PACKAGE / room).rglob("*.py"))]
     return hashlib.sha256(b"".join(p.read_bytes() for p in sorted(files))).hexdigest()[:16]
-
-
-def threads():
-    """How many threads a program on this CPU may use; sums are split between them."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
-    return int(os.environ.get("NPROC") or cores)
-
-
-def environment():
-    """What the bits of a result depend on beside the experiment: name -> value."""
-    device = jax.devices()[0]
-    settings = {name.removeprefix("jax_"): getattr(jax.config, name) for name in SETTINGS}
-    return {
-        "source": source(),
-        "python": ".".join(map(str, sys.version_info[:2])),
-        **{name: metadata.version(name) for name in VERSIONS},
-        "device": device.device_kind,
-        **({"threads": threads()} if device.platform == "cpu" else {}),
-        "XLA_FLAGS": os.environ.get("XLA_FLAGS", ""),
-        **{name: value for name, value in settings.items() if value not in (None, False)},
-    }

@@ -1,5 +1,6 @@
 """Figures of runs: arms below each other, lines over what was swept or logged."""
 
+import functools
 import itertools
 import os
 import warnings
@@ -9,12 +10,6 @@ import numpy as np
 import pandas as pd
 
 from minisub.results import records, statistics
-
-# matplotlib refuses to be imported where this variable names a backend that it does not know.
-with mock.patch.dict(os.environ):
-    os.environ.pop("MPLBACKEND", None)
-    import matplotlib
-    from matplotlib.figure import Figure
 
 STYLE: dict = {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False}
 STYLE |= {"figure.dpi": 200, "savefig.bbox": "tight", "pdf.fonttype": 42}  # text stays text
@@ -30,15 +25,25 @@ LOGGED = {
 }
 
 
+@functools.cache
+def library():
+    """matplotlib, imported late: a user's settings of it can keep it from being imported."""
+    with mock.patch.dict(os.environ):
+        os.environ.pop("MPLBACKEND", None)  # may name a backend that it does not know
+        import matplotlib.figure
+        import matplotlib.style
+    return matplotlib
+
+
 def panels(down, across, size, **shared):
     """(figure, axes (down, across)) of a size in inches."""
-    figure = Figure(figsize=size, layout="constrained")
+    figure = library().figure.Figure(figsize=size, layout="constrained")
     return figure, figure.subplots(down, across, squeeze=False, **shared)
 
 
 def draw(title, path, make, *arguments):
     """Write the figure that `make` returns to `path`, a PNG, and as vectors beside it, as PDF."""
-    with matplotlib.rc_context(STYLE), warnings.catch_warnings():
+    with library().style.context(["default", STYLE]), warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # of a layout that had to be given up
         figure = make(*arguments)
         figure.suptitle(title, fontsize=9)

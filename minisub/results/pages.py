@@ -1,9 +1,11 @@
 """What a run leaves to be read: its summary, its page and figures; and one page of many runs."""
 
+import functools
 import itertools
 import json
 import os
 import re
+import urllib.parse
 from pathlib import Path
 from typing import NamedTuple
 
@@ -35,15 +37,9 @@ def write(folder, rows, experiment, usage_lines=(), sections=None):
     and is a sentence among the lines.
     """
     folder, table, failures = Path(folder), records.frame(rows), []
+    attempt = functools.partial(attempted, failures)
     differences, stated = experiment.get("differences", []), experiment.get("view")
     view = views.view(table["measure"][table["step"].isna()])
-
-    def attempt(what, make, *arguments):
-        try:
-            return make(*arguments)
-        except Exception as error:  # of any kind: no figure is worth the hours of training before
-            failures.append(f"{what} is missing, because of {type(error).__name__}: {error}.")
-
     grids = attempt("The matrix", matrices.stated, table, differences, stated) or []
     results = summary.summary(table, differences)
     tested = attempt("The test of the matrix", matrices.tested, results, grids) or results
@@ -66,6 +62,14 @@ def write(folder, rows, experiment, usage_lines=(), sections=None):
     printed = [section.lines for section in shown if section.printed]
     printed = [line for lines in [*printed, failures] if lines for line in [*lines, ""]]
     return [*printed, f"{folder} holds {', '.join(written)}"]
+
+
+def attempted(failures, what, make, *arguments):
+    """What `make` returns; if it raises, None, and `failures` has a sentence."""
+    try:
+        return make(*arguments)
+    except Exception as error:  # of any kind: no figure is worth the hours of training before
+        failures.append(f"{what} is missing, because of {type(error).__name__}: {error}.")
 
 
 def usual_sections(table, differences, view, results, grids, predicted, own):
@@ -117,7 +121,7 @@ def joined(folders, out="."):
     parts += [f"{x} holds no finished run and is left out." for x in folders if x not in whole]
     for folder in whole:
         text = (folder / "report.md").read_text(encoding="utf-8", errors="replace")
-        to = os.path.relpath(folder, Path(out).parent)
+        to = urllib.parse.quote(os.path.relpath(folder, Path(out).parent))
         text = re.sub(r"!\[([^\]]*)\]\(([^)]+)\)", rf"![\1]({to}/\2)", text)
         parts += ["", re.sub(r"^(#+ )", r"#\1", text, flags=re.MULTILINE).rstrip()]
     return "\n".join(parts) + "\n"
