@@ -70,7 +70,8 @@ def run_command(words):
     """Do what a command line asks for."""
     # Python reads other bytes as surrogates, which no report could be written with.
     foreign = any("\ud800" <= letter <= "\udfff" for word in words for letter in word)
-    require(not foreign, "The command line is not UTF-8; rename the file or folder.")
+    wrong = "A name has bytes that are no letters in this locale"
+    require(not foreign, f"{wrong}; set LC_ALL=C.UTF-8, or rename it.")
     if words[:1] != ["report"]:
         prepare()
     commands: dict = {"bench": bench, "audit": audit, "export": export, "report": report}
