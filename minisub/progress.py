@@ -8,11 +8,13 @@ import subprocess
 import sys
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import jax
 
 import minisub
 from minisub import keeping
+from minisub.config import require
 from minisub.lab import costs, folder, identity
 
 SHORT = {
@@ -99,8 +101,15 @@ def threads():
 
 
 def environment():
-    """What the bits of a result depend on beside the experiment: name -> value."""
+    """What the bits of a result depend on beside the experiment: name -> value.
+
+    Raises `Refused` for random keys that are not the same under `vmap`, as those of rbg.
+    """
     device = jax.devices()[0]
+    told: Any = jax.config  # its values are attributes that no type names
+    wrong = "Only keys of threefry2x32 draw the same in every grouping of repeats"
+    usual = told.jax_default_prng_impl == "threefry2x32"
+    require(usual, f"{wrong}; unset JAX_DEFAULT_PRNG_IMPL.")
     settings = {name: getattr(jax.config, f"jax_{name}", None) for name in SETTINGS}
     return {
         "source": identity.source(),

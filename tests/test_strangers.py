@@ -245,8 +245,15 @@ def test_a_variable_that_is_no_number_is_refused(
 
 
 CHANGING = {"enable_x64": True, "default_matmul_precision": "bfloat16", "disable_jit": True,
-            "threefry_partitionable": False, "random_seed_offset": 5,
-            "default_prng_impl": "rbg"}  # fmt: skip
+            "threefry_partitionable": False, "random_seed_offset": 5}  # fmt: skip
+
+
+def test_keys_that_draw_otherwise_in_other_groupings_are_refused(mine, tmp_path, capsys):
+    words = mine / "mine.py", "--out", tmp_path / "run"
+    with jax.default_prng_impl("rbg"):
+        status, _, err = said(capsys, *words)
+    assert (status, err.count("\n")) == (2, 1) and "unset JAX_DEFAULT_PRNG_IMPL" in err
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize("name", [*CHANGING, "threads", "XLA_FLAGS"])
