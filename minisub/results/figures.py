@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+import logging
 import os
 import warnings
 from unittest import mock
@@ -28,6 +29,7 @@ LOGGED = {
 @functools.cache
 def library():
     """matplotlib, imported late: a user's settings of it can keep it from being imported."""
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # which warns of a lack of a home
     with mock.patch.dict(os.environ):
         os.environ.pop("MPLBACKEND", None)  # may name a backend that it does not know
         import matplotlib.figure
