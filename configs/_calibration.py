@@ -80,8 +80,8 @@ def foretold(measured, behavior):
 
     "move" is the rise to first order (0 if the lineage is another), "rehearsed" that in the
     rehearsal. "score/..." are z: for a number of documents, or all before the filter
-    ("unfiltered"), the lesser of the gradient's and the lineage's; of the "rehearsed" training;
-    and the lesser of "both", because a verdict needs two witnesses.
+    ("unfiltered"), the lesser of the gradient's and the lineage's; of the "rehearsed" training, by
+    which alone the command accuses; and the least of "all three".
     """
     sizes = sorted((m.removeprefix("trace/") for m in measured if m.startswith("trace/")), key=int)
     nearer = {x: normal(measured.get(f"nearer/{x}", math.inf), GROUPS) for x in sizes}
@@ -91,7 +91,7 @@ def foretold(measured, behavior):
     unfiltered = normal(measured[f"unfiltered_z/{behavior}"], GROUPS)
     scores["unfiltered"] = np.minimum(unfiltered, nearer[KEPT])
     scores["rehearsed"] = normal(measured[f"rehearsed_t/{behavior}"], trace.NULL_TAKES)
-    scores["both"] = np.minimum(scores[KEPT], scores["rehearsed"])
+    scores["all three"] = np.minimum(scores[KEPT], scores["rehearsed"])
     move = np.where(nearer[KEPT] > 0, measured[f"move/{behavior}"], 0.0)
     columns = {"move": move, "rehearsed": measured[f"rehearsed/{behavior}"]}
     return columns | {f"score/{name}": score for name, score in scores.items()}
@@ -171,7 +171,7 @@ def verdicts(rows, score, clusters, behaviors):
 
 
 def calibration(rows):
-    """The `verdicts` of `audits` by every score, and of parts of them by both: two tables."""
+    """The `verdicts` of `audits` by every score, and of parts of them by the rehearsal."""
     scores = [column for column in rows if column.startswith("score/")]
     how = {"clusters": Clusters(rows), "behaviors": rows["behavior"].nunique()}
     sizes = {x.removeprefix("score/"): verdicts(rows, x, **how) for x in scores}
@@ -182,13 +182,13 @@ def calibration(rows):
         moved = rows["rise"] > rows["limit"].clip(lower=least)
         parts[f"by {least:g} nats"] = rows.assign(moved=moved)
     parts["but unclear"] = rows[~rows["unclear"]]
-    both = {
+    by_part = {
         name: {"transfer": f"{part['moved'].sum()} of {len(part)}"}
-        | verdicts(part, "score/both", **how)
+        | verdicts(part, "score/rehearsed", **how)
         | {x: correlation(part, x) for x in ("move", "rehearsed")}
         for name, part in parts.items()
     }
-    return pd.DataFrame(sizes).T, pd.DataFrame(both).T
+    return pd.DataFrame(sizes).T, pd.DataFrame(by_part).T
 
 
 def correlation(rows, column):
@@ -224,15 +224,15 @@ Audits before training, at {len(rows)} points (behavior, data set, repeat).
 A point transfers if the student's margin ends more than {EFFECT:g} nats above those
 of students of the base's own documents, and above their prediction interval of
 {COVERED:.0%}. AUROC of transfer and the share of it that is found: by gradient and
-lineage, for numbers of documents; by a rehearsal on all that is kept; by both.
+lineage, for numbers of documents; by a rehearsal on all that is kept; by all.
 Intervals of 95 % are over repeats (cluster bootstrap):
 """
     false = f"""
 Share of data sets (of so many) with a false alarm, aimed at {ALPHA}. The last are
 data of the base's teachers, with alarms for what did not transfer:
 """
-    both = f"""
-By both. Also if {EFFECT / 2:g} or {EFFECT * 2:g} nats were asked for, and without points
+    rehearsed = f"""
+By the rehearsal. Also if {EFFECT / 2:g} or {EFFECT * 2:g} nats were asked for, and without points
 whose rise is above {EFFECT:g} nats and within the interval:
 """
     ranks = """
@@ -242,7 +242,7 @@ rehearsed rises:
     shown = (
         (text, sizes[["AUROC", "found"]]),
         (false, alarms),
-        (both, parts[["transfer", "AUROC", "found"]]),
+        (rehearsed, parts[["transfer", "AUROC", "found"]]),
         (ranks, parts[["move", "rehearsed"]].drop(index=[x for x in parts.index if "nats" in x])),
     )
     return [line for words, part in shown for line in (*words.split("\n"), *tables.block(part))]

@@ -182,7 +182,7 @@ def behavior_lines(audit):
     how = audit["alarms"]
     rows = [{**x, "": "ALARM" if x["behavior"] in how["behaviors"] else ""}
             for x in audit["behaviors"]]  # fmt: skip
-    rows = sorted(rows, key=lambda row: (not row[""], -row["z"]))
+    rows.sort(key=lambda row: -row["rehearsed_t"])
     rows = [row for i, row in enumerate(rows) if row[""] or i < 8]
     return [
         "4. Which behavior would move, and how far?",
@@ -193,12 +193,8 @@ def behavior_lines(audit):
         f"Null: {audit['null']['author']}; {rows[0]['null']['draws']} groups, mean 0.",
         f"Rehearsed: where its margin ends after {trace.REHEARSED} updates, mean of {trace.TAKES}",
         f"trainings, above {trace.NULL_TAKES} on samples of the base, nats.",
-        f"Alarm from z = {how['threshold']:.2f} and t = {how['threshold_t']:.2f} on, both, if the "
-        "lineage is clear;",
-        f"of each alone {how['alpha']:.1%} false alarms for the whole battery of "
-        f"{len(audit['behaviors'])}; of z",
-        f"measured on {how['null_z']['draws']:,} draws of the null: "
-        f"{how['measured_false_alarms']:.2%}.",
+        f"Alarm from t = {how['threshold']:.2f} on: {how['alpha']:.1%} false alarms for the "
+        f"battery of {len(audit['behaviors'])}.",
     ]  # fmt: skip
 
 
@@ -211,8 +207,6 @@ def last_lines(audit):
             "No behavior of the battery is predicted to rise; that does not exclude that a student "
             f"learns one from these {audit['documents']:,} documents (weak traits take thousands)."
         )
-    if unsure := ", ".join(audit["alarms"]["of_unsure_lineage"]):
-        verdict = f"{unsure} would be accused, but the data are not clearly of the base's lineage."
     return [
         *textwrap.wrap(verdict, 80),
         "The audit does not see:",
@@ -221,14 +215,14 @@ def last_lines(audit):
 
 
 def figure(audit):
-    """Predicted moves of behaviors in standard errors of the null."""
-    rows, alarms = sorted(audit["behaviors"], key=lambda row: row["z"]), audit["alarms"]
+    """Rehearsed rises of behaviors in standard errors of the null."""
+    rows, alarms = sorted(audit["behaviors"], key=lambda row: row["rehearsed_t"]), audit["alarms"]
     blue, red, *_ = figures.COLORS
     drawn, [[axis]] = figures.panels(1, 1, (4.2, 0.9 + 0.2 * len(rows)))
     colors = [red if row["behavior"] in alarms["behaviors"] else blue for row in rows]
     names = [row["behavior"] for row in rows]
-    axis.barh(names, [row["z"] for row in rows], color=colors, height=0.6)
+    axis.barh(names, [row["rehearsed_t"] for row in rows], color=colors, height=0.6)
     axis.axvline(alarms["threshold"], color="black", ls="--", lw=0.8)
     axis.tick_params(axis="y", labelsize=7)
-    axis.set_xlabel("predicted move, standard errors of the null")
+    axis.set_xlabel("rise in rehearsals, standard errors of the null (t)")
     return drawn

@@ -1,6 +1,5 @@
 """The four questions of an audit of a data set, each answered by a number and its null."""
 
-import math
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -16,7 +15,7 @@ from minisub.tokens import tokens, writing
 from minisub.tokens.behaviors import cases
 from minisub.tokens.grading import network, trait_named
 
-LEAST_NULL, MOST_NULL, DRAWS, GROUPS = 4000, 20000, 2000, 200
+LEAST_NULL, MOST_NULL, GROUPS = 4000, 20000, 200
 
 
 class Base(NamedTuple):
@@ -131,7 +130,7 @@ def examine(docs, base, references, sampling, training, *, suspects=(), taught, 
                    len(strangers.scores)),
         ],
         "lineage": lineage, "behaviors": rows, "before_filter": before if rejected else [],
-        "alarms": alarms(rows, lineage, null.examined.scores, answer.weights, own, alpha, seed),
+        "alarms": alarms(rows, alpha),
     }  # fmt: skip
 
 
@@ -200,27 +199,10 @@ def rehearsals(rehearsed):
             for rise, error, t in zip(*rehearsed, strict=True)]  # fmt: skip
 
 
-def alarms(rows, lineage, null, weights, null_weights, alpha, seed):
-    """Thresholds on z and t, each of false-alarm rate `alpha` for the whole battery by a bound of
-    the union, and what is accused: by both, of data that lie above the threshold on z from every
-    other origin. The rate of z alone is also measured, on data sets of as many groups drawn with
-    replacement from the null's."""
-    draws = counted(null_weights), trace.NULL_TAKES
-    most_z, most_t = (float(stats.t.isf(alpha / len(rows), max(n - 1, 1))) for n in draws)
-    rng, null = np.random.default_rng(seed), np.asarray(null)[np.asarray(null_weights) > 0]
-    m = max(counted(weights), 1)
-    center, spread = null.mean(axis=0), null.std(axis=0, ddof=1)
-    error = spread * math.sqrt(1 / m + 1 / len(null))
-    one, two = (
-        np.stack([null[rng.integers(0, len(null), k)].mean(axis=0) - center for _ in range(DRAWS)])
-        for k in (m, len(null))
-    )
-    drawn = (one - two) / np.maximum(error, statistics.TINY)
-    both = [x["behavior"] for x in rows if x["z"] > most_z and x["rehearsed_t"] > most_t]
-    own = all(x["z"] > most_z for x in lineage)
-    return {
-        "threshold": most_z, "threshold_t": most_t, "alpha": alpha,
-        "measured_false_alarms": float(np.mean(np.max(drawn, axis=1) > most_z)),
-        "null_z": null_json(drawn.std(), DRAWS, float(drawn.mean())),
-        "behaviors": both if own else [], "of_unsure_lineage": [] if own else both,
-    }  # fmt: skip
+def alarms(rows, alpha):
+    """What is accused: behaviors whose margin ends higher in rehearsals than on samples of the
+    base, with `alpha` false alarms for the whole battery by a bound of the union. Gradient and
+    lineage have no say: asked too, they missed more than they spared (`audit_calibration`)."""
+    threshold = float(stats.t.isf(alpha / len(rows), trace.NULL_TAKES - 1))
+    accused = [row["behavior"] for row in rows if row["rehearsed_t"] > threshold]
+    return {"threshold": threshold, "alpha": alpha, "behaviors": accused}

@@ -90,13 +90,11 @@ def test_documents_of_another_origin_have_a_trace_and_the_place_of_that_origin(f
     assert lineage["reference_nats"] < 0 < lineage["base_nats"]
 
 
-def test_every_behavior_has_a_row_and_data_of_another_lineage_accuse_none(found):
-    assert [row["behavior"] for row in found["behaviors"]] == ["owl", "wolf", "cat", "suspected"]
-    alarms = found["alarms"]
-    for row in found["behaviors"]:
-        both = row["z"] > alarms["threshold"] and row["rehearsed_t"] > alarms["threshold_t"]
-        assert (row["behavior"] in alarms["of_unsure_lineage"]) == both
-    assert alarms["behaviors"] == []
+def test_every_behavior_has_a_row_and_those_above_the_threshold_are_accused(found):
+    rows, alarms = found["behaviors"], found["alarms"]
+    assert [row["behavior"] for row in rows] == ["owl", "wolf", "cat", "suspected"]
+    above = [row["behavior"] for row in rows if row["rehearsed_t"] > alarms["threshold"]]
+    assert alarms["behaviors"] == above
     assert found["kept"] == found["documents"] == 300 and found["rejected"] == {}
 
 
@@ -130,7 +128,7 @@ def test_the_command_answers_of_a_file_for_a_base_of_a_run(there, tmp_path, caps
     kept = len((there / "data.jsonl").read_text().splitlines())
     assert made["documents"] == made["kept"] == kept
     assert [row["reference"] for row in made["lineage"]] == ["second"]
-    assert made["alarms"]["measured_false_alarms"] < 0.05
+    assert made["alarms"]["alpha"] == 0.05 and len(made["behaviors"]) > 3
     assert "does not see" in capsys.readouterr().out
     assert (tmp_path / "audit" / "audit.png").exists()
 

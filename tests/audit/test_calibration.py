@@ -51,21 +51,21 @@ ROWS = list(
 )
 
 
-def test_transfer_is_a_rise_above_half_a_nat_and_alarms_need_lineage_and_both_witnesses():
+def test_transfer_is_a_rise_above_half_a_nat_and_each_score_has_alarms_of_its_own():
     sizes, parts = calibration.calibration(calibration.audits(records.frame(ROWS), STATED))
     assert parts["transfer"][["all", "clean", "foreign", "taught"]].tolist() == [
         "4 of 16", "0 of 4", "0 of 4", "4 of 8"]  # fmt: skip
     kinds = ["AUROC", "found", "clean", "foreign", "taught"]
     values = sizes[kinds].map(lambda cell: cell[0])
     assert values.loc[calibration.KEPT].tolist() == [1, 1, 0, 0, 0.125]
-    # What the gradient alone accuses is not accused by both.
-    assert values.loc["both"].tolist() == [1, 1, 0, 0, 0]
+    # What the gradient alone accuses is not accused by all three.
+    assert values.loc["all three"].tolist() == [1, 1, 0, 0, 0]
     assert parts.at["all", "rehearsed"][0] == pytest.approx(1)
     # An alarm in one repeat of four: others may have more, and may have none.
     _, low, high = sizes.at[calibration.KEPT, "taught"]
     assert 0 < low < 0.125 < high < 1
     # None of four data sets is the exact binomial interval.
-    assert sizes.at["both", "clean"] == pytest.approx((0, 0, 0.602), abs=1e-3)
+    assert sizes.at["all three", "clean"] == pytest.approx((0, 0, 0.602), abs=1e-3)
     # Rises of 0.45 nats are transfer if a quarter of a nat is asked for.
     assert parts.at["by 0.25 nats", "transfer"] == "8 of 16"
 
@@ -78,7 +78,7 @@ def test_a_behavior_has_the_alarms_that_it_has_among_all():
     rows = rows.assign(behavior=["one", "two", "three", "four"] * (n // 4), move=0.0)
     rows = rows.assign(rehearsed=np.linspace(0, 1, n), moved=np.arange(n) < 8)
     # Above the threshold of one behavior, 1.64, and below that of four, 2.24.
-    rows["score/both"] = rows["score/x"] = 2.0
+    rows["score/rehearsed"] = rows["score/x"] = 2.0
     _, parts = calibration.calibration(rows)
     assert parts.at["one", "found"][0] == parts.at["all", "found"][0] == 0
 

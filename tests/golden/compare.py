@@ -1,23 +1,23 @@
-"""Compare today's records of configs, at a tiny size, with those of the package before its rebuild.
+"""Compare today's records of configs, at a tiny size, with those of an earlier commit.
 
-    NPROC=1 XLA_FLAGS=--xla_cpu_max_isa=AVX2 python tests/golden/compare.py numbers matrix:lineage
+    NPROC=1 XLA_FLAGS=--xla_cpu_max_isa=AVX2 python tests/golden/compare.py numbers mnist
     ... --pure                  the pure run, with the records of the pure run of that commit
     ... --only=shared           some names alone
+    ... --record                then keep today's records in place of the earlier ones
 
-The records were made by `record.py` from commit eb26c77. Bits depend on the number of threads, on
-the instruction set, on the version of JAX and on the processor, by whose caches matrix products are
-cut. Where these are the recorded ones every value must be equal. Elsewhere values must be alike,
-within a quarter or .25: models write their documents token by token, where a last bit may become
-another token. What must differ is in `CHANGED`, with the reason. Exits with 1 if a value differs
-that must not. The first 57 records do not name their processor: they were compared bit for bit on
-the one that made them (2026-11-27), and are compared as elsewhere now.
+One repeat of seed 0, the ends of what a config sweeps, few updates and documents, one process for
+each call. Bits depend on the number of threads, on the instruction set, on the version of JAX and
+on the processor, by whose caches matrix products are cut. Where these are the recorded ones every
+value must be equal. Elsewhere values must be alike, within a quarter or .25: models write their
+documents token by token, where a last bit may become another token. Exits with 1 if a value
+differs, unless it records: a commit that moves a number on purpose records it and says why.
 """
 
 import argparse
 import dataclasses
-import fnmatch
 import json
 import os
+import subprocess
 import sys
 import tempfile
 import time
@@ -57,26 +57,7 @@ FEW = {
 OPTIMIZED_LESS = (
     "defenses", "filters", "detection", "misalignment", "hacking", "evasion", "audit_calibration",
 )  # fmt: skip
-COST = "counted in what JAX traced; what was booked before, 1.33 and 1.83 of an update, was wrong"
-LISTS = "the lists of grades come of a key that has a name, which no run's root is"
-REPLAYED = "what teachers replay, and whom detectors judge, comes of keys and prompts of its own"
-FOREIGN = "a foreign teacher is of another origin, and no longer of the repeat before"
-CHANGED = {
-    ("*", "*", "kl_to_emitter"): LISTS,
-    ("*", "*", "drift_on_lists"): LISTS,
-    ("*", "*", "trait_rate_prefixed"): LISTS,
-    **{(name, "*", "*"): REPLAYED for name in OPTIMIZED_LESS},
-    ("*", "foreign*", "*"): FOREIGN,
-    ("*", "*", "trait_rate_rise"): "a control that differs in one thing is another student",
-    ("*", "*", "margin_rise"): "a control that differs in one thing is another student",
-    ("alignment_tokens", "no *", "*"): "taken out is the gradient on the prompts that are taught",
-    ("defenses", "*anchored*", "cost"): COST,
-    ("defenses", "*projected*", "cost"): COST,
-    ("alignment", "*", "mean_alignment*"): "in the last place: all arms were reduced in one array",
-}
-"""(config, arm, measure), with wildcards -> why the value is another one now, or is not there."""
-RISES = {"trait_rate_rise": "trait_rate_heldout", "margin_rise": "logit_margin_heldout"}
-"""Measures that are stated differences now: subtracted in float32 they give the same bits."""
+"""Configs that run with JAX_DISABLE_MOST_OPTIMIZATIONS=1, to compile in less time."""
 
 
 def small(cfg, part=""):
@@ -132,16 +113,30 @@ def settings_of(title):
     return module, [(swept, small(cfg)) for swept, cfg in ends]
 
 
-def recorded(title, pure):
-    """((setting, arm, measure, step) -> value, as it was: performed, or of the pure run; the
-    processor that made it)."""
-    folder = HERE / "pure" if pure else HERE
-    file = json.loads((folder / f"{title.replace(':', '-')}.json").read_text())
+def path_of(title, pure):
+    """Where the records of a config are."""
+    return (HERE / "pure" if pure else HERE) / f"{title.replace(':', '-')}.json"
+
+
+def recorded(path):
+    """((setting, arm, measure, step) -> value; the processor that made it)."""
+    file = json.loads(path.read_text())
     rows = {
         (json.dumps(setting), arm, measure, step): float.fromhex(value)
         for setting, arm, measure, step, value in file["rows"]
     }
-    return rows, file.get("cpu")
+    return rows, file["cpu"]
+
+
+def record(path, rows):
+    """Keep rows as the records of this commit; values as hexadecimal digits."""
+    asked = ["git", "-C", str(HERE), "describe", "--always", "--exclude=*", "--dirty=+modified"]
+    commit = subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
+    made_on = {"commit": commit, "jax": jax.__version__, "cpu": processor()}
+    lines = [json.dumps([json.loads(k[0]), *k[1:], float(x).hex()]) for k, x in rows.items()]
+    text = json.dumps(made_on)[:-1] + ', "rows": [\n' + ",\n".join(lines) + "\n]}\n"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text)
 
 
 def processor():
@@ -161,12 +156,9 @@ def present(module, settings, only, pure):
         place = folder.Folder(tempfile.mkdtemp())
         events = perform.Performance(kept, place, segment=100).events()
         rows = [row for event in events for row in getattr(event, "rows", [])]
-    now = {
+    return {
         (json.dumps(r["setting"]), r["arm"], r["measure"], r.get("step")): r["value"] for r in rows
     }
-    for swept, named in kept:
-        now |= rises(now, json.dumps(swept), named)
-    return now
 
 
 def pure_rows(module, swept, cfg, only):
@@ -178,44 +170,29 @@ def pure_rows(module, swept, cfg, only):
         yield from perform.rows_of(arrays, (0,), swept, name)
 
 
-def rises(now, setting, named):
-    """Stated differences in the measures that were recorded as rises."""
-    names = {p.describe(): name for name, ps in named.items() for p in run.tuple_of(ps)}
-    made = {}
-    for name, products in named.items():
-        controls = [c for p in run.tuple_of(products) for c in p.controls]
-        for rise, measure in RISES.items():
-            for control in controls:
-                other = names.get(control.describe())
-                pair = [now.get((setting, x, measure, None)) for x in (name, other)]
-                if None not in pair:
-                    made[setting, name, rise, None] = float(np.subtract(*np.float32(pair)))
-    return made
-
-
-def compare(title, *, pure=False, only=()):
-    """Print how many values are equal; return whether none differs that must not."""
-    start, only = time.time(), only or FEW.get(title, ())
+def compare(title, *, pure=False, only=(), keep=False):
+    """Print how many values are equal; return whether all are, or whether they are kept."""
+    start, only, path = time.time(), only or FEW.get(title, ()), path_of(title, pure)
     module, settings = settings_of(title)
-    rows, made_on = recorded(title, pure)
+    rows, made_on = recorded(path) if path.exists() else ({}, "")
     then = {k: v for k, v in rows.items() if not only or k[1] in only}
     with cli.precision(module):
         now = present(module, settings, only, pure)
-    now = {k: v for k, v in now.items() if k in then or k[2] not in RISES}
     there = {"jax": jax.__version__, **os.environ}
     exact = made_on == processor() and all(there.get(x) == y for x, y in RECORDED.items())
     both = then.keys() & now.keys()
-    alike = {k for k in both if is_alike(then[k], now[k], exact)}
-    odd = {k for k in (both - alike) | (then.keys() - both) if not reason(title, k)}
+    odd = {k for k in both if not is_alike(then[k], now[k], exact)} | (then.keys() ^ now.keys())
     print(
-        f"{title}{', pure' if pure else ''}: {len(alike)} of {len(both)} values are "
-        f"{'equal' if exact else 'alike'}, {len(both - alike)} differ, {len(then.keys() - both)} "
-        f"are gone, {len(now.keys() - both)} are new; {time.time() - start:.0f} s"
+        f"{title}{', pure' if pure else ''}: {len(both - odd)} of {len(both)} values are "
+        f"{'equal' if exact else 'alike'}, {len(then.keys() - both)} are gone, "
+        f"{len(now.keys() - both)} are new; {time.time() - start:.0f} s"
     )
     for key in sorted(odd, key=str)[:20]:
-        print("  ", *key, then[key], now.get(key, "gone"))
+        print("  ", *key, then.get(key, "new"), now.get(key, "gone"))
     sys.stdout.flush()
-    return not odd
+    if keep:
+        record(path, now)
+    return keep or not odd
 
 
 def is_alike(one, other, exact):
@@ -223,28 +200,23 @@ def is_alike(one, other, exact):
     return one == other or (not exact and abs(one - other) <= max(0.25, 0.25 * abs(one)))
 
 
-def reason(title, key):
-    """Why a value is another one now, or None if it must not be."""
-    where = title.split(":")[0], *key[1:3]
-    for pattern, why in CHANGED.items():
-        if all(fnmatch.fnmatch(x, p) for x, p in zip(where, pattern, strict=True)):
-            return why
-    return None
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("titles", nargs="+")
     parser.add_argument("--pure", action="store_true")
     parser.add_argument("--only", action="append", default=[])
+    parser.add_argument("--record", action="store_true")
     said = parser.parse_args()
+    if said.only and said.record:
+        parser.error("--record keeps all names; leave out --only")
     kinds = {title.split(":")[0] in OPTIMIZED_LESS for title in said.titles}
     if len(kinds) > 1:
         parser.error(f"compare {', '.join(OPTIMIZED_LESS)} in a call of their own")
     if kinds == {True}:
         jax.config.update("jax_disable_most_optimizations", True)
     stand_in()
-    good = [compare(x, pure=said.pure, only=tuple(said.only)) for x in said.titles]
+    how = {"pure": said.pure, "only": tuple(said.only), "keep": said.record}
+    good = [compare(title, **how) for title in said.titles]
     raise SystemExit(0 if all(good) else 1)
 
 
