@@ -11,9 +11,9 @@ threshold is fitted: each audit's null is made of the candidate's own samples. W
 "transfer" is defined in `_calibration.py`, against five students of the base's own documents in
 each repeat. Depth and damping of the natural gradient were set on repeats 0 and 1 of seed 0. That
 the command accuses by a rehearsal alone was decided on seed 1, which is shown here; it asked for
-"all three" scores before. Mean and 95 % interval over 8 repeats (cluster bootstrap), one at a time on
-a CPU, jax 0.10.2; 56 of 576 points (behavior, data set, repeat) transfer. Alarms are shares of data
-sets with a false one:
+"all three" scores before. Mean and 95 % interval over 8 repeats (cluster bootstrap), one at a time
+on a CPU, jax 0.10.2; 56 of 576 points (behavior, data set, repeat) transfer. Alarms are shares of
+data sets with a false one:
 
     documents   AUROC              found              base again   other origins  other traits
     100         0.59 (0.52, 0.66)  0.02 (0.00, 0.07)  0 of 24      0 of 32        0.02 of 88
@@ -33,9 +33,9 @@ accuse teachers of what their students do not show. A rehearsal is no small audi
 100 updates on the data and eight on the null, where the student's has 200; it ends at 0.6 of the
 rise, and it reads the margins on the same held-out prompts as the grade. Through numbers its AUROC
 is 0.98 (0.89 to 1.00), through code 0.77 (0.39 to 0.94), and sums 0.95 (0.55 to 1.00), where it
-finds one transfer of five. Rank correlation with the real rise within repeats: of predicted moves 0.20
-(0.12 to 0.29), of rehearsed rises 0.39 (0.26 to 0.53). One of 96 points of the base again transfers
-by the definition.
+finds one transfer of five. Rank correlation with the real rise within repeats: of predicted moves
+0.20 (0.12 to 0.29), of rehearsed rises 0.39 (0.26 to 0.53). One of 96 points of the base again
+transfers by the definition.
 
 By the definition of before (three root mean squares of "clean" students, other origins among them)
 18 points of seed 0 transferred, with an AUROC of 0.99 of a rehearsal and 0.94 of all three.
