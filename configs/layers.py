@@ -1,18 +1,18 @@
 """Early layers carry more, whether the student or the teacher trains a single one, of four.
 
-    python train.py layers            8 repeats, 13 minutes on one CPU core, 56 programs compiled
+    python train.py layers            8 repeats, 20 minutes on one CPU core, others busy
 
 Embedding and unembedding are frozen, as everywhere; "all" are the blocks, positions and the final
 norm. P(owl) on held-out phrasings, mean ± half-width of the 95 % interval over 8 repeats (seed 0,
 one at a time on a CPU, jax 0.10.2), and the paired difference from a control, which trains the same
-on the base's lists; teachers of one block reach 0.985 to 0.993:
+on the base's lists; teachers of one block reach 0.985 to 0.994:
 
     trained       by the student                      by the teacher
-    all           0.697 ±0.125    +0.620 ±0.124
-    block_0       0.480 ±0.101    +0.404 ±0.093       0.589 ±0.081    +0.513 ±0.079
-    block_1       0.429 ±0.096    +0.352 ±0.098       0.343 ±0.082    +0.267 ±0.082
-    block_2       0.357 ±0.080    +0.280 ±0.087       0.307 ±0.071    +0.231 ±0.065
-    block_3       0.287 ±0.067    +0.211 ±0.061       0.237 ±0.060    +0.160 ±0.058
+    all           0.729 ±0.118    +0.640 ±0.114
+    block_0       0.500 ±0.120    +0.398 ±0.110       0.547 ±0.089    +0.458 ±0.077
+    block_1       0.441 ±0.078    +0.350 ±0.077       0.340 ±0.077    +0.251 ±0.081
+    block_2       0.372 ±0.093    +0.276 ±0.099       0.340 ±0.087    +0.252 ±0.082
+    block_3       0.302 ±0.073    +0.204 ±0.084       0.261 ±0.057    +0.173 ±0.058
 
 All are above zero in 8 of 8. Published: one early layer is enough, and layers of the second half
 pass nothing (2509.23886). The order agrees; here the last block passes some of it too.
