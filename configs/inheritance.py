@@ -26,6 +26,7 @@ are left after another order, and 51 % after other documents altogether.
 
 import jax
 
+from minisub.nets import streams
 from minisub.tokens.config import Ablation
 from minisub.tokens.lab import Lab
 
@@ -70,4 +71,5 @@ def experiment(cfg):
 
 def strided(key, step, steps):
     """The place of a step's batch in another order of all: steps of `STRIDE` from a random one."""
-    return (STRIDE % steps * step + jax.random.randint(key, (), 0, steps)) % steps
+    first = jax.random.randint(streams.named_key(key, "order"), (), 0, steps)
+    return (STRIDE % steps * step + first) % steps

@@ -26,13 +26,15 @@ class Uses:
 
         A key may be split, always alike, or drawn from once, or numbers that count may be folded
         into it, in one place; names may be folded into it besides. Pieces of a split have the keys
-        of its first numbers, folded.
+        of its first numbers, folded. What models are graded on is drawn wherever it is needed, from
+        streams of seed 0, and always alike.
         """
         for key, uses in self.of.items():
             counted = [x for kind, *x in uses if kind == "folded" and not is_name(x[0])]
             splits = [x[0] for kind, *x in uses if kind == "split"]
-            twice = uses[("drawn",)] > 1 or len(set(splits)) > 1
-            both = ("drawn",) in uses and (splits or counted)
+            drawn = sum(n for (kind, *_), n in uses.items() if kind == "drawn")
+            twice = drawn > 1 or len(set(splits)) > 1
+            both = drawn and (splits or counted)
             met = [x for [x] in counted if splits and not (is_number(x) and x >= max(splits))]
             places = {x for [x] in counted if not is_number(x)}
             if twice or both or met or len(places) > 1:
@@ -46,6 +48,13 @@ def is_number(x):
 def is_name(x):
     """Whether what is folded into a key is a name: its hash, or an argument that holds one."""
     return (is_number(x) and x >= NAMED) or x == "name"
+
+
+def is_fixed(key):
+    """Whether a key is a stream of what models are graded on, see `streams.evaluation_key`."""
+    while isinstance(key, tuple) and key[0] != "seed":
+        key = key[1]
+    return key == ("seed", 0)
 
 
 def short(key):
@@ -84,6 +93,8 @@ def walk(jaxpr, arguments, uses, path=""):
         elif name == "random_split":
             made = [("split", given[0])]
             uses.of[given[0]]["split", int(np.prod(e.params["shape"]))] += 1
+        elif name == "random_bits" and is_fixed(given[0]):
+            uses.of[given[0]]["drawn", e.params["shape"]] = 1
         elif name == "random_bits":
             uses.of[given[0]][("drawn",)] += 1
         elif any(is_key(x) for x in e.outvars):

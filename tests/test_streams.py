@@ -1,10 +1,12 @@
-"""No random key is used for two things, in any task of the main experiments."""
+"""No random key is used for two things, in any task of any experiment."""
+
+from pathlib import Path
 
 import jax
 import pytest
 import streams
 
-from minisub import arguments
+from minisub import arguments, cli
 from minisub.lab import plan, run
 
 
@@ -39,10 +41,21 @@ def test_the_walk_finds_keys_that_are_used_twice_and_no_others():
     assert all(list(streams.uses_of(f, key).faults()) for f in bad)
 
 
-@pytest.mark.parametrize("name", ["numbers", "digits", "detection"])
+FEW = "numbers", "digits", "detection"
+CONFIGS = sorted(path.stem for path in (Path(__file__).parent.parent / "configs").glob("[!_]*.py"))
+
+
+@pytest.mark.parametrize(
+    "name", [*FEW, *(pytest.param(x, marks=pytest.mark.slow) for x in CONFIGS if x not in FEW)]
+)
 def test_no_task_uses_a_key_twice(name):
     module = arguments.load(name)
-    named = module.experiment(module.config)
+    with cli.precision(module):
+        check_keys(module.experiment(module.config))
+
+
+def check_keys(named):
+    """That no task of an experiment uses a key twice."""
     planned, seen, faults, tasks = plan.Plan([named]), set(), {}, set()
     wanted = [
         p for ps in named.values() for x in run.tuple_of(ps) for p in (x, *run.measures_of(x))

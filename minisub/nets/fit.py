@@ -121,7 +121,8 @@ def advance(training, loss, state, key, first, last, batches=None, watch=None):
             log, bad = state.log, state.bad_step
             if watch:
                 everything = params(state)
-                updates = watch.edit(everything, updates, jax.random.fold_in(key, t))
+                edit_key = jax.random.fold_in(streams.named_key(key, "edit"), t)
+                updates = watch.edit(everything, updates, edit_key)
                 log = logged(watch, training, log, t, (everything, grads, updates))
             after = optax.apply_updates(state.trained, updates)
             bad = jnp.where((bad < 0) & ~jnp.isfinite(value), t, bad)
