@@ -32,7 +32,7 @@ class Uses:
         for key, uses in self.of.items():
             counted = [x for kind, *x in uses if kind == "folded" and not is_name(x[0])]
             splits = [x[0] for kind, *x in uses if kind == "split"]
-            drawn = sum(n for (kind, *_), n in uses.items() if kind == "drawn")
+            drawn = uses[("drawn",)] + sum(kind == "drawn" for kind, *shape in uses if shape)
             twice = drawn > 1 or len(set(splits)) > 1
             both = drawn and (splits or counted)
             met = [x for [x] in counted if splits and not (is_number(x) and x >= max(splits))]
@@ -94,7 +94,7 @@ def walk(jaxpr, arguments, uses, path=""):
             made = [("split", given[0])]
             uses.of[given[0]]["split", int(np.prod(e.params["shape"]))] += 1
         elif name == "random_bits" and is_fixed(given[0]):
-            uses.of[given[0]]["drawn", e.params["shape"]] = 1
+            uses.of[given[0]]["drawn", e.params["shape"]] += 1
         elif name == "random_bits":
             uses.of[given[0]][("drawn",)] += 1
         elif any(is_key(x) for x in e.outvars):
