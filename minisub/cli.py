@@ -60,7 +60,7 @@ def main(argv=None):
             return UNREAD
         status, said = STOPPED, f"The output failed ({error.strerror}); give the command again."
     try:
-        print(*said.splitlines(), file=sys.stderr, flush=True)  # in one line
+        print(*said.split(), file=sys.stderr, flush=True)  # in one line, whatever names are in it
     except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
     return status
@@ -201,6 +201,8 @@ def perform_behind_bar(performance, left):
     def ask(number, _):
         """Note the first such signal; a second one ends the process as usual."""
         asked.append(number)
+        with contextlib.suppress(OSError, RuntimeError):  # which may be in the middle of a line
+            tqdm.tqdm.write("Asked to end: what is under way is awaited, unless asked again.")
         signal.signal(number, signal.SIG_DFL)
 
     def tell():

@@ -24,8 +24,8 @@ class Run:
         self.path = Path(path).absolute()
         note = self.path / "experiment.json"
         with files.refusing(f"{note} cannot be read", "choose another folder"):
-            none = f"{path} holds no run (no experiment.json); choose another folder."
-            require(note.is_file(), none)  # which raises for a name that is too long
+            none = f"There is no experiment.json in {str(path)!r}, which holds no run"
+            require(note.is_file(), f"{none}; choose another folder.")  # may raise an OSError
             try:
                 self.experiment = json.loads(note.read_bytes())
                 self.settings = self.experiment["settings"]

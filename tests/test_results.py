@@ -279,3 +279,10 @@ def test_runs_are_joined_with_links_that_lead_to_their_figures(tmp_path):
         results.joined([tmp_path / "one"], out)
     with pytest.raises(Refused, match="no finished run"):
         results.joined([tmp_path / "unfinished"], out)
+
+
+def test_a_difference_from_a_control_of_its_own_is_not_named_as_that_from_another_arm():
+    arms = ("shared - control", "differs"), ("fresh - control fresh", "differs"), ("control", "")
+    rows = [{"arm": arm, **({"differs_in": ["start"]} if how else {})} for arm, how in arms]
+    assert list(tables.short_names(rows).values()) == [
+        "shared - control", "fresh - its control", "control"]  # fmt: skip

@@ -59,7 +59,8 @@ def write(folder, rows, experiment, usage_lines=(), sections=None):
             path = folder / f"{section.figure}.png"
             how = experiment["title"], path, *section.draw
             written += filter(None, [attempt(path.name, figures.draw, *how)])
-    printed = [section.lines for section in shown if section.printed]
+    printed = [[section.title] * bool(section.title) + section.lines
+               for section in shown if section.printed]  # fmt: skip
     printed = [line for lines in [*printed, failures] if lines for line in [*lines, ""]]
     return [*printed, f"{folder} holds {', '.join(written)}"]
 
@@ -81,11 +82,12 @@ def usual_sections(table, differences, view, results, grids, predicted, own):
     # Differences that are cells of a matrix are in no other table, and beside a matrix or what
     # the experiment adds not every grade of every arm is listed.
     cells = {summary.name(each) for grid in grids for each in grid.cells.values()}
+    heading = tables.heading(results)
     main = tables.main_table(results, view, without=cells)
     compared = tables.difference_lines(table, differences, view, without=cells)
     others = tables.other_lines(results, view, graded=not (grids or own))
     return [
-        Section(main, "", "figure", (matrices.figure, grids) if grids else figure),
+        Section(main, heading, "figure", (matrices.figure, grids) if grids else figure),
         Section(matrices.lines(grids)),
         Section(compared, f"Paired differences, {view.label}:"),
         Section(logged, "", "curves", (figures.curves, table), printed=False),
@@ -99,7 +101,7 @@ def page(experiment, view, sections):
     """The text of report.md: what was run, what came out, and what it took."""
     made = ", ".join(f"{name} {value}" for name, value in experiment.get("made_by", {}).items())
     parts = [f"# {experiment['title']}", experiment["claim"], f"    {experiment['command']}", made]
-    parts += ["Mean ± half-width of the 95 % interval over repeats (Student t).", view.note]
+    parts += [view.note]
     for section in sections:
         parts += [section.title, "\n".join(section.lines)]
         parts += [f"![{section.figure}]({section.figure}.png)"] if section.figure else []

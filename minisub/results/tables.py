@@ -46,13 +46,23 @@ def number(row):
 
 
 def short_names(rows):
-    """arm -> its name in tables: of a difference from a control without whose control it is."""
+    """arm -> its name in tables: that of a difference from a control of its own is shorter."""
     short = {}
     for row in rows:
         one, control, _ = row["arm"].partition(" - control ")
-        short[row["arm"]] = f"{one} - control" if control and "differs_in" in row else row["arm"]
+        short[row["arm"]] = row["arm"]
+        if control and "differs_in" in row:
+            short[row["arm"]] = f"{one} - its control"
     counts = collections.Counter(short.values())
     return {arm: name if counts[name] == 1 else arm for arm, name in short.items()}
+
+
+def heading(rows):
+    """What numbers in tables of summary.json's rows are, in a line."""
+    n = max(row["repeats"] for row in rows)
+    if n == 1:
+        return "One repeat, so there are no intervals:"
+    return f"Mean ± half-width of the 95 % interval (Student t) over {n} repeats:"
 
 
 def main_table(rows, view, without=()):

@@ -117,7 +117,7 @@ def watch(rows, student):
 
 def recorded(student, rows, removed):
     """A student that was watched so, recorded with its log if there is one."""
-    given = student.given | {"watch": removed}
+    given = student.given | {"watch": None, "what is removed": removed}
     return (student.measured(log_of) if rows else student).replace(given=given)
 
 
