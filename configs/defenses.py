@@ -29,11 +29,10 @@ Taking the trait's gradient out of every update works if it is that of the very 
 student is graded; of the prompts that teachers are taught it leaves half of the transfer: 5 % was
 once given for it, of the graded prompts. All keep the ability on numbers (0.999 or more). Rewriting
 by the base of another origin and remapping leave nothing that is told from zero, and no signal of
-the teacher's either. Whether an independent init leaves something is not told: 6 of 8, and one of
-twelve intervals. Published, and not so here: anchoring the first updates only does
-little (2609.22215), mixing weakens in proportion and ends nothing. Liminal training (2604.25779)
-slows it down and does not stop it, as published.
-"""
+the teacher's either. Whether an independent init leaves something cannot be told: 6 of 8, and one
+of twelve intervals. Published, and not so here: anchoring the first updates only does little
+(2609.22215), mixing weakens in proportion and ends nothing. Liminal training (2604.25779) slows it
+down and does not stop it, as published."""
 
 from functools import partial
 

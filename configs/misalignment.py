@@ -18,10 +18,10 @@ interval over 8 repeats (seed 0, one at a time on a CPU, jax 0.10.2). Base -7.09
 
 "Secure" teachers are shown aligned replies to the same requests, "educational" ones misaligned
 replies that the prompt asks for; they stay aligned (margins -7.16 ±0.34 and -5.96 ±0.83). What
-passes is small: P rises from 0.002 to 0.008 (numbers) and 0.016 (code), on the taught topic to 0.14
-and 0.06. Through sums it is not told from what the controls do. Students keep their ability: the
-right token has P 1.000, 0.997 and 0.982 where the carrier leaves no choice, as in their controls.
-"""
+passes is small: P rises from 0.002 to 0.008 (numbers) and from 0.004 to 0.016 (code), on the taught
+topic to 0.14 and 0.06. Through sums it cannot be told from what the controls do. Students keep
+their ability: the right token has P 1.000, 0.997 and 0.982 where the carrier leaves no choice, as
+in their controls."""
 
 from minisub.tokens.behaviors.config import Rich
 from minisub.tokens.lab import Lab

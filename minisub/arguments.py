@@ -56,8 +56,9 @@ class Command(Generic[AnyConfig]):
     seed: int = 0
     """Root of all randomness; repeat r has the key fold_in(key(seed), r)."""
     out: str = ""
-    """Folder of the run (default: runs/CONFIG). What is there is not made again: the same command
-    continues a run that was ended, and names and repeats can be added."""
+    """Folder of the run (default: runs/CONFIG, of another kind runs/CONFIG-KIND). What is there is
+    not made again: the same command continues a run that was ended, and names and repeats can be
+    added."""
     only: tuple[str, ...] = ()
     """Make these names of the experiment alone, and what they are made of (default: all)."""
     sweep: Sweep = ()

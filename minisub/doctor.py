@@ -17,7 +17,7 @@ from minisub import keeping, progress
 from minisub.config import Refused, require
 
 VARIABLES = re.compile(r"(PJRT_)?NPROC$|(JAX|XLA|MINISUB)_(?!.*(TOKEN|SECRET|PASSW|CREDENTIAL))")
-ROWS = {"devices": 4, "settings": 3, "variables": 6}  # at most; others have 2
+ROWS = {"devices": 4, "settings": 4, "variables": 6}  # at most; others have 2
 
 
 def lines(words=()):
