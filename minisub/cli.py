@@ -155,7 +155,8 @@ def experiment_of(command, settings, experiment, sections):
             place.dropped.clear()
         performance = perform.Performance(settings, place, cache=kept, plan=planned, **scale)
         if command.plan:
-            return print(*progress.plan_lines(performance.left()), sep="\n")
+            named = (each for _, made in settings for each in made.items())
+            return print(*progress.plan_lines(performance.left(), named), sep="\n")
         title = experiment["title"]
         print(f"{title}: {command.repeats} repeats on {device.device_kind}, in {path}")
         experiment |= {

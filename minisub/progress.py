@@ -15,7 +15,7 @@ import jax
 import minisub
 from minisub import keeping
 from minisub.config import require
-from minisub.lab import costs, folder, identity
+from minisub.lab import costs, identity, run
 
 SHORT = {
     "accuracy": "accuracy", "trait_rate": "P", "trait_rate_heldout": "P held out",
@@ -77,19 +77,25 @@ def peak_memory():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
-def plan_lines(left):
-    """A table of what is left to make, (product, repeats, operations), in the order of making."""
-    form = "{:>9}  {:>10}  {:28}  {}"
-    yield form.format("repeats", "GFLOP", "product", "line of the experiment")
-    total = 0.0
+def plan_lines(left, named):
+    """A table of what is left to make, (product, repeats, operations), in the order of making, with
+    the names that it has: `named` are (name, product or several) of all settings."""
+    names: dict = {}
+    for name, products in named:
+        for product in run.tuple_of(products):
+            names.setdefault(product.digest, {})[name] = None
+    rows: dict = {}
     for product, repeats, flops in left:
-        total += flops
-        if product.stream is None:  # a measure: quickly made, and of a line that is listed already
-            continue
-        where = folder.label(repeats) if repeats else "all"
-        name = str(product) if len(str(product)) <= 28 else f"{str(product)[:27]}…"
-        yield form.format(where, f"{flops / 1e9:,.2f}", name, product.written)
-    yield f"{total / 1e9:,.0f} GFLOP are left to make, measures included."
+        row = rows.setdefault(product.digest, [product, 0, 0.0])
+        row[1], row[2] = row[1] + len(repeats), row[2] + flops
+    form = "{:>7}  {:>10}  {:14}  {:24}  {}"
+    yield form.format("repeats", "GFLOP", "task", "line of the experiment", "name")
+    for product, repeats, flops in rows.values():
+        if product.stream:  # not a measure: quickly made, and of a line that is listed already
+            task, (name, *more) = product.task.__name__, names.get(product.digest, [""])
+            name += f" and {len(more)} more" if more else ""
+            yield form.format(repeats or "once", f"{flops / 1e9:,.2f}", task, product.written, name)
+    yield f"{sum(row[2] for row in rows.values()) / 1e9:,.0f} GFLOP are left, measures included."
 
 
 def threads():
