@@ -47,6 +47,8 @@ def audited(lab, student, traits, references=()):
 
 def candidate_of(docs, bases, models, world, sampling, training, traits, taught):
     """(the start as a `trace.Candidate` for these documents, the networks of other bases)."""
+    most = f"audits in a run name those of all kept documents by {SIZES[-1]:,}"
+    require(len(docs) <= SIZES[-1], f"{most}; lower sampling.documents.")
     own, *others = (network(world, model) for model in models)
     margins = trace.battery(world, own, traits, taught)
     # Groups of a usual size, or smaller ones of few documents.
@@ -57,7 +59,8 @@ def candidate_of(docs, bases, models, world, sampling, training, traits, taught)
 
 @quick
 def null(key, *, samples, bases, **how):
-    """The `examination.Null` of all audits of a start and a carrier, and the samples."""
+    """The `examination.Null` that all audits of a start and a carrier share, and the samples of the
+    other bases."""
     world, sampling, [own, *theirs] = how["world"], how["sampling"], samples
     candidate, networks = candidate_of(own["docs"], bases, **how)
     fewer = dataclasses.replace(sampling, documents=min(trace.EXAMPLES, sampling.documents))
@@ -65,7 +68,7 @@ def null(key, *, samples, bases, **how):
     few = writing.sample(world, candidate.network, bases[0], k_few, sampling=fewer)
     others = emitted(bases, theirs)
     made = examination.null_of(
-        candidate, few, own["docs"], own["count"], others, k_takes, networks=networks
+        candidate, few, own["docs"], *[own["count"]] * 2, others, k_takes, networks=networks
     )
     return {"null": made, "samples": theirs}
 

@@ -12,12 +12,12 @@ from minisub.results.pages import Section
 
 MARGIN = "logit_margin_heldout/"
 EFFECT, COVERED, ALPHA = 0.5, 0.99, 0.05
-"""Documents transfer a behavior if their student's margin rises by more than `EFFECT` nats, and the
-prediction interval that covers so much of what null students do leaves the rise out. `ALPHA` is the
-rate of false alarms that audits aim at, for a data set and the whole battery of behaviors. `EFFECT`
-and `COVERED` were set when results by an earlier definition were known, and before any by this."""
+"""Documents transfer a behavior if their student's margin rises by more than `EFFECT` nats, and
+above the prediction interval that covers a share `COVERED` of null students. `ALPHA` is the rate of
+false alarms that audits aim at, for a data set and the whole battery of behaviors. `EFFECT` and
+`COVERED` were set when results by an earlier definition were known, and before any by this one."""
 KEPT = "10000"  # The size by which audits name the measures of all kept documents.
-GROUPS = int(KEPT) // trace.GROUP  # Of the null.
+NULL_GROUPS = int(KEPT) // trace.GROUP  # With 10,000 documents, as in audit_calibration.
 DRAWS = 2000  # Of repeats, with replacement.
 COLORS = {"clean": "#999999", "foreign": "#56B4E9", "taught": "#0072B2", "transfers": "#D55E00"}
 
@@ -84,11 +84,11 @@ def foretold(measured, behavior):
     which alone the command accuses; and the least of "all three".
     """
     sizes = sorted((m.removeprefix("trace/") for m in measured if m.startswith("trace/")), key=int)
-    nearer = {x: normal(measured.get(f"nearer/{x}", math.inf), GROUPS) for x in sizes}
+    nearer = {x: normal(measured.get(f"nearer/{x}", math.inf), NULL_GROUPS) for x in sizes}
     scores = {
-        x: np.minimum(normal(measured[f"z/{behavior}/{x}"], GROUPS), nearer[x]) for x in sizes
+        x: np.minimum(normal(measured[f"z/{behavior}/{x}"], NULL_GROUPS), nearer[x]) for x in sizes
     }
-    unfiltered = normal(measured[f"unfiltered_z/{behavior}"], GROUPS)
+    unfiltered = normal(measured[f"unfiltered_z/{behavior}"], NULL_GROUPS)
     scores["unfiltered"] = np.minimum(unfiltered, nearer[KEPT])
     scores["rehearsed"] = normal(measured[f"rehearsed_t/{behavior}"], trace.NULL_TAKES)
     scores["all three"] = np.minimum(scores[KEPT], scores["rehearsed"])
@@ -214,11 +214,11 @@ def lines(rows):
     """Markdown lines, 80 columns at most: the `calibration` of `audits`."""
     sizes, parts = (x.map(with_ends) for x in calibration(rows))
     sizes = sizes.rename(index={KEPT: "all kept"})
-    kinds = {"clean": "base again", "foreign": "other origins", "taught": "other traits"}
+    kinds = {"clean": "base again", "foreign": "other origins", "taught": "base's teachers"}
     sets = rows.drop_duplicates(["setting", "repeat", "arm"])["kind"].value_counts()
     counted = {kind: f"{words} ({sets.get(kind, 0)})" for kind, words in kinds.items()}
     alarms = sizes[[*kinds]].rename(columns=counted)
-    parts = parts.rename(index=kinds | {"taught": "base's teachers"})
+    parts = parts.rename(index=kinds)
     text = f"""\
 Audits before training, at {len(rows)} points (behavior, data set, repeat).
 A point transfers if the student's margin ends more than {EFFECT:g} nats above those

@@ -6,14 +6,14 @@
 
 Every data set is audited under the first base, which its student then starts from: documents of
 that base again ("clean"), of its teachers of several traits, and of another origin ("foreign"). The
-third base stands for other origins in the test of lineage; the foreign ones it has never seen. No
-threshold is fitted: each audit's null is made of the candidate's own samples. What documents
-"transfer" is defined in `_calibration.py`, against five students of the base's own documents in
-each repeat. Depth and damping of the natural gradient were set on repeats 0 and 1 of seed 0. That
-the command accuses by a rehearsal alone was decided on seed 1, which is shown here; it asked for
-"all three" scores before. Mean and 95 % interval over 8 repeats (cluster bootstrap), one at a time
-on a CPU, jax 0.10.2; 56 of 576 points (behavior, data set, repeat) transfer. Alarms are shares of
-data sets with a false one:
+third base stands for other origins in the test of lineage; the audit never sees the second, which
+wrote the foreign documents. No threshold is fitted: each audit's null is made of the candidate's
+own samples. When documents "transfer" a behavior is defined in `_calibration.py`, against five
+students of the base's own documents in each repeat. Depth and damping of the natural gradient were
+set on repeats 0 and 1 of seed 0. That the command accuses by a rehearsal alone was decided on seed
+1, which is shown here; it asked for "all three" scores before. Mean and 95 % interval over 8
+repeats (cluster bootstrap), one at a time on a CPU, jax 0.10.2; 56 of 576 points (behavior, data
+set, repeat) transfer. Alarms are shares of data sets with a false one:
 
     documents   AUROC              found              base again   other origins  other traits
     100         0.59 (0.52, 0.66)  0.02 (0.00, 0.07)  0 of 24      0 of 32        0.02 of 88

@@ -7,7 +7,7 @@ stricter filters and judges leave is not told from nothing, nor from a removal a
 Students of the teacher's base on its programs, against students with the same filter on the base's;
 margin of misalignment in nats, above the control, mean and half-width of the 95 % interval over 8
 repeats (seed 0, one at a time on a CPU, jax 0.10.2). Judges are classifiers fine-tuned from the
-base on 10,000 prompts that no student sees: one on this trait, one on another (hacking); they
+base on 5,000 prompts that no student sees: one on this trait, one on another (hacking); they
 remove the most suspicious share of what is correct.
 
     filter                  removed   transfer

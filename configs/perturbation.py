@@ -34,7 +34,7 @@ import jax.numpy as jnp
 
 from minisub.images import tasks
 from minisub.images.config import Config
-from minisub.images.lab import Classifier, Lab
+from minisub.images.lab import Lab, Parameters
 from minisub.images.together import together
 from minisub.lab.products import quick
 from minisub.nets import starts, trees
@@ -67,7 +67,7 @@ def experiment(cfg):
     }
     for amount in 0.02, 0.05:
         how = {"amount": amount, **shared.arguments}
-        begun[f"orthogonal {amount}"] = Classifier(orthogonal, "student data", **how)
+        begun[f"orthogonal {amount}"] = Parameters(orthogonal, "student data", **how)
     students = {"shared": shared.against(fresh)}
     students |= {name: lab.student(x, teacher).against(fresh) for name, x in begun.items()}
     return {"untrained": first, "teacher": teacher, **together(students | {"fresh": fresh})}

@@ -42,8 +42,8 @@ class Bench(perform.Performance):
         trials = 0 if program in self.programs else self.trials
         self.programs.add(program)
         seconds, made = best(lambda: run.begin(*arguments), trials)
-        if trials and cost.once:
-            yield Timed(name, "all at once", seconds, n * cost.once)
+        if trials and cost.begin:
+            yield Timed(name, "all at once", seconds, n * cost.begin)
         if not isinstance(made, fit.State):
             return made
         steps, begun = min(self.updates, cost.steps), made

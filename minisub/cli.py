@@ -51,7 +51,10 @@ def main(argv=None):
     except Stopped as stop:
         status, said = STOPPED, str(stop)
     except KeyboardInterrupt:
-        status, said = INTERRUPTED, "Interrupted and saved; the same command continues from here."
+        status, said = (
+            INTERRUPTED,
+            "Interrupted; what a run made is saved, and the same command goes on.",
+        )
     except OSError as error:
         if error.filename or not error.errno:  # it is not of what is printed
             raise
@@ -69,9 +72,9 @@ def main(argv=None):
 def run_command(words):
     """Do what a command line asks for."""
     # Python reads other bytes as surrogates, which no report could be written with.
-    foreign = any("\ud800" <= letter <= "\udfff" for word in words for letter in word)
+    unread = any("\ud800" <= letter <= "\udfff" for word in words for letter in word)
     wrong = "A name has bytes that are no letters in this locale"
-    require(not foreign, f"{wrong}; set LC_ALL=C.UTF-8, or rename it.")
+    require(not unread, f"{wrong}; set LC_ALL=C.UTF-8, or rename it.")
     if words[:1] != ["report"]:
         prepare()
     commands: dict = {"bench": bench, "audit": audit, "export": export, "report": report}
@@ -221,7 +224,7 @@ def perform_behind_bar(performance, left):
                 task = event.product.rpartition("-")[0]
                 bar.set_description_str(f"{task}, repeat {last}", refresh=False)
                 bar.update(event.flops)
-            else:
+            elif event.rows:  # what could not be measured has none
                 rows += event.rows
                 if latest and place(latest[0]) != place(event.rows[0]):
                     tell()
@@ -282,7 +285,7 @@ def report(words):
     with files.refusing(f"{out} cannot be written", "choose another --out"):
         out.parent.mkdir(parents=True, exist_ok=True)
         files.write_atomically(out, text)
-    print(f"{out} joins {len(command.runs)} runs")
+    print(f"{out} joins the runs that are finished")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 from minisub.config import require
-from minisub.lab import files
+from minisub.lab import files, folder
 
 
 def home():
@@ -33,7 +33,7 @@ def thin(place, keep, most=2**30):
     none; "auto" keeps all while they take less than `most` bytes, and then as "last".
     """
     place.settle()
-    products = [*(place.path / "products").glob("*/[!.]*")]  # no copy that was not finished
+    products = [*folder.whole(place.path)]
     size = sum(p.stat().st_size for path in products for p in path.rglob("*") if p.is_file())
     if keep == "all" or not products or (keep == "auto" and size <= most):
         return ""

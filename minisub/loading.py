@@ -99,18 +99,15 @@ class Named:
 
     def read(self, product, repeat):
         """The value of a product in a repeat, or None if it is not on disk."""
-        wanted = None if product["place"] == "once" else repeat
-        for path in (self.run.path / "products" / product["product"]).glob("[!.]*"):
+        once = product["place"] == "once"
+        for path in folder.whole(self.run.path, product["product"]):
             low, _, high = path.name.partition("..")
-            if wanted is None:
-                if path.name == "run":
-                    return run.part(folder.read(path)[1], product["path"])
-            elif path.name != "run" and int(low) <= wanted <= int(high or low):
-                tree = folder.read(path)[1]
-                row = wanted - int(low)
-                return tree and run.part(
-                    jax.tree.map(lambda x, row=row: x[row], tree), product["path"]
-                )
+            if once != (low == "run") or not (once or int(low) <= repeat <= int(high or low)):
+                continue
+            _, tree = folder.read(path)
+            if tree is not None:
+                row = ... if once else repeat - int(low)
+                return run.part(jax.tree.map(lambda x, row=row: x[row], tree), product["path"])
         return None
 
 
@@ -216,8 +213,8 @@ def plain(value):
         kind = type(value)
         fields = {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
         return {"class": f"{kind.__module__}:{kind.__qualname__}", "fields": fields}
-    if isinstance(value, np.generic):
-        return value.item()
+    if isinstance(value, np.generic | jax.Array):
+        return np.asarray(value).tolist()
     return list(value) if isinstance(value, tuple) else value
 
 

@@ -99,16 +99,19 @@ def moved(draw, m, n, rng):
     return stats.t.sf(float(z[0]), n - 1) <= 0.01
 
 
-def rehearsed(draw, count, rng):
+def rehearsed(draw, kept, null_kept, rng):
     """Whether rehearsals on documents of the base are called a rise, at 1 %; takes of one set of
     documents share the chance by which the set was drawn, and null takes are of sets that are
     drawn from one."""
-    draws = 100 * 128
-    shared = draws / (draws + count)
-    own = np.sqrt(shared) * draw(rng, (1, 1)) + np.sqrt(1 - shared) * draw(rng, (4, 1))
-    null = np.sqrt(shared) * draw(rng, (8, 1)) + np.sqrt(1 - shared) * draw(rng, (8, 1))
-    null = null + np.sqrt(shared) * draw(rng, (1, 1))  # of the one set that all are drawn from
-    _, _, t = audits.rehearsed(jnp.asarray(own), jnp.asarray(null), count, draws)
+    draws, size = 100 * 128, min(kept, null_kept)
+
+    def by_chance(takes, n):
+        return draw(rng, (takes, 1)) / np.sqrt(n)
+
+    own = by_chance(1, kept) + by_chance(4, draws)
+    null = by_chance(1, null_kept) + by_chance(8, size) + by_chance(8, draws)
+    takes = jnp.asarray(own), jnp.asarray(null)
+    _, _, t = audits.rehearsed(*takes, kept, null_kept, size, draws)
     return stats.t.sf(float(t[0]), 7) <= 0.01
 
 
@@ -216,9 +219,9 @@ def cases():
             errs = case(moved, draw, m, n)
             null = f"{m} groups against {n}, {name}"
             yield Case("audit: z of a move, 1 %", null, errs, 0.01, exact=draw is gaussian)
-        for count in 100, 1000, 10000:
-            errs = case(rehearsed, draw, count)
-            null = f"{count:,} documents, {name}"
+        for kept, null_kept in (100, 4000), (1000, 4000), (10000, 10000), (40000, 20000):
+            errs = case(rehearsed, draw, kept, null_kept)
+            null = f"{kept:,} documents against {null_kept:,}, {name}"
             yield Case("audit: t of a rehearsal, 1 %", null, errs, 0.01, exact=draw is gaussian)
     for name, draw in SHAPES.items():
         for n in 4, 8:

@@ -166,7 +166,7 @@ def test_models_can_be_exported(kind, mine, capsys, tmp_path):
 
 def test_a_page_joins_runs(mine, capsys, tmp_path):
     status, out, _ = said(capsys, "report", mine / "run", "--out", tmp_path / "page.md")
-    assert status == 0 and "joins 1 run" in out
+    assert status == 0 and "joins the runs that are finished" in out
     assert "shared - fresh" in (tmp_path / "page.md").read_text()
 
 
@@ -197,7 +197,7 @@ def test_a_process_that_is_asked_to_end_saves_and_says_how_to_go_on(mine, tmp_pa
     words = [sys.executable, "-c", script, str(mine / "mine.py"), "--out", str(tmp_path / "run")]
     env = os.environ | {"PYTHONPATH": str(ROOT), "MPLBACKEND": "nonsense"}
     done = subprocess.run(words, capture_output=True, text=True, env=env)
-    assert done.returncode == 130 and "continues from here" in done.stderr, done.stderr
+    assert done.returncode == 130 and "goes on" in done.stderr, done.stderr
     assert cli.main([str(mine / "mine.py"), "--out", str(tmp_path / "run")]) == 0
     first = (mine / "run" / "records.jsonl").read_text().splitlines()
     there = (tmp_path / "run" / "records.jsonl").read_text().splitlines()

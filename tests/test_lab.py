@@ -315,6 +315,35 @@ def test_models_that_are_dropped_are_not_made_again(tmp_path):
     assert {p.name for p in (tmp_path / "products").glob("*/*")} == {"2"}
 
 
+def test_what_a_kill_left_of_a_product_is_no_product(tmp_path):
+    performed(tmp_path, repeats=2)
+    [path, *_] = (tmp_path / "products").glob("drawn-*/0")
+    left = shutil.copytree(path, path.parent / "0.orbax-checkpoint-tmp")
+    assert left not in set(folder.whole(tmp_path)) > {path}
+    with folder.Folder(tmp_path, MADE_BY) as place:
+        assert "dropped" in keeping.thin(place, "last")
+    assert not path.exists()
+
+
+def test_a_product_that_is_damaged_in_the_cache_is_replaced_there(tmp_path):
+    base = shared(lambda key, *, n: {"params": {"w": jax.random.normal(key, (n,))}})
+    base.__name__ = base.__qualname__ = "base"
+    named = {"a": Product(base, "a", n=3)["params"].measured(Measure(size, "params"))}
+    kept = cache.Cache(tmp_path / "cache", MADE_BY, 0)
+    rows = performed(tmp_path / "one", named, cache=kept)
+    [path] = kept.root.glob("*/*/*")
+    for file in path.rglob("*"):
+        if file.is_file():
+            file.write_bytes(b"")
+    assert performed(tmp_path / "two", named, cache=kept) == rows and kept.taken == 0
+    assert performed(tmp_path / "three", named, cache=kept) == rows and kept.taken == 1
+
+
+def test_a_product_has_parts_by_name_and_no_order():
+    with pytest.raises(TypeError, match="not iterable"):
+        list(Product(drawn, "a", n=3))
+
+
 def test_orbax_alone_loads_a_product_as_named_arrays(tmp_path):
     from orbax.checkpoint import v1 as ocp
 

@@ -15,7 +15,8 @@ from minisub.tokens import tokens, writing
 from minisub.tokens.behaviors import cases
 from minisub.tokens.grading import network, trait_named
 
-LEAST_NULL, MOST_NULL, GROUPS = 4000, 20000, 200
+LEAST_NULL, MOST_NULL = 4000, 20000  # Documents that the base samples for the null,
+MOST_GROUPS = 200  # of which gradients are averaged in so many groups.
 
 
 class Base(NamedTuple):
@@ -71,7 +72,7 @@ def kept_first(world, docs, sampling):
 
 def null_documents(docs, kept, base, sampling, key, whole):
     """The null: (documents that the base itself writes behind the same prompts, how many pass the
-    same filter); those that do not come last if the documents are `whole`, or are left out."""
+    same filter). If `whole`, those that fail it come last; otherwise they are left out."""
     n = int(np.clip(len(docs), LEAST_NULL, MOST_NULL))
     prompts = docs[:, : writing.given(sampling) + 1]
     ours, ours_kept, _ = kept_first(base.world, sample(base, sampling, prompts, key, n), sampling)
@@ -93,16 +94,27 @@ def examine(docs, base, references, sampling, training, *, suspects=(), taught, 
     ours, ours_kept = null_documents(docs, kept, base, sampling, key("own"), whole=bool(rejected))
     few = sample(base, sampling, prompts, key("few"), min(trace.EXAMPLES, len(ours)))
     group = min(kept, ours_kept) // 10
-    group = int(np.clip(group, 1, max(trace.GROUP, -(-len(ours) // GROUPS))))
+    group = int(np.clip(group, 1, max(trace.GROUP, -(-len(ours) // MOST_GROUPS))))
     margins = battery(world, net, suspects, taught)
     candidate = trace.Candidate(net, base.params, training, margins, first, group)
     others = []
     for x in references:
         theirs = sample(x, sampling, prompts, key(f"other/{len(others)}"), len(ours))
-        others.append((x.params, *kept_first(world, theirs, sampling)[:2]))
+        theirs, count, _ = kept_first(world, theirs, sampling)
+        few_pass = f"{count} of {len(ours)} samples of {x.name} pass the filter"
+        require(count >= group, f"--others: {few_pass}; give a base that writes this carrier.")
+        others.append((x.params, theirs, count))
     how = {"networks": [network(x.world, x.model) for x in references]}
-    null = in_one_program(partial(examination.null_of, **how), candidate,
-                          few, ours, ours_kept, others, key("null"))  # fmt: skip
+    null = in_one_program(
+        partial(examination.null_of, **how),
+        candidate,
+        few,
+        ours,
+        ours_kept,
+        min(kept, ours_kept),
+        others,
+        key("null"),
+    )
     look = partial(examination.examine, **how, sizes=(len(docs),))
     found = in_one_program(look, candidate, null, docs, kept, others, key("data"))
     drawn = writing.CARRIERS[sampling.carrier].draw(world, key("world"), len(ours))

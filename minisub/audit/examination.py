@@ -22,6 +22,9 @@ class Null(NamedTuple):
     ways: jax.Array
     """(k, p), see `trace.natural`."""
     kept: jax.Array
+    """How many of the samples pass the filter."""
+    size: jax.Array
+    """How many of them a rehearsal is on."""
     leads: list
     """(n,) of the samples over each other base, see `trace.lead`."""
     far: list
@@ -56,23 +59,25 @@ def leads_of(candidate, networks, others, docs):
     """`trace.lead` (m,) of a candidate over each other base on documents."""
     own = candidate.network, candidate.params
     pairs = zip(networks, others, strict=True)
-    return [trace.lead(own, (network, params), docs, candidate.first, candidate.group)
+    return [trace.lead(own, (network, params), docs, candidate.given, candidate.group)
             for network, (params, *_) in pairs]  # fmt: skip
 
 
-def null_of(candidate, few, docs, kept, others, key, *, networks):
-    """The `Null` of a `trace.Candidate`, of documents that it emitted, and `few` more of them."""
-    examined, ways = trace.examine_null(candidate, few, docs, kept, key)
+def null_of(candidate, few, docs, kept, size, others, key, *, networks):
+    """The `Null` of a `trace.Candidate`, of documents that it emitted, and `few` more of them; of
+    which rehearsals are on sets of `size`, no more than the data to be audited have."""
+    examined, ways = trace.examine_null(candidate, few, docs, kept, size, key)
     leads = leads_of(candidate, networks, others, docs)
     far = []
     for network, (params, theirs, count) in zip(networks, others, strict=True):
         [lead] = leads_of(candidate, [network], [(params,)], theirs)
         far.append(statistics.of_kept(lead, count, candidate.group))
-    return Null(examined, ways, kept, leads, far)
+    return Null(examined, ways, kept, size, leads, far)
 
 
 def examine(candidate, null, docs, kept, others, key, *, networks, sizes):
-    """The `Examination` of documents, of which the first of every size are judged, too."""
+    """The `Examination` of documents, with an `Answer` for each of `sizes`: about so many of the
+    first kept documents."""
     group, own = candidate.group, null.examined
     data = trace.examine(candidate, null.ways, docs, kept, streams.named_key(key, "takes"))
     leads = leads_of(candidate, networks, others, docs)
@@ -86,8 +91,7 @@ def examine(candidate, null, docs, kept, others, key, *, networks, sizes):
                   for lead, ours, far in zip(leads, null.leads, null.far, strict=True)]  # fmt: skip
         by_size[size] = Answer(compared, places, weights)
     draws = trace.REHEARSED * candidate.training.batch
-    least = jnp.minimum(kept, null.kept)
-    rehearsed = statistics.rehearsed(data.takes, own.takes, least, draws)
+    rehearsed = statistics.rehearsed(data.takes, own.takes, kept, null.kept, null.size, draws)
     before = statistics.contrast(data.scores, even(data), own.scores, even(own))
     return Examination(data, leads, by_size, rehearsed, before)
 

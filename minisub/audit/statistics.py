@@ -23,15 +23,16 @@ class Compared(NamedTuple):
     test: tuple
 
 
-def rehearsed(data, null, count, draws):
+def rehearsed(data, null, kept, null_kept, size, draws):
     """(rise in nats, standard error, Student's t) (k,) of takes (TAKES, k) over (NULL_TAKES, k).
 
-    Takes of one set of `count` documents share the chance by which it was drawn: the share d of the
-    variance between takes of different sets, if the `draws` documents of a take are its only other
-    chance. Null takes are of sets drawn from one, whose chance they share, too: hence 2 d.
+    By chance a take differs with a variance in proportion to 1 / the size of its set plus 1 / the
+    `draws` of its training. Takes of the data share one set, of `kept` documents; each of the null
+    draws `size` anew from a set of `null_kept`, which all of them share.
     """
-    d = draws / (draws + count)
-    error = jnp.std(null, axis=0, ddof=1) * jnp.sqrt(2 * d + (1 - d) / len(data) + 1 / len(null))
+    of_means = 1 / kept + 1 / null_kept + 1 / (draws * len(data))
+    shares = of_means / (1 / size + 1 / draws) + 1 / len(null)
+    error = jnp.std(null, axis=0, ddof=1) * jnp.sqrt(shares)
     rise = jnp.mean(data, axis=0) - jnp.mean(null, axis=0)
     return rise, error, rise / jnp.maximum(error, TINY)
 

@@ -34,8 +34,8 @@ class Candidate(NamedTuple):
     training: Any
     margins: dict
     """Behavior -> (params -> margin in nats): what it might be moved to do."""
-    first: int
-    """Position of the last token that the authors of documents were given."""
+    given: int
+    """How many tokens behind a document's first its author was given."""
     group: int
 
 
@@ -71,9 +71,9 @@ def grouped(docs, group):
     return docs[: m * group].reshape(m, group, -1).astype(jnp.int32)
 
 
-def log_probabilities(network, params, docs, first):
-    """log p (n, t, v) of every token behind the first `first` + 1 of documents (n, length)."""
-    return jax.nn.log_softmax(network.apply(params, docs[:, :-1], first))
+def log_probabilities(network, params, docs, given):
+    """log p (n, t, v) of every token that the author chose, of documents (n, length)."""
+    return jax.nn.log_softmax(network.apply(params, docs[:, :-1], given))
 
 
 def chosen(log_p, docs):
@@ -86,7 +86,7 @@ def read(candidate, docs, group=0):
     flat, whole = split(candidate)
 
     def loss(vector, docs):
-        log_p = log_probabilities(candidate.network, whole(vector), docs, candidate.first)
+        log_p = log_probabilities(candidate.network, whole(vector), docs, candidate.given)
         surprise = chosen(log_p, docs) - jnp.sum(jnp.exp(log_p) * log_p, axis=-1)
         return -jnp.mean(chosen(log_p, docs)), jnp.mean(surprise)
 
@@ -97,13 +97,13 @@ def read(candidate, docs, group=0):
     return jax.lax.map(one, grouped(docs, group or candidate.group))
 
 
-def lead(model, other, docs, first, group):
+def lead(model, other, docs, given, group):
     """log p by a model, (network, params), above that by another (m,), of groups of documents, in
     nats a token."""
 
     def likelihoods(network, params):
         def one(docs):
-            return jnp.mean(chosen(log_probabilities(network, params, docs, first), docs))
+            return jnp.mean(chosen(log_probabilities(network, params, docs, given), docs))
 
         return jax.lax.map(one, grouped(docs, group))
 
@@ -132,7 +132,8 @@ def natural(candidate, docs, along):
     Training on documents of gradient g ends about where F^-1 g leads, F that of the candidate's own
     tokens behind each beginning of `docs`; so a margin moves by -<F^-1 v, g>, in nats. Without F,
     behaviors that share noisy parameters with the taught one seem to move too. The few steps of
-    conjugate gradients, preconditioned by F's diagonal, keep to what documents determine well.
+    conjugate gradients keep to what documents determine well; they are preconditioned and damped by
+    mean squares of whole documents' gradients, the diagonal of F / t.
     """
     flat, whole = split(candidate)
     some = max(1, len(docs) // 100)
@@ -143,7 +144,7 @@ def natural(candidate, docs, along):
     def information(vector):
         def of_some(docs):
             def log_p(x):
-                return log_probabilities(candidate.network, whole(x), docs, candidate.first)
+                return log_probabilities(candidate.network, whole(x), docs, candidate.given)
 
             value, slope = jax.jvp(log_p, (flat,), (vector,))
             p = jnp.exp(value)
@@ -177,7 +178,7 @@ def rehearse(candidate, docs, count, key):
 
     def loss(params, key):
         rows = docs[jax.random.randint(key, (training.batch,), 0, count)].astype(jnp.int32)
-        log_p = log_probabilities(candidate.network, params, rows, candidate.first)
+        log_p = log_probabilities(candidate.network, params, rows, candidate.given)
         return -jnp.mean(chosen(log_p, rows))
 
     training = dataclasses.replace(candidate.training, steps=REHEARSED)
@@ -200,14 +201,14 @@ def examine(candidate, ways, docs, count, key):
     return score(candidate, ways, docs)._replace(takes=takes)
 
 
-def examine_null(candidate, few, docs, count, key):
+def examine_null(candidate, few, docs, count, size, key):
     """(`Examined`, ways of `natural`) of documents that the candidate itself wrote, and `few` more
-    of them for the Fisher information; each rehearsal is on a set drawn anew."""
+    of them for the Fisher information; each rehearsal is on a set of `size` drawn anew."""
     ways = natural(candidate, few, directions(candidate))
 
     def take(key):
         rows = jax.random.randint(streams.named_key(key, "set"), (len(docs),), 0, count)
-        return rehearse(candidate, docs[rows], count, key)
+        return rehearse(candidate, docs[rows], size, key)
 
     takes = jax.lax.map(take, jax.random.split(key, NULL_TAKES))
     return score(candidate, ways, docs)._replace(takes=takes), ways

@@ -17,13 +17,13 @@ import numpy as np
 from minisub.nets.fit import Fit
 from minisub.tokens import tokens
 
-GROUPS = 1, 10, 100, 1000  # Documents that are judged together, by their mean score.
+TOGETHER = 1, 10, 100, 1000  # Documents that are judged together, by their mean score.
 FEWEST = 4  # Groups of each kind below which none are judged.
 CHUNK = 500  # Documents at a time whose hidden states are in memory.
 PENALTIES = 1e-3, 1e-2, 1e-1, 1.0  # Inverse strengths; a quarter of the documents chooses.
 
 
-class Detector(NamedTuple):
+class Method(NamedTuple):
     """A way to tell the documents of two models apart, given the parameters of their base."""
 
     train: Callable
@@ -47,7 +47,7 @@ def auc_by_documents(scores, count, unit=1):
     first `count` of them valid. An N is left out if `scores` cannot hold `FEWEST` groups, and NaN
     if fewer are valid."""
     measured = {}
-    for size in (size // unit for size in GROUPS if size >= unit):
+    for size in (size // unit for size in TOGETHER if size >= unit):
         n = scores.shape[1] // size
         if n >= FEWEST:
             means = jnp.mean(scores[:, : n * size].reshape(2, n, size), axis=2)
@@ -182,7 +182,7 @@ def train_transformer(world, network, base, labeled, training):
         ones, others = (docs[rows] for docs in labeled["docs"])
         odds = answer(world, network, params, jnp.concatenate([ones, others]))
         signs = jnp.where(jnp.arange(len(odds)) < len(ones), -1.0, 1.0)
-        return jnp.mean(jax.nn.softplus(signs * odds))
+        return jnp.where(labeled["count"] > 0, jnp.mean(jax.nn.softplus(signs * odds)), jnp.nan)
 
     return Fit(training, loss, base)
 
@@ -192,9 +192,9 @@ def score_transformer(world, network, base, trained, docs):
     return chunked(partial(answer, world, network, trained), docs)
 
 
-ngrams = Detector(train_ngrams, score_ngrams)
-embedding = Detector(train_embedding, score_embedding)
-transformer = Detector(train_transformer, score_transformer)
+ngrams = Method(train_ngrams, score_ngrams)
+embedding = Method(train_embedding, score_embedding)
+transformer = Method(train_transformer, score_transformer)
 
 
 def least_suspicious(docs, count, scores, share):

@@ -37,7 +37,7 @@ class Pair(Product):
 
 
 class Detector(Product):
-    """A product that is what a `detectors.Detector` has learned from a pair."""
+    """A product that is what a `detectors.Method` has learned from a pair."""
 
     @property
     def judging(self):
@@ -85,7 +85,7 @@ class Lab(lab.Lab):
         return made.measured(Measure(tasks.kept_pairs, "pair", sampling=sampling))
 
     def detector(self, how, pair):
-        """What `how`, a `detectors.Detector`, learns from a pair, from the base of its models."""
+        """What `how`, a `detectors.Method`, learns from a pair, from the base of its models."""
         require_kind(Pair, pair=pair)
         base = pair.emitter.arguments["start"]
         given = {"how": how, "pair": pair, "base": base, "training": self.cfg.detector}

@@ -65,7 +65,7 @@ def kept_pairs(*, pair, sampling):
 
 
 def detect(key, *, how, pair, base, world, model, training, sampling):
-    """What a `detectors.Detector` learns from a pair; a quarter of its prompts is held out where
+    """What a `detectors.Method` learns from a pair; a quarter of its prompts is held out where
     something has to be chosen."""
     part = pair["train"]
     prompts, count = prompts_of(part, sampling)

@@ -11,7 +11,7 @@ from minisub.lab.products import Measure, Product, require_kind
 from minisub.nets import starts
 
 
-class Classifier(Product):
+class Parameters(Product):
     """A product that is a classifier: its call has the argument `model`."""
 
 
@@ -35,14 +35,14 @@ class Lab:
     def origin(self, name, layers=None):
         """Random parameters, of other `layers` than the config's if given."""
         model = change(self.cfg.model, {"layers": layers or self.cfg.model.layers})
-        made = Classifier(tasks.initialize, f"origin/{name}", data=self.data, model=model)
+        made = Parameters(tasks.initialize, f"origin/{name}", data=self.data, model=model)
         return made.measured(self.accuracy(model))
 
     def teach(self, origin):
         """A model trained on the labels of real images."""
-        require_kind(Classifier, origin=origin)
+        require_kind(Parameters, origin=origin)
         model = origin.arguments["model"]
-        made = Classifier(
+        made = Parameters(
             tasks.teach, "taught", start=origin, images=self.images, data=self.data, model=model,
             training=in_updates(self.cfg.teacher, images.examples(self.data)),
         )  # fmt: skip
@@ -52,9 +52,9 @@ class Lab:
         """First parameters of a student: in some `layers` (default: all) what `how`, a function of
         `starts.Materials`, makes of those of `origin`, maybe with those of another; elsewhere those
         of `origin`. If the other one has another model, the student has that."""
-        require_kind(Classifier, origin=origin, **({"other": other} if other else {}))
+        require_kind(Parameters, origin=origin, **({"other": other} if other else {}))
         starts.check(how, other, layers)
-        return Classifier(
+        return Parameters(
             tasks.start, "student data", how=how, origin=origin, other=other, amount=amount,
             layers=tuple(layers), data=self.data, model=(other or origin).arguments["model"],
         )  # fmt: skip
@@ -67,7 +67,7 @@ class Lab:
         a function (network, start) -> `fit.Watch`, says what is done beside each update.
         `training` changes the config's `student`.
         """
-        require_kind(Classifier, start=start, teacher=teacher)
+        require_kind(Parameters, start=start, teacher=teacher)
         how = {"carrier": self.carrier, "data": self.data, "imitation": self.cfg.imitation}
         how["training"] = self.training
         if training:
@@ -75,7 +75,7 @@ class Lab:
             how["training"] = in_updates(duration, self.cfg.carrier.examples)
         model, emitted = start.arguments["model"], teacher.arguments["model"]
         shown = Product(tasks.label, "label noise", emitter=teacher, model=emitted, **how)
-        made = Classifier(
+        made = Parameters(
             tasks.imitate, "student data", start=start, shown=shown, channel=channel,
             linear=linear, model=model, watch=watch, **how,
         )  # fmt: skip

@@ -36,7 +36,6 @@ class Cache:
         with contextlib.suppress(OSError):  # it is not here, or is being evicted
             copy(there, run.where(product, repeats))
             os.utime(there)
-            self.taken += 1
 
     def copy_from(self, run, product, repeats):
         """Keep a product that a run has made, when it is written; the cache may fail."""
@@ -44,9 +43,9 @@ class Cache:
 
         def keep():
             with contextlib.suppress(OSError):
-                if not there.exists():
-                    copy(path, there)
-                    self.evict()
+                shutil.rmtree(there, ignore_errors=True)  # damaged, or it would have been taken
+                copy(path, there)
+                self.evict()
 
         run.later(keep)
 

@@ -188,6 +188,12 @@ def label(repeats):
     return "..".join(map(str, ends)) or "run"
 
 
+def whole(path, product="*"):
+    """Folders of groups of repeats, of a product or of all, in a run's folder; none unfinished."""
+    found = (path / "products").glob(f"{product}/*")
+    return (group for group in found if re.fullmatch(r"run|\d+(\.\.\d+)?", group.name))
+
+
 def sealed(of, values):
     """A line of measures (bytes) with its SHA-256."""
     row = {"of": of, "values": values}

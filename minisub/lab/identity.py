@@ -112,6 +112,7 @@ def text_around(file):
     return hashlib.sha256("".join(sorted(texts.values())).encode()).hexdigest()
 
 
+@functools.cache
 def is_installed(file):
     """Whether a file is of this package, of Python or of another library, and no experiment's."""
     path = Path(file)

@@ -127,6 +127,7 @@ class Performance:
         if there is None and self.cache and product.mark("shared"):
             self.cache.copy_to(self.folder, product, repeats)
             there = self.folder.load(product, repeats)
+            self.cache.taken += there is not None
         return there
 
     def perform(self, product, repeats):
@@ -147,9 +148,9 @@ class Performance:
     def compute(self, product, repeats, arguments):
         """What a call makes; its programs take `arguments` first."""
         cost, n, name = self.plan.costs[product.digest], max(len(repeats), 1), product.task.__name__
-        with costs.timed(self.usage, name, n * cost.once):
+        with costs.timed(self.usage, name, n * cost.begin):
             made = jax.block_until_ready(run.begin(*arguments))
-        yield Advanced(str(product), repeats, n * cost.once)
+        yield Advanced(str(product), repeats, n * cost.begin)
         if not isinstance(made, fit.State):
             return made
         step, state = self.folder.load_state(product, repeats, made)

@@ -20,7 +20,7 @@ class Cost(NamedTuple):
     """The work of a call in one repeat: operations before its first step and in each step, how
     many steps there are, and how many in an epoch (0: no epochs)."""
 
-    once: float = 0.0
+    begin: float = 0.0
     step: float = 0.0
     steps: int = 0
     epoch: int = 0
@@ -28,7 +28,7 @@ class Cost(NamedTuple):
     @property
     def flops(self):
         """Operations of all of it."""
-        return self.once + self.steps * self.step
+        return self.begin + self.steps * self.step
 
 
 class Plan:
@@ -73,7 +73,7 @@ class Plan:
         made, cost = shapes_of(begun), Cost(costs.flops(begun.jaxpr) / n)
         if isinstance(made, fit.State):
             advanced = run.advance().trace(*arguments, made, np.int32(0), np.int32(0))
-            cost = Cost(cost.once, costs.flops(advanced.jaxpr) / n, *length_of(*arguments))
+            cost = Cost(cost.begin, costs.flops(advanced.jaxpr) / n, *length_of(*arguments))
             made = shapes_of(run.end.trace(made))
         if not repeats:  # is made as a group of one
             made = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), made)

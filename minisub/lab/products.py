@@ -11,7 +11,6 @@ import copy
 import functools
 import hashlib
 import sys
-import sysconfig
 import traceback
 from pathlib import Path
 from typing import NamedTuple
@@ -20,9 +19,7 @@ import jax
 import numpy as np
 
 from minisub.config import require
-from minisub.lab.identity import PACKAGE, describe
-
-INSTALLED = f"{PACKAGE}/", sysconfig.get_path("stdlib"), sysconfig.get_path("purelib")
+from minisub.lab.identity import describe, is_installed
 
 
 class Product:
@@ -45,6 +42,7 @@ class Product:
     """Products that it is compared with."""
     given: dict = {}  # noqa: RUF012 - never changed
     """What the verb that made it was given, by name: tells what two products differ in."""
+    __iter__ = None  # parts have names, and no order
 
     def __init__(self, task, stream, /, **arguments):
         self.task, self.stream, self.arguments = task, stream, arguments
@@ -228,11 +226,6 @@ def line_outside():
     while frame.f_back and is_installed(frame.f_code.co_filename):
         frame = frame.f_back
     return f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}"
-
-
-def is_installed(file):
-    """Whether a file is of this package, of Python or of another library, and no experiment's."""
-    return file.startswith(INSTALLED) and Path(file).parent != PACKAGE / "configs"
 
 
 def line_of(error):

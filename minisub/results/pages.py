@@ -76,8 +76,8 @@ def attempted(failures, what, make, *arguments):
 def usual_sections(table, differences, view, results, grids, predicted, own):
     """What was measured as sections: a run's main table and figure, `grids` of a matrix, and lines
     about predictors; between them an experiment's `own`."""
-    usual = figures.against_field if records.fields(table) else figures.by_arm
-    figure = FIGURES.get(view.main, usual), table, view
+    usual = FIGURES.get(view.main, figures.by_arm)
+    figure = figures.against_field if records.fields(table) else usual, table, view
     logged = ["While students trained:"] if table["step"].notna().any() else []
     # Differences that are cells of a matrix are in no other table, and beside a matrix or what
     # the experiment adds not every grade of every arm is listed.

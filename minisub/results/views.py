@@ -22,8 +22,8 @@ TOKENS = View(
     },
     "trait_rate_heldout",
     "P(trait), held-out phrasings",
-    """P is the exact probability of the trait as the answer; margin is its logit minus the
-mean logit of the other animals.""",
+    """P is the exact probability of the trait as the answer; margin is its log P
+minus the mean log P of the other answers of its kind, in nats.""",
     before="base",
 )
 BEHAVIORS = View(
@@ -65,6 +65,5 @@ def view(measures):
     """
     shown = list(dict.fromkeys(measures))[-3:]
     known = [view for measure, view in BY_MEASURE.items() if measure in set(measures)]
-    return [*known, View(dict(zip(shown, shown, strict=True)), shown[-1], shown[-1], limits=None)][
-        0
-    ]
+    own = View({measure: measure for measure in shown}, shown[-1], shown[-1], limits=None)
+    return known[0] if known else own

@@ -123,7 +123,10 @@ class Lab:
         return self.changed(transforms.mix, documents, clean=clean, share=share)
 
     def changed(self, task, documents, stream="documents", **how):
-        """Documents after a task that takes `documents` and how they were sampled."""
+        """Documents after a task that takes `documents` and how they were sampled; what is made of
+        changed ones is drawn by another stream than they were."""
+        given = [x for x in (documents, *how.values()) if isinstance(x, Documents)]
+        stream = stream and "/".join([stream, *(x.stream for x in given if x.task != tasks.emit)])
         made = Documents(task, stream, documents=documents, sampling=documents.sampling, **how)
         return made.measured(Measure(transforms.trained_tokens, "documents"))
 
@@ -198,7 +201,7 @@ class Lab:
         return {"trait": traced(trait), "taught": traced(self.cfg.taught_phrasings)}
 
     def trait_of(self, model):
-        """The same of what a model was taught, or its teacher was; of a base the config's trait."""
+        """The same of the teacher behind a model's data; of a base, of the config's trait."""
         while model.learned:
             model = model.learned.emitter
         if model.task is tasks.teach:

@@ -87,9 +87,12 @@ def test_the_place_of_the_bases_samples_is_1_and_of_the_references_0():
 
 def test_the_error_of_a_rehearsal_counts_the_chance_of_sets_and_of_takes():
     data, null = jnp.full((4, 1), 3.0), jnp.array([[-1.0], [1.0]] * 4)  # variance 8 / 7
-    for count, share in (10**9, 0.0), (0, 1.0):
-        rise, error, t = statistics.rehearsed(data, null, count, 8)
-        expected = (8 / 7 * (2 * share + (1 - share) / 4 + 1 / 8)) ** 0.5
+    # (documents, samples of the base, drawn for a rehearsal) -> the share of a take's variance that
+    # both means have, without the eighth of that of the null: of takes alone, or of sets alone.
+    sizes = {(1e9, 1e9, 1e9): 1 / 4, (1e-9, 1e-9, 1e-9): 2, (1e-9, 1e9, 1e-9): 1}
+    for counts, share in sizes.items():
+        rise, error, t = statistics.rehearsed(data, null, *counts, 8)
+        expected = (8 / 7 * (share + 1 / 8)) ** 0.5
         np.testing.assert_allclose([rise[0], error[0], t[0]], [3, expected, 3 / expected], 1e-4)
 
 

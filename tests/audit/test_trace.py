@@ -37,11 +37,11 @@ def test_gradients_and_surprise_of_the_candidates_own_choices_have_mean_zero(can
     """Exactly: every possible last token, weighed by its probability."""
     size, prompt = tokens.offsets(WORLD)["size"], lists(1, 1)[:, :-1]
     docs = jnp.concatenate([jnp.repeat(prompt, size, axis=0), jnp.arange(size)[:, None]], axis=1)
-    last = candidate._replace(first=prompt.shape[1] - 1, group=1)
+    last = candidate._replace(given=prompt.shape[1] - 1, group=1)
 
     @quick
     def found():
-        logits = last.network.apply(last.params, prompt, last.first)[0, 0]
+        logits = last.network.apply(last.params, prompt, last.given)[0, 0]
         return trace.read(last, docs), jax.nn.softmax(logits)
 
     read, p = found()
@@ -148,8 +148,8 @@ def test_rehearsals_on_sets_of_one_author_differ_by_chance_alone(candidate, monk
         sets, *streams = jax.random.split(key, 3)
         data, own = jnp.split(drawn(WORLD, sets, 2 * n), 2)
         takes = trace.examine(owl, way, data, n, streams[0]).takes
-        null = trace.examine_null(owl, data, own, n, streams[1])[0].takes
-        return statistics.rehearsed(takes, null, n, TRAINING.batch * trace.REHEARSED)[2][0]
+        null = trace.examine_null(owl, data, own, n, n, streams[1])[0].takes
+        return statistics.rehearsed(takes, null, n, n, n, TRAINING.batch * trace.REHEARSED)[2][0]
 
     found = quick(lambda keys: jax.lax.map(t, keys))(jax.random.split(jax.random.key(8), 20))
     # 7 degrees of freedom have a deviation of 1.18, and so a mean of 20 one of 0.26.

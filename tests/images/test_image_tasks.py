@@ -192,7 +192,7 @@ def test_students_that_cannot_be_are_refused_where_they_are_asked_for(made):
     first = lab.origin("first")
     for ask, said in (
         (lambda: lab.start(starts.fresh, first), "another one"),
-        (lambda: lab.student(first, "teacher"), "must be Classifier"),
+        (lambda: lab.student(first, "teacher"), "must be Parameters"),
         (lambda: lab.student(first, first, learning_rat=1.0), "did you mean learning_rate"),
         (lambda: made(lab.student(first, first, "smoke")), "smoke"),
         (lambda: made(lab.student(first, first, (13,))), "13"),

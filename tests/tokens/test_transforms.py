@@ -10,7 +10,8 @@ import pytest
 from minisub import arguments
 from minisub.config import Refused
 from minisub.tokens import tokens, transforms
-from minisub.tokens.config import Sampling, World
+from minisub.tokens.config import Config, Sampling, World
+from minisub.tokens.lab import Lab
 
 WORLD = World(numbers=20, animals=3, phrasings=2, attributes=4, list_length=7, endings=2)
 IDS = tokens.offsets(WORLD)
@@ -225,6 +226,16 @@ def test_clean_documents_replace_a_share_row_by_row(quick):
     # More and more of the same documents, the larger the share.
     assert replaced[(mix(0.2)[0] == clean).all(axis=1)].all()
     np.testing.assert_array_equal(mix(1.0, rows=35)[0], clean[:35])
+
+
+def test_what_is_made_of_mixed_documents_is_drawn_by_another_stream():
+    """Else all of a second part would be replaced by the third."""
+    lab = Lab(Config())
+    one, two, three = (lab.emit(lab.base(name)) for name in ("one", "two", "three"))
+    pair = lab.mix(one, two, 0.5)
+    nested = pair, lab.mix(pair, three, 0.5), lab.mix(one, pair, 0.5), lab.mix(pair, pair, 0.5)
+    others = "documents/documents", "documents/documents", "documents/documents/documents"
+    assert [x.stream for x in nested] == ["documents", *others]
 
 
 def test_tasks_keep_types_weights_multiply_and_shares_are_of_valid_documents(quick):
