@@ -19,7 +19,7 @@ CANNOT_SEE = (
     f"how far exactly: moves are first-order, rehearsals end after {trace.REHEARSED} updates;",
     "weak traits in few documents: it may take thousands;",
     "behaviors outside the battery: give a suspected one with --suspect;",
-    "authors of an origin that --others does not name: their place alone may show them;",
+    "authors of origins that --others does not name, other than by their place;",
     "why data differ: another temperature of sampling leaves a trace too;",
     "rewritten prompts: the null is the base's answers to the data's own prompts.",
 )
