@@ -125,7 +125,7 @@ def recorded(path):
         (json.dumps(setting), arm, measure, step): float.fromhex(value)
         for setting, arm, measure, step, value in file["rows"]
     }
-    return rows, file["cpu"]
+    return rows, file.get("cpu")
 
 
 def record(path, rows):
