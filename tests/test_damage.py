@@ -3,6 +3,7 @@
 import json
 import random
 import shutil
+import time
 
 import jax.numpy as jnp
 import pytest
@@ -41,7 +42,10 @@ def performed(path, settings, plan=None, events=None, **how):
 
 
 def damage(file, chance):
-    """Cut a file off, flip a bit of it or remove it; return what was done."""
+    """Cut a file off, flip a bit of it or remove it, or a folder; return what was done."""
+    if file.is_dir():
+        shutil.rmtree(file)
+        return f"remove {file.name}/"
     content = bytearray(file.read_bytes())
     at = chance.randrange(max(len(content), 1))
     how = chance.choice(["cut", "flip", "flip", "remove"] if content else ["remove"])
@@ -108,6 +112,22 @@ def test_a_run_that_was_ended_while_it_trained_is_continued_from_a_damaged_state
     states = lambda path: files(path / "under way")  # noqa: E731
     assert states(tmp_path / "run")
     assert check_continued(tmp_path / "run", tmp_path / "copies", states, 8) == 0
+
+
+@pytest.mark.parametrize("ended", [True, False])
+def test_a_run_of_which_any_folder_is_removed_is_continued_to_the_same_measures(ended, tmp_path):
+    how = {} if ended else {"events": 20, "seconds": -1.0}
+    performed(tmp_path / "run", SETTINGS, **how)
+    folders = lambda path: sorted(p for p in path.rglob("*") if p.is_dir())  # noqa: E731
+    assert check_continued(tmp_path / "run", tmp_path / "copies", folders, 8) == 0
+
+
+def test_a_clock_that_jumps_changes_nothing(tmp_path, monkeypatch):
+    expected, plan = performed(tmp_path / "usual", SETTINGS)
+    now, chance = time.time, random.Random(0)
+    monkeypatch.setattr(time, "time", lambda: now() + chance.uniform(-1e9, 1e9))
+    performed(tmp_path / "run", SETTINGS, plan, events=20, seconds=-1.0)
+    assert performed(tmp_path / "run", SETTINGS, plan)[0] == expected
 
 
 def test_of_a_damaged_product_nothing_is_read_but_what_was_written(tmp_path):
