@@ -1,6 +1,7 @@
 """Models and documents of a run as files that other programs read."""
 
 import dataclasses
+import io
 import json
 from pathlib import Path
 from typing import Literal
@@ -61,11 +62,10 @@ def write_arrays(out, arrays, kind):
     """Write named arrays as safetensors or npz."""
     arrays = {name: np.ascontiguousarray(x) for name, x in arrays.items()}
     if kind == "npz":
-        with open(out, "wb") as file:
-            np.savez(file, **arrays)
-        return
+        np.savez(file := io.BytesIO(), **arrays)
+        return files.write_atomically(out, file.getvalue())
     try:
         from safetensors import numpy as safetensors
     except ImportError:
         require(False, "safetensors is not installed; pip install safetensors, or --format npz.")
-    safetensors.save_file(arrays, out)
+    return files.write_atomically(out, safetensors.save(arrays))

@@ -78,6 +78,14 @@ def test_a_product_in_a_folder_of_any_name_is_found_again(name, tmp_path):
     assert [p.name for p in path.parent.iterdir()] == ["0"]
 
 
+@pytest.mark.parametrize("out", [".", "/", ".."])
+@pytest.mark.parametrize("more", [["--format", "npz"], ["--format", "safetensors"], None])
+def test_a_file_that_would_be_a_folder_is_refused(out, more, mine, capsys):
+    words = ["report", mine / "run"] if more is None else ["export", mine / "run", "teacher", *more]
+    status, _, err = said(capsys, *words, "--out", out)
+    assert (status, err.count("\n")) == (2, 1) and "; choose another --out." in err
+
+
 def test_a_path_with_two_slashes_is_a_path(tmp_path):
     path = Path(f"/{tmp_path}") / "0"
     folder.write(path, {"w": np.arange(3)}, {})

@@ -39,7 +39,7 @@ def lock(folder):
 
 def write_atomically(path, content):
     """Write text or bytes to `path`, which has the old or the new content at every instant."""
-    temporary = path.with_name(f".{path.name}.tmp")
+    temporary = path.parent / f".{path.name}.tmp"
     try:
         with open(temporary, "wb") as file:
             write_through(file, content.encode() if isinstance(content, str) else content)
