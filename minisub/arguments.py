@@ -129,7 +129,8 @@ def load(name):
 def line_of(name, path):
     """The line of a file in which a name is last given a value."""
     found = [x for x in ast.walk(ast.parse(path.read_bytes())) if isinstance(x, ast.Name)]
-    return max(x.lineno for x in found if x.id == name and isinstance(x.ctx, ast.Store))
+    stored = [x.lineno for x in found if x.id == name and isinstance(x.ctx, ast.Store)]
+    return max(stored, default=1)  # or it is imported
 
 
 @contextlib.contextmanager
@@ -139,7 +140,7 @@ def refusing(file):
         yield
     except Refused as refusal:
         raise Refused(f"{products.line_of(refusal)}{refusal}") from None
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         where = products.line_of(error) or f"{Path(file).name}: "
         said = error.msg if isinstance(error, SyntaxError) else str(error)
         said = said.split("\n")[0].rstrip(".")
@@ -242,6 +243,10 @@ def axis(text, cfg):
         field in known,
         f"--sweep: there is no field {field!r}{nearest(field, known)}; --help lists every field.",
     )
+    if "." not in field:
+        from minisub.results import records  # late: most commands need no pandas
+
+        require(field not in records.COLUMNS, f"Rename the field {field!r}: records have a column.")
     each = [value for value in values.split(",") if value.strip()]
     require(each, f"--sweep {field} has no values; write --sweep {field}=V1,V2.")
     return field, each

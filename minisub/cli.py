@@ -61,7 +61,11 @@ def main(argv=None):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if isinstance(error, BrokenPipeError):  # who read it has gone, as `head` does
             return UNREAD
-        status, said = STOPPED, f"The output failed ({error.strerror}); give the command again."
+        said = f"The system failed ({error.strerror}); mend that, and give the command again."
+        status = STOPPED
+    except (jax.errors.JaxRuntimeError, MemoryError) as error:
+        said = f"The device failed ({doctor.reason(error)}); if it is its memory"
+        status, said = STOPPED, f"{said}, choose smaller models, batches or --group."
     try:
         print(*said.split(), file=sys.stderr, flush=True)  # in one line, whatever names are in it
     except OSError:
@@ -115,7 +119,13 @@ def prepare():
     there = importlib.util.find_spec("fcntl")  # which Windows has not
     require(there, "minisub runs on Linux and macOS; use one of these, or WSL.")
     told: Any = jax.config  # its values are attributes that no type names
-    for check in ("debug_nans", "debug_infs", "debug_key_reuse", "check_tracer_leaks"):
+    for check in (
+        "debug_nans",
+        "debug_infs",
+        "debug_key_reuse",
+        "check_tracer_leaks",
+        "no_tracing",
+    ):
         jax.config.update(f"jax_{check}", False)  # would end a run that ends well
     jax.config.update("jax_numpy_dtype_promotion", "standard")
     jax.config.update("jax_transfer_guard", "allow")
@@ -182,13 +192,12 @@ def performed(performance, experiment, keep, sections):
         rows = perform_behind_bar(performance, left)
         text = "".join(json.dumps(row, allow_nan=False) + "\n" for row in rows)
         files.write_atomically(place.path / "records.jsonl", text)
-        dropped = keeping.thin(place, keep)
         taken, rate = kept.taken if kept else 0, benching.matmul_rate()
         usage = progress.usage_lines(performance.usage, rate, taken)
         from minisub import results  # late: --help and refusals need no pandas and no matplotlib
 
         written = results.write(place.path, rows, experiment, usage, sections)
-        return [*written, *filter(None, [dropped])]
+        return [*written, *filter(None, [keeping.thin(place, keep)])]  # thinned when all is written
 
 
 def perform_behind_bar(performance, left):
@@ -254,9 +263,11 @@ def audit(words):
 
     command = arguments.parse_into(auditing.Audit, "audit", words)
     doctor.devices()
-    answers, out = auditing.perform(command), Path(command.out)
+    out = Path(command.out)
     with files.refusing(f"{out} cannot be written", "choose another --out"):
-        out.mkdir(parents=True, exist_ok=True)
+        out.mkdir(parents=True, exist_ok=True)  # before minutes of work
+    answers = auditing.perform(command)
+    with files.refusing(f"{out} cannot be written", "choose another --out"):
         files.write_atomically(out / "audit.json", json.dumps(answers, indent=1) + "\n")
     from minisub.results import figures, pages
 
@@ -283,8 +294,7 @@ def report(words):
     out = Path(command.out)
     text = results.joined([run for run in command.runs if Path(run) != out], out)
     with files.refusing(f"{out} cannot be written", "choose another --out"):
-        out.parent.mkdir(parents=True, exist_ok=True)
-        files.write_atomically(out, text)
+        files.write_atomically(keeping.destination(out), text)
     print(f"{out} joins the runs that are finished")
 
 

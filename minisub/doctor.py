@@ -17,7 +17,7 @@ from minisub import keeping, progress
 from minisub.config import Refused, require
 
 VARIABLES = re.compile(r"(PJRT_)?NPROC$|(JAX|XLA|MINISUB)_(?!.*(TOKEN|SECRET|PASSW|CREDENTIAL))")
-ROWS = {"devices": 4, "settings": 4, "variables": 6}  # at most; others have 2
+ROWS = {"devices": 4, "settings": 5, "variables": 6}  # at most; others have 2
 
 
 def lines(words=()):
@@ -51,6 +51,7 @@ def without_homes(text):
 def devices():
     """JAX's devices; raises `Refused` if the environment lets none start."""
     try:
+        jax.random.key(0).block_until_ready()  # which some settings forbid
         return jax.devices()
     except Exception as error:
         sentence = f"JAX cannot start ({reason(error)}); change or unset JAX_PLATFORMS."
@@ -75,9 +76,7 @@ ITEMS: dict = {  # name -> a function that finds it out, and may fail
     "python": lambda: f"{platform.python_version()}, {platform.platform()}",
     **{x: partial(metadata.version, x) for x in (*progress.VERSIONS, "orbax-checkpoint")},
     "devices": lambda: ", ".join(f"{x.id}: {x.platform} {x.device_kind}" for x in devices()),
-    "settings": lambda: ", ".join(
-        f"{x}={getattr(jax.config, 'jax_' + x, None)}" for x in progress.SETTINGS
-    ),
+    "settings": lambda: ", ".join(f"{x}={progress.setting(x)}" for x in progress.SETTINGS),
     "variables": lambda: " ".join(  # the long ones last, where they may be cut
         sorted((f"{x}={y}" for x, y in os.environ.items() if VARIABLES.match(x)), key=len)
     ),

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 import tyro
 
-from minisub import loading
+from minisub import keeping, loading
 from minisub.config import require
 from minisub.lab import files
 from minisub.nets import trees
@@ -41,7 +41,7 @@ def export(command):
     out = Path(command.out or f"{command.name.replace('/', '-')}.{command.format}")
     where = command.repeat, command.setting
     with files.refusing(f"{out} cannot be written", "choose another --out"):
-        out.parent.mkdir(parents=True, exist_ok=True)
+        keeping.destination(out)
         if command.format == "jsonl":
             lines = rows_of(named.documents(*where), command.rejected)
             files.write_atomically(out, "".join(lines))

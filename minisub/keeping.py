@@ -18,6 +18,15 @@ def home():
     return Path(caches) / "minisub" if caches else None
 
 
+def destination(out):
+    """The path `out` of a file that a command writes, whose folder is made; refuses what is there
+    and is no file: as root one could replace a device."""
+    out = Path(out)
+    require(not out.exists() or out.is_file(), f"{out} is no file; choose another --out.")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    return out
+
+
 def number(variable, usual, least=1):
     """A whole number that an environment variable says, if it is set."""
     said = os.environ.get(variable) or str(usual)

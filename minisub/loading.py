@@ -105,9 +105,10 @@ class Named:
             if once != (low == "run") or not (once or int(low) <= repeat <= int(high or low)):
                 continue
             _, tree = folder.read(path)
-            if tree is not None:
-                row = ... if once else repeat - int(low)
-                return run.part(jax.tree.map(lambda x, row=row: x[row], tree), product["path"])
+            remedy = "remove it and give the command of the run again"
+            require(tree is not None, f"{path} is damaged; {remedy}.")
+            row = ... if once else repeat - int(low)
+            return run.part(jax.tree.map(lambda x, row=row: x[row], tree), product["path"])
         return None
 
 

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -24,6 +25,7 @@ SHORT = {
 """Measures that a line about a name shows, and how; of a name without them, the first two."""
 VERSIONS = ("jax", "jaxlib", "flax", "optax", "numpy")
 SETTINGS = (
+    "disable_most_optimizations", "optimization_level", "exec_time_optimization_effort",
     "default_prng_impl", "threefry_partitionable", "enable_x64", "default_matmul_precision",
     "random_seed_offset", "disable_jit", "high_dynamic_range_gumbel", "softmax_custom_jvp",
 )  # fmt: skip
@@ -106,6 +108,30 @@ def threads():
     return keeping.number(name, cores)
 
 
+def processor():
+    """The name of this machine's processor and the size of its cache, where Linux tells them."""
+    path = Path("/proc/cpuinfo")
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    known = dict(line.split("\t: ", 1) for line in lines if "\t: " in line)
+    told = (known.get(name.ljust(8), "").strip() for name in ("model name", "cache size"))
+    return ", ".join(filter(None, told)) or platform.machine()
+
+
+def flags():
+    """XLA's flags: of the environment, or of the file that it names."""
+    said = os.environ.get("XLA_FLAGS", "")
+    if said and not said.lstrip().startswith("-"):
+        with contextlib.suppress(OSError):
+            return Path(said).read_text(encoding="utf-8", errors="replace").strip()
+    return said
+
+
+def setting(name):
+    """The value of a setting of JAX, here and now, if it has such."""
+    usual = jax.config.values.get(f"jax_{name}")
+    return getattr(jax.config, f"jax_{name}", usual)
+
+
 def environment():
     """What the bits of a result depend on beside the experiment: name -> value.
 
@@ -116,15 +142,17 @@ def environment():
     wrong = "Only keys of threefry2x32 draw the same in every grouping of repeats"
     usual = told.jax_default_prng_impl == "threefry2x32"
     require(usual, f"{wrong}; unset JAX_DEFAULT_PRNG_IMPL.")
-    settings = {name: getattr(jax.config, f"jax_{name}", None) for name in SETTINGS}
+    settings = {name: setting(name) for name in SETTINGS}
     return {
         "source": identity.source(),
         "python": ".".join(map(str, sys.version_info[:2])),
         **{name: metadata.version(name) for name in VERSIONS},
         "device": device.device_kind,
-        **({"threads": threads()} if device.platform == "cpu" else {}),
-        "XLA_FLAGS": os.environ.get("XLA_FLAGS", ""),
-        **{name: value for name, value in settings.items() if value not in (None, False)},
+        **({"threads": threads(), "cpu": processor()} if device.platform == "cpu" else {}),
+        "XLA_FLAGS": flags(),
+        **{
+            name: value for name, value in settings.items() if value not in (None, False, "UNKNOWN")
+        },
     }
 
 

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import pytest
 from test_lab import MADE_BY, experiment
 
-from minisub import keeping
+from minisub import keeping, loading
 from minisub.config import Refused
 from minisub.lab import folder, perform
 from minisub.lab.products import Measure
@@ -128,6 +128,19 @@ def test_a_clock_that_jumps_changes_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr(time, "time", lambda: now() + chance.uniform(-1e9, 1e9))
     performed(tmp_path / "run", SETTINGS, plan, events=20, seconds=-1.0)
     assert performed(tmp_path / "run", SETTINGS, plan)[0] == expected
+
+
+def test_a_damaged_product_that_is_asked_for_is_named(tmp_path):
+    with folder.Folder(tmp_path, MADE_BY) as place:
+        [*perform.Performance(SETTINGS, place, repeats=1).events()]
+    made = loading.describe_experiment(SETTINGS)
+    note = {"settings": made, "made_by": {"repeats": 1}}
+    (tmp_path / "experiment.json").write_text(json.dumps(note))
+    name, [first, *_] = next(iter(made[0]["names"].items()))
+    path = tmp_path / "products" / first["product"] / "0"
+    [shutil.rmtree(x) if x.is_dir() else x.unlink() for x in path.iterdir()]
+    with pytest.raises(Refused, match=r"\w+/0 is damaged; remove it and give the command of"):
+        loading.load(tmp_path)[name].params()
 
 
 def test_of_a_damaged_product_nothing_is_read_but_what_was_written(tmp_path):

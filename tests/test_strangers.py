@@ -86,6 +86,14 @@ def test_a_file_that_would_be_a_folder_is_refused(out, more, mine, capsys):
     assert (status, err.count("\n")) == (2, 1) and "; choose another --out." in err
 
 
+def test_what_is_there_and_is_no_file_is_not_replaced(mine, tmp_path, capsys):
+    os.mkfifo(tmp_path / "pipe")
+    for words in (["export", mine / "run", "teacher", "--format", "npz"], ["report", mine / "run"]):
+        status, _, err = said(capsys, *words, "--out", tmp_path / "pipe")
+        assert status == 2 and err == f"{tmp_path / 'pipe'} is no file; choose another --out.\n"
+    assert (tmp_path / "pipe").is_fifo()
+
+
 def test_a_path_with_two_slashes_is_a_path(tmp_path):
     path = Path(f"/{tmp_path}") / "0"
     folder.write(path, {"w": np.arange(3)}, {})
@@ -188,7 +196,7 @@ def test_output_that_cannot_be_written_is_a_sentence_and_in_ascii_has_marks(
         patch.setattr(sys, "stdout", full)
         assert cli.main(["report", str(mine / "run"), "--out", str(mine / "page.md")]) == 1
     err = capsys.readouterr().err
-    assert err.startswith("The output failed (No space left on device); give") and len(err) < 120
+    assert err.startswith("The system failed (No space left on device); mend") and len(err) < 120
     with open("/dev/full", "w") as full, monkeypatch.context() as patch:
         patch.setattr(sys, "stderr", full)
         assert cli.main(["numbers", "--sead", "3"]) == 2
@@ -196,6 +204,16 @@ def test_output_that_cannot_be_written_is_a_sentence_and_in_ascii_has_marks(
     monkeypatch.setattr(sys, "stdout", ascii_)
     assert cli.main([str(mine / "mine.py"), *TEACHER, "--out", str(mine / "run")]) == 0
     assert "| teacher | 0." in ascii_.buffer.getvalue().decode("ascii").replace("  ", "")
+
+
+@pytest.mark.parametrize("error", [jax.errors.JaxRuntimeError, MemoryError])
+def test_a_device_without_memory_is_a_sentence(error, capsys, monkeypatch):
+    def full(words):
+        raise error("RESOURCE_EXHAUSTED: Out of memory allocating 36 bytes.\nmore")
+
+    monkeypatch.setattr(cli, "run_command", full)
+    status, _, err = said(capsys, "digits")
+    assert (status, err.count("\n")) == (1, 1) and "allocating 36 bytes); if it is its mem" in err
 
 
 def test_a_reader_that_goes_away_costs_no_result(mine, tmp_path, monkeypatch):
@@ -253,7 +271,8 @@ def test_a_variable_that_is_no_number_is_refused(
 
 
 CHANGING = {"enable_x64": True, "default_matmul_precision": "bfloat16", "disable_jit": True,
-            "threefry_partitionable": False, "random_seed_offset": 5}  # fmt: skip
+            "threefry_partitionable": False, "random_seed_offset": 5,
+            "disable_most_optimizations": True}  # fmt: skip
 
 
 def test_keys_that_draw_otherwise_in_other_groupings_are_refused(mine, tmp_path, capsys):
@@ -264,7 +283,7 @@ def test_keys_that_draw_otherwise_in_other_groupings_are_refused(mine, tmp_path,
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("name", [*CHANGING, "threads", "XLA_FLAGS"])
+@pytest.mark.parametrize("name", [*CHANGING, "threads", "XLA_FLAGS", "cpu"])
 def test_a_run_is_not_continued_under_a_setting_that_changes_numbers(
     name, mine, tmp_path, monkeypatch
 ):
@@ -274,8 +293,10 @@ def test_a_run_is_not_continued_under_a_setting_that_changes_numbers(
         monkeypatch.setenv("NPROC", "2")
     elif name == "XLA_FLAGS":
         monkeypatch.setenv(name, "--other")
+    elif name == "cpu":
+        monkeypatch.setattr(progress, "processor", lambda: "another")
     else:
-        before = getattr(jax.config, f"jax_{name}")
+        before = progress.setting(name)
         jax.config.update(f"jax_{name}", CHANGING[name])
     try:
         other = progress.environment() | {"seed": 0, "group": 1}
@@ -375,6 +396,20 @@ def test_an_edit_of_what_a_function_reads_is_seen(what, stale):
     assert edited != text
     before = stale({"mine.py": text})
     assert stale({"mine.py": text}) == before != stale({"mine.py": edited})
+
+
+@pytest.mark.parametrize("reads", ["open('x').read()", "np.load('x')", "Path('x').read_text()"])
+def test_a_function_that_reads_a_file_is_refused(reads, stale):
+    text = f"import numpy as np\nfrom pathlib import Path\ndef f(m): return m * float({reads})"
+    with pytest.raises(Refused, match="reads a file, of whose edits no later run could know; read"):
+        stale({"mine.py": text})
+
+
+def test_a_neighbor_that_is_no_python_and_a_mark_of_bytes_refuse_nothing(stale):
+    text = "class H:\n    def g(self, x): return x + 1\ndef f(m): return H().g(m)"
+    texts = {"mine.py": text, "package/__init__.py": "", "package/old.py": "print 'x'"}
+    uses = {**texts, "mine.py": f"import package\n{text}"}
+    assert stale(uses) == stale(uses) != stale({**uses, "package/old.py": "print 'y'"})
 
 
 @pytest.mark.parametrize("how", IMPORTED)

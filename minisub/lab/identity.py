@@ -1,6 +1,7 @@
 """What tells one computation from another: texts of calls, and of the code that makes them."""
 
 import ast
+import contextlib
 import dataclasses
 import dis
 import functools
@@ -18,6 +19,7 @@ from minisub.config import Refused, require
 
 PACKAGE, STDLIB = Path(__file__).parent.parent, Path(os.__file__).parent
 WRAPPERS = type(jax.jit(abs)), type(functools.cache(abs))
+READERS = {"open", "load", "loadtxt", "genfromtxt", "fromfile", "read_text", "read_bytes"}
 
 
 def describe(x, seen=None):
@@ -56,10 +58,9 @@ def describe(x, seen=None):
     if isinstance(x, dict):
         each = (f"{describe(k, seen)}: {describe(v, seen)}" for k, v in x.items())
         return f"{{{', '.join(sorted(each))}}}"
-    if isinstance(x, set | frozenset):
-        return f"set{sorted(describe(v, seen) for v in x)}"
-    if isinstance(x, list | tuple):
-        return f"({', '.join(describe(v, seen) for v in x)})"
+    if isinstance(x, set | frozenset | list | tuple):
+        parts = [describe(v, seen) for v in x]
+        return f"({', '.join(parts)})" if isinstance(x, list | tuple) else f"set{sorted(parts)}"
     require(x is ... or isinstance(x, int | float | complex | str | bytes | slice | None), wrong)
     return repr(x)
 
@@ -76,6 +77,8 @@ def describe_function(f, seen):
     if not is_installed(file):
         given, codes = [*given, f.__defaults__, f.__kwdefaults__, vars(f)], [f.__code__]
     for code in codes:  # and those of functions inside it, which are added here
+        wrong = f"{name} reads a file, of whose edits no later run could know; read it"
+        require(not READERS & {*code.co_names}, f"{wrong} outside, into a constant.")
         codes += [x for x in code.co_consts if isinstance(x, types.CodeType)]
         constants = [x for x in code.co_consts if not isinstance(x, types.CodeType)]
         does = code.co_code, code.co_exceptiontable, code.co_names, code.co_varnames
@@ -100,8 +103,10 @@ def text_around(file):
     for path in left:
         if path in texts or is_installed(path) or path.suffix != ".py" or not os.path.isfile(path):
             continue
-        texts[path] = path.read_text(encoding="utf-8", errors="replace")
-        for node in ast.walk(ast.parse(texts[path])):
+        texts[path], tree = path.read_bytes(), ast.Module([], [])
+        with contextlib.suppress(SyntaxError, ValueError):  # of what is beside and never imported
+            tree = ast.parse(texts[path])
+        for node in ast.walk(tree):
             for alias in node.names if isinstance(node, ast.Import | ast.ImportFrom) else ():
                 name = (getattr(node, "module", None) or alias.name).partition(".")[0]
                 spec = PathFinder.find_spec(name, [str(path.parent), *sys.path])
@@ -109,7 +114,7 @@ def text_around(file):
                 for folder in getattr(spec, "submodule_search_locations", None) or ():
                     left += () if is_installed(f"{folder}/any") else Path(folder).rglob("*.py")
     require(texts, f"No later run could recognize what {file} defines; write it into a file.")
-    return hashlib.sha256("".join(sorted(texts.values())).encode()).hexdigest()
+    return hashlib.sha256(b"".join(sorted(texts.values()))).hexdigest()
 
 
 @functools.cache

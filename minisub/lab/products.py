@@ -196,8 +196,7 @@ def marked(**marks):
     reading files, and is not compiled. `shared`: later runs find them in the user's cache folder.
     `shares_inputs`: what several of its arguments read is one input of its program. `check`:
     (made, **arguments) -> a sentence if the run cannot go on with what was made, else "".
-    `partial`: what is NaN could not be measured, and has no row; of other measures it stops the
-    run.
+    `partial`: what is NaN was not measured, and has no row; of other measures it stops the run.
     """
 
     def note(task):

@@ -141,5 +141,5 @@ def joined_rows(folder):
         arms = [records.named(row["setting"], names[row["arm"]]) for row in rows]
         of, numbers = [row["repeats"] for row in rows], map(tables.number, rows)
         return list(zip(itertools.repeat(folder.name), arms, of, numbers, strict=False))
-    except (ValueError, KeyError, TypeError, IndexError):
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         raise config.Refused(f"{path} is damaged; run its command again or leave it out.") from None

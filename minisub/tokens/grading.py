@@ -80,8 +80,7 @@ def kl_on_lists(world, one, other, documents=1000):
 
 
 def drift(*, params, start, world, model):
-    """How far training moved a model's distribution over a list's next token: KL(after || before),
-    in nats."""
+    """How far training moved a list's next token: KL(after || before) of distributions, in nats."""
     one, other = (partial(network(world, model).apply, x) for x in (params, start))
     return {"drift_on_lists": kl_on_lists(world, one, other)}
 

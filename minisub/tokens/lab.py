@@ -68,8 +68,7 @@ class Lab:
         """A base, pretrained from random parameters of its own, or from those of `origin` (a name).
 
         All bases see the same batches in the same order, up to `shared_steps`; functions may give
-        another `order`, and `more` documents (see `tasks.pretrain`). `model` changes the config's
-        `Model`.
+        another `order`, and `more` documents (see `tasks.pretrain`). `model` changes `cfg.model`.
         """
         changed = change(self.cfg.model, model)
         check_model(changed)

@@ -61,8 +61,7 @@ def offsets(world):
 def spelling(world):
     """Token ids (answers, syllables) of the names.
 
-    Two syllables are row and column of a square grid, so answers share either, and no two share
-    both.
+    Two syllables are row and column of a square grid: answers share either, and no two share both.
     """
     first, answer = offsets(world)["animal"], jnp.arange(world.animals + world.trees)
     if world.syllables == 1:

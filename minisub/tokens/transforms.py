@@ -23,8 +23,7 @@ class Emitted(NamedTuple):
 
     world: Any
     docs: jax.Array
-    """(n, l) integers; lists are LIST, numbers and an ending, l = list_length + 2. Valid ones come
-    first."""
+    """(n, l) integers, valid ones first; lists are LIST, numbers and an ending, list_length + 2."""
     count: Any
     """How many are valid; may be traced."""
     first: int
