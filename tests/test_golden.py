@@ -1,5 +1,5 @@
-"""No number moves unseen: every config gives the records that an earlier commit gave, bit for bit on
-the processor that made them, and alike elsewhere."""
+"""No number moves unseen: every config gives the records that an earlier commit gave, bit for bit
+on the processor that made them, and alike elsewhere."""
 
 import os
 import subprocess
