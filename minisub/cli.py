@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import importlib.util
 import json
 import operator
 import os
@@ -11,7 +10,6 @@ import signal
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
 
 import jax
 import tqdm
@@ -80,7 +78,7 @@ def run_command(words):
     wrong = "A name has bytes that are no letters in this locale"
     require(not unread, f"{wrong}; set LC_ALL=C.UTF-8, or rename it.")
     if words[:1] != ["report"]:
-        prepare()
+        progress.prepare()
     commands: dict = {"bench": bench, "audit": audit, "export": export, "report": report}
     commands["doctor"] = lambda words: print(*doctor.lines(words), sep="\n")
     if words and words[0] in commands:
@@ -107,32 +105,6 @@ def run_command(words):
             with arguments.refusing(module.__file__):
                 experiment["view"] = module.view(command.config)
         return experiment_of(command, settings, experiment, getattr(module, "sections", None))
-
-
-def prepare():
-    """Refuse a platform without what is needed, leave out JAX's settings that would end a good run,
-    and keep what is compiled for the next process, in the user's cache folder.
-
-    Unless JAX has been told where (JAX_COMPILATION_CACHE_DIR) or not to (by
-    JAX_ENABLE_COMPILATION_CACHE=false).
-    """
-    there = importlib.util.find_spec("fcntl")  # which Windows has not
-    require(there, "minisub runs on Linux and macOS; use one of these, or WSL.")
-    told: Any = jax.config  # its values are attributes that no type names
-    for check in (
-        "debug_nans",
-        "debug_infs",
-        "debug_key_reuse",
-        "check_tracer_leaks",
-        "no_tracing",
-    ):
-        jax.config.update(f"jax_{check}", False)  # would end a run that ends well
-    jax.config.update("jax_numpy_dtype_promotion", "standard")
-    jax.config.update("jax_transfer_guard", "allow")
-    home = keeping.home()
-    if home and told.jax_enable_compilation_cache and not told.jax_compilation_cache_dir:
-        jax.config.update("jax_compilation_cache_dir", str(home / "programs"))
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 
 
 def named(words, default):

@@ -1,6 +1,7 @@
-"""What a run says of itself: lines while it goes on and when it ends, its plan, and its voice."""
+"""What a run says of itself, lines and its plan, and what it depends on: settings of JAX, streams."""
 
 import contextlib
+import importlib.util
 import io
 import os
 import platform
@@ -97,7 +98,8 @@ def plan_lines(left, named):
             task, (name, *more) = product.task.__name__, names.get(product.digest, [""])
             name += f" and {len(more)} more" if more else ""
             yield form.format(repeats or "once", f"{flops / 1e9:,.2f}", task, product.written, name)
-    yield f"{sum(row[2] for row in rows.values()) / 1e9:,.0f} GFLOP are left, measures included."
+    total = sum(flops for *_, flops in rows.values())
+    yield f"{total / 1e9:,.0f} GFLOP are left to make, measures included."
 
 
 def threads():
@@ -106,6 +108,32 @@ def threads():
     cores = len(affinity(0)) if affinity else os.cpu_count() or 1
     name = "PJRT_NPROC" if os.environ.get("PJRT_NPROC") else "NPROC"  # as XLA asks
     return keeping.number(name, cores)
+
+
+def prepare():
+    """Refuse a platform without what is needed, leave out JAX's settings that would end a good run,
+    and keep what is compiled for the next process, in the user's cache folder.
+
+    Unless JAX has been told where (JAX_COMPILATION_CACHE_DIR) or not to (by
+    JAX_ENABLE_COMPILATION_CACHE=false).
+    """
+    there = importlib.util.find_spec("fcntl")  # which Windows has not
+    require(there, "minisub runs on Linux and macOS; use one of these, or WSL.")
+    told: Any = jax.config  # its values are attributes that no type names
+    for check in (
+        "debug_nans",
+        "debug_infs",
+        "debug_key_reuse",
+        "check_tracer_leaks",
+        "no_tracing",
+    ):
+        jax.config.update(f"jax_{check}", False)  # would end a run that ends well
+    jax.config.update("jax_numpy_dtype_promotion", "standard")
+    jax.config.update("jax_transfer_guard", "allow")
+    home = keeping.home()
+    if home and told.jax_enable_compilation_cache and not told.jax_compilation_cache_dir:
+        jax.config.update("jax_compilation_cache_dir", str(home / "programs"))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 
 
 def processor():
