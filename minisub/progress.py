@@ -1,4 +1,4 @@
-"""What a run says of itself, lines and its plan, and what it depends on: settings of JAX, streams."""
+"""What a run says of itself and its plan, and what it depends on: settings of JAX, and streams."""
 
 import contextlib
 import importlib.util
