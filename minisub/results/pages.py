@@ -59,7 +59,7 @@ def write(folder, rows, experiment, usage_lines=(), sections=None):
             path = folder / f"{section.figure}.png"
             how = experiment["title"], path, *section.draw
             written += filter(None, [attempt(path.name, figures.draw, *how)])
-    printed = [[section.title] * bool(section.title) + section.lines
+    printed = [[section.title, ""] * bool(section.title) + section.lines
                for section in shown if section.printed]  # fmt: skip
     printed = [line for lines in [*printed, failures] if lines for line in [*lines, ""]]
     return [*printed, f"{folder} holds {', '.join(written)}"]
