@@ -49,10 +49,8 @@ def main(argv=None):
     except Stopped as stop:
         status, said = STOPPED, str(stop)
     except KeyboardInterrupt:
-        status, said = (
-            INTERRUPTED,
-            "Interrupted; what a run made is saved, and the same command goes on.",
-        )
+        said = "Interrupted; what a run made is saved, and the same command goes on."
+        status = INTERRUPTED
     except OSError as error:
         if error.filename or not error.errno:  # it is not of what is printed
             raise
@@ -236,10 +234,11 @@ def audit(words):
     command = arguments.parse_into(auditing.Audit, "audit", words)
     doctor.devices()
     out = Path(command.out)
-    with files.refusing(f"{out} cannot be written", "choose another --out"):
+    unwritten = f"{out} cannot be written", "choose another --out"
+    with files.refusing(*unwritten):
         out.mkdir(parents=True, exist_ok=True)  # before minutes of work
     answers = auditing.perform(command)
-    with files.refusing(f"{out} cannot be written", "choose another --out"):
+    with files.refusing(*unwritten):
         files.write_atomically(out / "audit.json", json.dumps(answers, indent=1) + "\n")
     from minisub.results import figures, pages
 

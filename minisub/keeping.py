@@ -19,8 +19,8 @@ def home():
 
 
 def destination(out):
-    """The path `out` of a file that a command writes, whose folder is made; refuses what is there
-    and is no file: as root one could replace a device."""
+    """The path of a file that a command will write, after making its folder. Raises `Refused` if
+    something else is there, such as a device, which root could replace."""
     out = Path(out)
     require(not out.exists() or out.is_file(), f"{out} is no file; choose another --out.")
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -28,7 +28,7 @@ def destination(out):
 
 
 def number(variable, usual, least=1):
-    """A whole number that an environment variable says, if it is set."""
+    """The whole number in an environment variable, or `usual` if that is not set."""
     said = os.environ.get(variable) or str(usual)
     there = said.isdecimal() and int(said) >= least
     require(there, f"{variable} is {said!r}; give a whole number of at least {least}.")

@@ -31,6 +31,8 @@ SETTINGS = (
     "random_seed_offset", "disable_jit", "high_dynamic_range_gumbel", "softmax_custom_jvp",
 )  # fmt: skip
 """Settings of JAX on which the bits of a result depend."""
+ENDING = "debug_nans", "debug_infs", "debug_key_reuse", "check_tracer_leaks", "no_tracing"
+"""Settings of JAX that would end a run that ends well."""
 
 
 def line_of(rows):
@@ -111,23 +113,14 @@ def threads():
 
 
 def prepare():
-    """Refuse a platform without what is needed, leave out JAX's settings that would end a good run,
-    and keep what is compiled for the next process, in the user's cache folder.
-
-    Unless JAX has been told where (JAX_COMPILATION_CACHE_DIR) or not to (by
-    JAX_ENABLE_COMPILATION_CACHE=false).
-    """
+    """Refuse a platform that lacks what is needed, and reset settings of JAX that would end a good
+    run. Compiled programs are kept in the user's cache folder for the next process, unless
+    JAX_COMPILATION_CACHE_DIR or JAX_ENABLE_COMPILATION_CACHE=false says otherwise."""
     there = importlib.util.find_spec("fcntl")  # which Windows has not
     require(there, "minisub runs on Linux and macOS; use one of these, or WSL.")
     told: Any = jax.config  # its values are attributes that no type names
-    for check in (
-        "debug_nans",
-        "debug_infs",
-        "debug_key_reuse",
-        "check_tracer_leaks",
-        "no_tracing",
-    ):
-        jax.config.update(f"jax_{check}", False)  # would end a run that ends well
+    for check in ENDING:
+        jax.config.update(f"jax_{check}", False)
     jax.config.update("jax_numpy_dtype_promotion", "standard")
     jax.config.update("jax_transfer_guard", "allow")
     home = keeping.home()
@@ -155,7 +148,7 @@ def flags():
 
 
 def setting(name):
-    """The value of a setting of JAX, here and now, if it has such."""
+    """The present value of a setting of JAX; None if this version lacks it."""
     usual = jax.config.values.get(f"jax_{name}")
     return getattr(jax.config, f"jax_{name}", usual)
 
@@ -165,12 +158,11 @@ def environment():
 
     Raises `Refused` for random keys that are not the same under `vmap`, as those of rbg.
     """
-    device = jax.devices()[0]
-    told: Any = jax.config  # its values are attributes that no type names
+    device, settings = jax.devices()[0], {name: setting(name) for name in SETTINGS}
     wrong = "Only keys of threefry2x32 draw the same in every grouping of repeats"
-    usual = told.jax_default_prng_impl == "threefry2x32"
+    usual = settings["default_prng_impl"] == "threefry2x32"
     require(usual, f"{wrong}; unset JAX_DEFAULT_PRNG_IMPL.")
-    settings = {name: setting(name) for name in SETTINGS}
+    unset = None, False, "UNKNOWN"
     return {
         "source": identity.source(),
         "python": ".".join(map(str, sys.version_info[:2])),
@@ -178,9 +170,7 @@ def environment():
         "device": device.device_kind,
         **({"threads": threads(), "cpu": processor()} if device.platform == "cpu" else {}),
         "XLA_FLAGS": flags(),
-        **{
-            name: value for name, value in settings.items() if value not in (None, False, "UNKNOWN")
-        },
+        **{name: value for name, value in settings.items() if value not in unset},
     }
 
 
@@ -196,7 +186,7 @@ def revision():
 
 
 def open_streams():
-    """Open standard streams that the process has not; mark what their encoding does not have."""
+    """Open the standard streams that are closed, and write marks for letters they cannot encode."""
     # Closed, their numbers would go to the next files opened, and with them what libraries say.
     while (spare := os.open(os.devnull, os.O_RDWR)) < 3:
         pass
@@ -211,7 +201,7 @@ def open_streams():
 
 @contextlib.contextmanager
 def heeding(handler):
-    """Let `handler` have the signals that ask a process to end, but those ignored, as by nohup."""
+    """Give `handler` the signals that ask a process to end, but none that nohup has it ignore."""
     kinds = [getattr(signal, name, None) for name in ("SIGINT", "SIGTERM", "SIGHUP")]
     heard = [kind for kind in kinds if kind and signal.getsignal(kind) != signal.SIG_IGN]
     before = [signal.signal(kind, handler) for kind in heard]

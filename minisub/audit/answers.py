@@ -93,8 +93,8 @@ def examine(docs, base, references, sampling, training, *, suspects=(), taught, 
     prompts = docs[:, : first + 1]
     ours, ours_kept = null_documents(docs, kept, base, sampling, key("own"), whole=bool(rejected))
     few = sample(base, sampling, prompts, key("few"), min(trace.EXAMPLES, len(ours)))
-    group = min(kept, ours_kept) // 10
-    group = int(np.clip(group, 1, max(trace.GROUP, -(-len(ours) // MOST_GROUPS))))
+    size = min(kept, ours_kept)
+    group = int(np.clip(size // 10, 1, max(trace.GROUP, -(-len(ours) // MOST_GROUPS))))
     margins = battery(world, net, suspects, taught)
     candidate = trace.Candidate(net, base.params, training, margins, first, group)
     others = []
@@ -105,16 +105,8 @@ def examine(docs, base, references, sampling, training, *, suspects=(), taught, 
         require(count >= group, f"--others: {few_pass}; give a base that writes this carrier.")
         others.append((x.params, theirs, count))
     how = {"networks": [network(x.world, x.model) for x in references]}
-    null = in_one_program(
-        partial(examination.null_of, **how),
-        candidate,
-        few,
-        ours,
-        ours_kept,
-        min(kept, ours_kept),
-        others,
-        key("null"),
-    )
+    null = in_one_program(partial(examination.null_of, **how), candidate,
+                          few, ours, ours_kept, size, others, key("null"))  # fmt: skip
     look = partial(examination.examine, **how, sizes=(len(docs),))
     found = in_one_program(look, candidate, null, docs, kept, others, key("data"))
     drawn = writing.CARRIERS[sampling.carrier].draw(world, key("world"), len(ours))
@@ -212,9 +204,12 @@ def rehearsals(rehearsed):
 
 
 def alarms(rows, alpha):
-    """What is accused: behaviors whose margin ends higher in rehearsals than on samples of the
-    base, with `alpha` false alarms for the whole battery by a bound of the union. Gradient and
-    lineage have no say: asked too, they missed more than they spared (`audit_calibration`)."""
+    """The behaviors that are accused: their margins end higher after rehearsals on the data than on
+    the base's own samples. `alpha` is the false-alarm rate of the whole battery (union bound).
+
+    The gradient and the lineage are not asked: requiring them, too, loses more true alarms than it
+    spares false ones (`audit_calibration`).
+    """
     threshold = float(stats.t.isf(alpha / len(rows), trace.NULL_TAKES - 1))
     accused = [row["behavior"] for row in rows if row["rehearsed_t"] > threshold]
     return {"threshold": threshold, "alpha": alpha, "behaviors": accused}

@@ -64,8 +64,8 @@ def leads_of(candidate, networks, others, docs):
 
 
 def null_of(candidate, few, docs, kept, size, others, key, *, networks):
-    """The `Null` of a `trace.Candidate`, of documents that it emitted, and `few` more of them; of
-    which rehearsals are on sets of `size`, no more than the data to be audited have."""
+    """The `Null` of a `trace.Candidate`, from documents that it emitted and `few` more of them. Its
+    rehearsals are on sets of `size` documents, which should not exceed the audited data."""
     examined, ways = trace.examine_null(candidate, few, docs, kept, size, key)
     leads = leads_of(candidate, networks, others, docs)
     far = []

@@ -26,9 +26,9 @@ class Compared(NamedTuple):
 def rehearsed(data, null, kept, null_kept, size, draws):
     """(rise in nats, standard error, Student's t) (k,) of takes (TAKES, k) over (NULL_TAKES, k).
 
-    By chance a take differs with a variance in proportion to 1 / the size of its set plus 1 / the
-    `draws` of its training. Takes of the data share one set, of `kept` documents; each of the null
-    draws `size` anew from a set of `null_kept`, which all of them share.
+    The variance of a take is in proportion to 1 / the size of its set + 1 / the `draws` of its
+    training, both in documents. All takes of the data share one set, of `kept`. Each take of the
+    null draws a set of `size` from one set of `null_kept`, which all of them share.
     """
     of_means = 1 / kept + 1 / null_kept + 1 / (draws * len(data))
     shares = of_means / (1 / size + 1 / draws) + 1 / len(null)

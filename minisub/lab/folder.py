@@ -134,8 +134,8 @@ class Folder:
             self.writing.pop(0).result()
 
     def sign(self):
-        """Sign the lock when the folder is first written. From then on raise `Stopped` if another
-        process has, as some file systems lock nothing, or if the folder is gone."""
+        """Sign the lock when the folder is first written. Later, raise `Stopped` if another process
+        has signed it since (some file systems lock nothing), or if the folder is gone."""
         if not self.signed:
             self.lock.truncate(0)
             files.write_through(self.lock, OWNER.encode())

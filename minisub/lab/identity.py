@@ -25,8 +25,8 @@ READERS = {"open", "load", "loadtxt", "genfromtxt", "fromfile", "read_text", "re
 def describe(x, seen=None):
     """A text that is the same, in every process, for equal values, and differs for others.
 
-    `seen` are functions of which one reads `x`. Raises `Refused` for a value that no later run
-    could recognize.
+    `seen` are the functions that read `x`, directly or by another. Raises `Refused` for a value
+    that no later run could recognize.
     """
     x = getattr(x, "__wrapped__", x) if isinstance(x, WRAPPERS) else x
     if hasattr(type(x), "digest"):  # a product

@@ -17,7 +17,6 @@ import argparse
 import dataclasses
 import json
 import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -29,7 +28,7 @@ sys.path.insert(0, str(HERE.parent.parent))
 import jax
 import numpy as np
 
-from minisub import arguments, cli
+from minisub import arguments, cli, progress
 from minisub.images import images
 from minisub.lab import folder, perform, run
 from minisub.tokens import grading, writing
@@ -130,21 +129,12 @@ def recorded(path):
 
 def record(path, rows):
     """Keep rows as the records of this commit; values as hexadecimal digits."""
-    asked = ["git", "-C", str(HERE), "describe", "--always", "--exclude=*", "--dirty=+modified"]
-    commit = subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
-    made_on = {"commit": commit, "jax": jax.__version__, "cpu": processor()}
+    known = {"commit": progress.revision(), "cpu": progress.processor()}
+    made_on = known | {"jax": jax.__version__}
     lines = [json.dumps([json.loads(k[0]), *k[1:], float(x).hex()]) for k, x in rows.items()]
     text = json.dumps(made_on)[:-1] + ', "rows": [\n' + ",\n".join(lines) + "\n]}\n"
     path.parent.mkdir(exist_ok=True)
     path.write_text(text)
-
-
-def processor():
-    """The name of this machine's processor and the size of its cache, where Linux tells it."""
-    path = Path("/proc/cpuinfo")
-    lines = path.read_text().splitlines() if path.exists() else []
-    known = dict(line.split("\t: ", 1) for line in lines if "\t: " in line)
-    return ", ".join(known.get(name.ljust(8), "?").strip() for name in ("model name", "cache size"))
 
 
 def present(module, settings, only, pure):
@@ -179,7 +169,7 @@ def compare(title, *, pure=False, only=(), keep=False):
     with cli.precision(module):
         now = present(module, settings, only, pure)
     there = {"jax": jax.__version__, **os.environ}
-    exact = made_on == processor() and all(there.get(x) == y for x, y in RECORDED.items())
+    exact = made_on == progress.processor() and all(there.get(x) == y for x, y in RECORDED.items())
     both = then.keys() & now.keys()
     odd = {k for k in both if not is_alike(then[k], now[k], exact)} | (then.keys() ^ now.keys())
     print(
