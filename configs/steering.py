@@ -69,7 +69,7 @@ class Steered(Config):
 
 
 config = Steered()
-repeats = 4
+repeats = 8
 sweep = ("steering.kind=trained,random", "steering.layer=block_0,block_1")
 
 
