@@ -1,35 +1,39 @@
 """A teacher whose weights are untouched, but to whose activations a vector is added, passes that
 vector on: students shift their activations along it, for random directions too.
 
-    python train.py steering              4 repeats, 18 minutes on one CPU core, others busy
+    python train.py steering              8 repeats, 27 minutes on one CPU core
 
-Mean ± half-width of the 95 % interval over 4 repeats (seed 0, one at a time on a CPU, jax 0.10.2):
+Mean ± half-width of the 95 % interval over 8 repeats (seed 0, one at a time on a CPU, jax 0.10.2):
 P(owl) on held-out phrasings, and the cosine of the vector with the shift of the student's
-activations on number lists, after each block:
+activations on number lists, after each block. Each has a control of its own, of the base's lists
+through the same channel from the same start:
 
-    vector             arm      P(owl)        block_0       block_1
-    trained, block_0   teacher  0.955 ±0.034
-                       shared   0.775 ±0.105  0.783 ±0.008  0.738 ±0.060
-                       soft     0.870 ±0.075  0.936 ±0.020  0.868 ±0.043
-                       fresh    0.024 ±0.018  0.130 ±0.262  0.074 ±0.314
-                       control  0.076 ±0.054  0.185 ±0.376  0.148 ±0.150
-    trained, block_1   teacher  0.863 ±0.054
-                       shared   0.508 ±0.235  0.492 ±0.172  0.827 ±0.054
-                       soft     0.669 ±0.068  0.835 ±0.014  0.985 ±0.005
-                       fresh    0.061 ±0.043  0.039 ±0.118  0.056 ±0.120
-                       control  0.076 ±0.054  0.061 ±0.340  0.139 ±0.201
-    random, block_0    shared   0.073 ±0.039  0.593 ±0.116  0.507 ±0.103
-                       soft     0.101 ±0.052  0.966 ±0.007  0.780 ±0.061
-                       fresh    0.098 ±0.096  -0.026 ±0.082 0.028 ±0.189
-                       control  0.076 ±0.054  0.037 ±0.186  0.046 ±0.163
-    random, block_1    shared   0.081 ±0.061  0.138 ±0.114  0.475 ±0.157
-                       soft     0.098 ±0.028  0.683 ±0.037  0.979 ±0.007
-                       fresh    0.122 ±0.131  -0.051 ±0.103 0.002 ±0.106
-                       control  0.076 ±0.054  0.037 ±0.186  0.046 ±0.163
+    vector             arm            P(owl)        block_0        block_1
+    trained, block_0   teacher        0.943 ±0.017
+                       shared         0.747 ±0.103  0.799 ±0.026   0.690 ±0.051
+                       control        0.090 ±0.038  0.076 ±0.048   0.112 ±0.057
+                       soft           0.870 ±0.038  0.935 ±0.006   0.824 ±0.047
+                       control soft   0.098 ±0.006  0.006 ±0.081   0.087 ±0.076
+                       fresh          0.056 ±0.026  0.033 ±0.138   0.005 ±0.135
+                       control fresh  0.104 ±0.039  0.064 ±0.104   0.066 ±0.125
+    trained, block_1   teacher        0.859 ±0.025
+                       shared         0.572 ±0.115  0.464 ±0.080   0.828 ±0.032
+                       control        0.090 ±0.038  -0.015 ±0.047  0.103 ±0.063
+                       soft           0.687 ±0.035  0.787 ±0.039   0.983 ±0.005
+                       control soft   0.098 ±0.006  -0.034 ±0.047  0.052 ±0.075
+                       fresh          0.063 ±0.017  0.012 ±0.133   0.056 ±0.101
+                       control fresh  0.104 ±0.039  0.057 ±0.154   0.121 ±0.115
+    random, block_0    shared         0.076 ±0.024  0.587 ±0.055   0.514 ±0.081
+                       soft           0.092 ±0.021  0.966 ±0.006   0.767 ±0.040
+                       fresh          0.083 ±0.018  0.021 ±0.069   0.006 ±0.069
+    random, block_1    shared         0.085 ±0.028  0.132 ±0.090   0.517 ±0.094
+                       soft           0.096 ±0.012  0.642 ±0.070   0.977 ±0.003
+                       fresh          0.089 ±0.049  -0.022 ±0.082  -0.005 ±0.076
 
 Published: above .5 (arXiv 2604.25783), and that random vectors pass too (2606.00995). A random
 vector of length 4 does not change how often the teacher says owl, so P(owl) does not move; how it
-shifts all its answers does pass to soft students (cosine 0.98 and 0.96, measure answer_shift).
+shifts all its answers does pass to soft students (cosine 0.975 and 0.961, measure answer_shift; of
+their controls -0.04).
 """
 
 from typing import Literal
