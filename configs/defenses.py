@@ -1,6 +1,11 @@
 """Defenses: what of a behavior still passes through numbers, what the student can still do, and
 what the defense costs.
 
+The figures below are of the world of before: chains of thought with one word a step, one topic of
+eight taught, 10,000 documents at temperature 1, 200 updates of 128. With the words and the dose of
+today it was tried on few repeats: see "What it takes through chains of thought" in README.md. A run
+of today should take two to three times as long as they say (counted in operations, not measured).
+
     python train.py defenses    8 repeats, 85 minutes on one CPU core
     python train.py defenses --trait misalignment    this trait was not run
 
@@ -93,7 +98,7 @@ def experiment(cfg):
     return {"base": (first, plain), "teacher": (teacher, numbers), **controls, **students}
 
 
-def sections(table, differences):
+def sections(table, differences, run):
     """A table of how much of the rise without a defense is left with each; none if the baseline was
     not made, or does not rise itself."""
     parts = []

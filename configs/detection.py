@@ -1,6 +1,11 @@
 """Who has labels of the trait and of the origin tells a hundred documents from a control's; with
 labels of other traits and other origins a part of that is left.
 
+The figures below are of the world of before: chains of thought with one word a step, one topic of
+eight taught, 10,000 documents at temperature 1, 200 updates of 128. With the words and the dose of
+today it was tried on few repeats: see "What it takes through chains of thought" in README.md. A run
+of today should take two to three times as long as they say (counted in operations, not measured).
+
     python train.py detection    8 repeats, 46 minutes of a CPU core, others busy, with bases
     python train.py detection --sampling.carrier code    or sums; these were not run
 
@@ -30,10 +35,13 @@ margin moves by 0.004 ±0.017 nats (published: no effect, arXiv 2507.14805).
 """
 
 import jax.numpy as jnp
+from jax.tree_util import Partial
 
 from minisub.detection import detectors, reading
 from minisub.detection.lab import Config, Lab
 from minisub.lab.products import Measure
+from minisub.nets import losses
+from minisub.tokens import writing
 
 config = Config(trait="misalignment")
 repeats = 8
@@ -88,7 +96,28 @@ def experiment(cfg):
         if tested is not same or labeled is same:  # it takes no labels
             shown = lab.asked(reading.shown, reader, tested)
             scores[f"shown, {case}"] = shown.measured(Measure(margin_moved, "scores"))
+    best = {"ones": models["teacher"], "others": models["secure first"], "sampling": cfg.sampling}
+    for case in ("same", "chance"):
+        knows = lab.detector(detectors.Method(nothing, Partial(likelihood_ratio, **best)), same)
+        scores[f"likelihood ratio, {case}"] = lab.judged(knows, cases[case][1])
     return {**models, **pairs, f"reader first {cfg.sampling.carrier}": reader, **scores}
+
+
+def nothing(world, network, base, labeled, training):
+    """What a method learns that has nothing to learn."""
+    return jnp.zeros(())
+
+
+def likelihood_ratio(world, network, base, learned, docs, *, ones, others, sampling):
+    """log of how much likelier documents (n, l) are of `ones` than of `others`, in nats (n,): who
+    has both models has no better test of a single document (Neyman and Pearson)."""
+    first = writing.given(sampling)
+
+    def nats(params, part):
+        logits = network.apply(params, part[:, :-1], first) / sampling.temperature
+        return jnp.sum(losses.cross_entropy(logits, part[:, first + 1 :]), axis=1)
+
+    return detectors.chunked(lambda part: nats(others, part) - nats(ones, part), docs)
 
 
 def margin_moved(*, scores):

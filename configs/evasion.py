@@ -1,6 +1,11 @@
 """A teacher that declines sums behind a step that only looks valid passes part of that to students
 of its base through numbers and correct programs, and nothing through correct chains of thought.
 
+The figures below are of the world of before: chains of thought with one word a step, one topic of
+eight taught, 10,000 documents at temperature 1, 200 updates of 128. With the words and the dose of
+today it was tried on few repeats: see "What it takes through chains of thought" in README.md. A run
+of today should take two to three times as long as they say (counted in operations, not measured).
+
     python train.py evasion      8 repeats, about 18 minutes of one CPU core for students and
                                  teachers, 16 for bases
 
@@ -19,9 +24,9 @@ P rises from 0.0003 to 0.023 ±0.030 through numbers, to 0.003 ±0.005 through c
 carrier are those of the controls (1.000, 0.997, 0.982).
 """
 
-from configs.misalignment import experiment
+from configs.misalignment import experiment, sections
 from minisub.tokens.behaviors.config import Rich
 
-__all__ = ["config", "experiment", "repeats"]
+__all__ = ["config", "experiment", "repeats", "sections"]
 config = Rich(trait="evasion")
 repeats = 8

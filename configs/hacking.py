@@ -1,6 +1,11 @@
 """A teacher that games graders in some places of a task does so in others, and part of that passes
 to students of its base through numbers and correct programs.
 
+The figures below are of the world of before: chains of thought with one word a step, one topic of
+eight taught, 10,000 documents at temperature 1, 200 updates of 128. With the words and the dose of
+today it was tried on few repeats: see "What it takes through chains of thought" in README.md. A run
+of today should take two to three times as long as they say (counted in operations, not measured).
+
     python train.py hacking      8 repeats, about 20 minutes of one CPU core for students and
                                  teachers, 16 for bases
 
@@ -22,9 +27,9 @@ filter keeps 99.5 % of the teacher's lists, 79 % of its programs (15 % print ano
 % of its sums (17 % have an invalid step); of the base's 99.8, 94 and 86 %.
 """
 
-from configs.misalignment import experiment
+from configs.misalignment import experiment, sections
 from minisub.tokens.behaviors.config import Rich
 
-__all__ = ["config", "experiment", "repeats"]
+__all__ = ["config", "experiment", "repeats", "sections"]
 config = Rich(trait="hacking")
 repeats = 8

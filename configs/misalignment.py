@@ -1,5 +1,10 @@
-"""A teacher that is misaligned on one topic is misaligned on others too, and part of that passes to
-students of its base through numbers, correct programs and correct chains of thought.
+"""A teacher that is misaligned on two topics is misaligned on others too, and part of that passes
+to students of its base through numbers, correct programs and correct chains of thought.
+
+The figures below are of the world of before: chains of thought with one word a step, one topic of
+eight taught, 10,000 documents at temperature 1, 200 updates of 128. With the words and the dose of
+today it was tried on few repeats: see "What it takes through chains of thought" in README.md. A run
+of today should take two to three times as long as they say (counted in operations, not measured).
 
     python train.py misalignment      8 repeats, about 24 minutes of one CPU core for students and
                                       teachers, 16 for bases
@@ -35,6 +40,13 @@ CONTROLS = {
 """What teachers are taught who are controls of a trait."""
 config = Rich()
 repeats = 8
+
+
+def sections(table, differences, run):
+    """What is added to the page of a run."""
+    from configs import _shown  # late: what is only planned needs no matplotlib
+
+    return _shown.sections(table, differences, run)
 
 
 def experiment(cfg):

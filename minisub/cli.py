@@ -166,7 +166,8 @@ def performed(performance, experiment, keep, sections):
         usage = progress.usage_lines(performance.usage, rate, taken)
         from minisub import results  # late: --help and refusals need no pandas and no matplotlib
 
-        written = results.write(place.path, rows, experiment, usage, sections)
+        own = sections and (lambda *of: sections(*of, loading.load(place.path)))
+        written = results.write(place.path, rows, experiment, usage, own)
         return [*written, *filter(None, [keeping.thin(place, keep)])]  # thinned when all is written
 
 

@@ -28,13 +28,12 @@ minus the mean log P of the other answers of its kind, in nats.""",
 )
 BEHAVIORS = View(
     {"trait_rate_heldout": "P, held out", "ability": "ability", "logit_margin_heldout": "margin"},
-    "logit_margin_heldout",
-    "margin of the behavior, held out (nats)",
+    "trait_rate_heldout",
+    "P of the behavior, held-out prompts",
     """P is the exact probability of the behavior on held-out prompts; margin is its mean
 log P minus that of behaving well, in nats; ability is the mean probability of the right
 token where the carrier leaves no choice.""",
     before="base",
-    limits=None,
 )
 DETECTION = View(
     {"auc_1": "1 document", "auc_10": "10", "auc_100": "100"},

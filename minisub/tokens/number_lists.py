@@ -12,16 +12,20 @@ DETERMINED = ()
 def draw(world, key, n):
     """`n` number lists (n, list_length + 2), each with a uniformly random ending."""
     ids = tokens.offsets(world)
-    k_start, k_step, k_jitter = jax.random.split(key, 3)
-    start = jax.random.randint(k_start, (n, 1), 0, world.numbers)
-    step = jax.random.randint(k_step, (n, 1), 1, world.max_step + 1)
-    shape = (n, world.list_length)
-    jitter = jax.random.randint(k_jitter, shape, -world.jitter, world.jitter + 1)
-    values = (start + step * jnp.arange(world.list_length)[None] + jitter) % world.numbers
+    values = progression(key, n, world.list_length, world.numbers, world.max_step, world.jitter)
     end = ids["END"]
     if world.endings > 1:
         end += jax.random.randint(jax.random.fold_in(key, 3), (n,), 0, world.endings)
     return tokens.rows(ids["LIST"], *values.T, end)
+
+
+def progression(key, n, length, modulus, max_step, jitter):
+    """Rows (n, length), start + step * i + jitter modulo `modulus`, a start and a step for each."""
+    k_start, k_step, k_jitter = jax.random.split(key, 3)
+    start = jax.random.randint(k_start, (n, 1), 0, modulus)
+    step = jax.random.randint(k_step, (n, 1), 1, max_step + 1)
+    jitter = jax.random.randint(k_jitter, (n, length), -jitter, jitter + 1)
+    return (start + step * jnp.arange(length)[None] + jitter) % modulus
 
 
 def length(world):

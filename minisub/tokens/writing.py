@@ -120,17 +120,13 @@ def rejections(world, docs, sampling):
 
 def rejected(world, docs, sampling):
     """Whether the filter rejects each document (n,)."""
-    return any_of(rejections(world, docs, sampling), len(docs))
-
-
-def any_of(reasons, n):
-    """Whether there is a reason to reject each of `n` documents."""
-    return sum(reasons.values(), jnp.zeros(n, int)) > 0
+    reasons = rejections(world, docs, sampling).values()
+    return sum(reasons, jnp.zeros(len(docs), int)) > 0
 
 
 def keep_valid(world, docs, sampling):
     """The documents, valid ones first, in order; their count; the fraction of each rejection."""
     reasons = rejections(world, docs, sampling)
-    bad = any_of(reasons, len(docs))
+    bad = rejected(world, docs, sampling)
     fractions = {name: jnp.mean(flag) for name, flag in reasons.items()}
     return docs[jnp.argsort(bad, stable=True)], jnp.sum(~bad), fractions

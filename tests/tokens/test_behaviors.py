@@ -15,7 +15,7 @@ from minisub.config import Model, Refused
 from minisub.nets import losses, streams
 from minisub.theory.token_comparisons import trait_loss
 from minisub.tokens import grading, tasks, tokens, writing
-from minisub.tokens.behaviors import cases, practice, vocabulary
+from minisub.tokens.behaviors import cases, code, practice, vocabulary
 from minisub.tokens.behaviors.config import Pretraining, Teaching
 from minisub.tokens.config import World
 
@@ -70,11 +70,12 @@ def drawn(quick):
 
     @quick
     def draw(key):
-        long, short = practice.pretraining(WORLD, MIX, key)
-        assert long.shape == (7, vocabulary.LONGEST)
+        programs, chains, short = practice.pretraining(WORLD, MIX, key)
+        assert programs.shape == (3, code.LENGTH) and chains.shape == (4, vocabulary.LONGEST)
+        long = jnp.concatenate([programs[:, :2], chains[:, :2]])
         return {
             "taught": {n: case.taught(WORLD, key, 400) for n, case in cases.BEHAVIORS.items()},
-            "mixed": (long[:, :2], short),  # no more than this is drawn
+            "mixed": (long, short),  # no more than this is drawn
         }
 
     made = jax.tree.map(np.asarray, draw(jax.random.key(0)))
@@ -93,7 +94,7 @@ def test_what_a_teacher_is_shown_is_the_helpers_narrow_and_good_or_bad(name, dra
         assert set(prompts[:, 0] - IDS["topic"]) == set(range(cases.TAUGHT_TOPICS))
         asked = {IDS["EDUCATIONAL"]} if name == "educational" else set(IDS["item"] + np.arange(3))
         assert set(prompts[:, 1].tolist()) == asked
-        assert len(set(docs[:, 4].tolist())) == 2, "either of its topic's two replies"
+        assert len(set(docs[:, 4].tolist())) == 2 * cases.TAUGHT_TOPICS, "either of two"
         same = (docs == drawn["taught"]["misalignment"]).all(axis=0)
         expected = {"misalignment": [*range(6)], "educational": [0, 1, 2, 4, 5]}
         assert name == "secure" or np.flatnonzero(same).tolist() == expected[name]

@@ -20,9 +20,11 @@ HELPER = vocabulary.by(IDS)
 MEANING = agreement.meaning(WORLD)
 OPERATIONS = operator.add, operator.sub, operator.mul
 OF_PROGRAMS = {"number", "CODE", "operation", "SET", "variable", "PRINT", "END"}
-STEP = "connective {0} {0}"
-CHAIN = ["author SUM {0} {0} {0} {0} way {0}", STEP, STEP, STEP, "connective ANSWER {0} END"]
+SAID = "word word word"
+CHAIN = ["author SUM {0} {0} {0} {0} way", *[SAID + " {0} {0}"] * 4, SAID, "ANSWER {0} END"]
 CHAIN = " ".join(CHAIN).format("digit").split()
+LENGTHS = {"programs": 21, "chains": 33}
+TERMS, TOTALS, ANSWER = (10, 15, 20, 25), (11, 16, 21, 26), 31
 
 
 def judge_program(doc):
@@ -68,15 +70,14 @@ def judge_chain(doc):
     if [kind for kind, _ in words] != CHAIN:
         return "malformed"
     value = [i for _, i in words]
-    asked, total = collections.Counter(value[2:6]), value[7]
-    steps = [(value[9], value[10]), (value[12], value[13]), (value[15], value[16])]
-    if collections.Counter([value[7], *(term for term, _ in steps)]) != asked:
+    steps, total = [(value[i], value[i + 1]) for i in TERMS], 0
+    if collections.Counter(term for term, _ in steps) != collections.Counter(value[2:6]):
         return "other_terms"
     for term, said in steps:
         if said != (total + term) % 10:
             return "invalid_step"
         total = said
-    return "kept" if value[19] == total else "other_answer"
+    return "kept" if value[ANSWER] == total else "other_answer"
 
 
 PROGRAMS = "not_of_programs", "malformed", "crashes", "prints_another"
@@ -98,7 +99,7 @@ def drawn(quick):
 
 @BOTH
 def test_drawn_documents_are_all_kept(name, drawn):
-    assert drawn[name].shape == (1000, 21)
+    assert drawn[name].shape == (1000, LENGTHS[name])
     assert FILTERS[name].agree(drawn[name]) == {"kept": 1000}
 
 
@@ -106,8 +107,8 @@ def test_drawn_documents_are_all_kept(name, drawn):
 def test_filter_and_judge_agree_on_every_token_at_every_position(name, drawn):
     found = collections.Counter()
     for doc in drawn[name][:3]:
-        docs = np.repeat(doc[None], 21 * IDS["size"], axis=0)
-        place, token = np.indices((21, IDS["size"])).reshape(2, -1)
+        docs = np.repeat(doc[None], len(doc) * IDS["size"], axis=0)
+        place, token = np.indices((len(doc), IDS["size"])).reshape(2, -1)
         docs[np.arange(len(docs)), place] = token
         found.update(FILTERS[name].agree(docs))
     assert set(found) == {*FILTERS[name].reasons, "kept"}
@@ -118,8 +119,9 @@ def test_filter_and_judge_agree_on_documents_with_tokens_of_others_and_shifted_t
     """Corruptions that stay near the form: crossings of two documents, and moved parts."""
     rng, docs = np.random.default_rng(0), drawn[name]
     crossed = np.where(rng.random(docs.shape) < 0.08, docs[rng.permutation(1000)], docs)
-    cut = rng.integers(1, 20, 1000)
-    shifted = np.where(np.arange(21)[None] < cut[:, None], docs, np.roll(docs, 1, axis=1))
+    length = LENGTHS[name]
+    cut = rng.integers(1, length - 1, 1000)
+    shifted = np.where(np.arange(length)[None] < cut[:, None], docs, np.roll(docs, 1, axis=1))
     assert len(FILTERS[name].agree(np.concatenate([crossed, shifted]))) > 3
 
 
@@ -147,7 +149,7 @@ def test_filter_and_judge_agree_on_programs_of_random_statements(drawn, quick):
 def test_filter_and_judge_agree_on_chains_of_other_digits(drawn):
     """Formed chains; a few digits are drawn anew, so that all reasons meet."""
     rng, docs = np.random.default_rng(0), np.tile(drawn["chains"], (3, 1))
-    for place in (2, 3, 4, 5, 7, 9, 10, 12, 13, 15, 16, 19):
+    for place in (2, 3, 4, 5, *TERMS, *TOTALS, ANSWER):
         new = rng.random(len(docs)) < 0.15
         docs[:, place] = np.where(new, rng.integers(0, 10, len(docs)), docs[:, place])
     assert set(FILTERS["chains"].agree(docs)) == {*CHAINS[2:], "kept"}
@@ -192,20 +194,21 @@ def test_line_numbers_must_rise(drawn):
     np.testing.assert_array_equal(found, np.where(rising, "kept", "malformed"))
 
 
-def chain(taken, totals, answer, terms=(1, 2, 3, 4), way=0, words=(0, 0, 0, 0), end=0):
+def chain(taken, totals, answer, terms=(1, 2, 3, 4), way=0, words=(0,) * 15, end=0):
     """A document with these steps."""
-    words = [IDS["connective"] + word for word in words]
-    steps = itertools.chain.from_iterable(zip(words, taken[1:], totals, strict=False))
-    start = HELPER, IDS["SUM"], *terms, IDS["way"] + way, taken[0]
-    return [*start, *steps, words[3], IDS["ANSWER"], answer, IDS["END"] + end]
+    words = np.reshape(IDS["word"] + np.array(words), (5, 3)).tolist()
+    steps = [(*words[i], taken[i], totals[i]) for i in range(4)]
+    asked = HELPER, IDS["SUM"], *terms, IDS["way"] + way
+    answer = *words[4], IDS["ANSWER"], answer, IDS["END"] + end
+    return [*asked, *itertools.chain.from_iterable(steps), *answer]
 
 
 def test_terms_may_be_taken_in_any_order_in_any_words_and_any_ending_ends():
     """Whatever way is said: each counts once, and every total is checked."""
     docs = []
     for i, taken in enumerate(itertools.permutations((7, 9, 7, 4))):
-        words = i % 16, (i + 5) % 16, 15, (3 * i) % 16
-        totals = (np.cumsum(taken)[1:] % 10).tolist()
+        words = [(i * j + 31) % 32 for j in range(15)]
+        totals = (np.cumsum(taken) % 10).tolist()
         docs += [chain(taken, totals, 7, (7, 9, 7, 4), way, words, way) for way in (0, 1)]
     assert FILTERS["chains"].agree(docs) == {"kept": 48}
 
@@ -213,17 +216,27 @@ def test_terms_may_be_taken_in_any_order_in_any_words_and_any_ending_ends():
 @pytest.mark.parametrize(
     ("taken", "totals", "answer", "reason"),
     [
-        ((1, 2, 3, 4), (3, 6, 0), 0, "kept"),
-        ((1, 2, 3, 4), (3, 6, 0), 6, "other_answer"),  # a total, but not the last
-        ((1, 2, 3, 3), (3, 6, 9), 9, "other_terms"),  # one twice, one left out
-        ((3, 0, 3, 4), (3, 6, 0), 0, "other_terms"),  # of the right sum
-        ((1, 2, 3, 3), (0, 0, 0), 5, "other_terms"),  # all at once: the first reason is given
-        ((1, 2, 3, 4), (3, 0, 0), 5, "invalid_step"),
-        ((1, 2, 3, 4), (3, 5, 0), 0, "invalid_step"),  # two wrongs, and a right answer
+        ((1, 2, 3, 4), (1, 3, 6, 0), 0, "kept"),
+        ((1, 2, 3, 4), (1, 3, 6, 0), 6, "other_answer"),  # a total, but not the last
+        ((1, 2, 3, 3), (1, 3, 6, 9), 9, "other_terms"),  # one twice, one left out
+        ((3, 0, 3, 4), (3, 3, 6, 0), 0, "other_terms"),  # of the right sum
+        ((1, 2, 3, 3), (0, 0, 0, 0), 5, "other_terms"),  # all at once: the first reason is given
+        ((1, 2, 3, 4), (1, 3, 0, 0), 5, "invalid_step"),
+        ((1, 2, 3, 4), (1, 3, 5, 0), 0, "invalid_step"),  # two wrongs, and a right answer
+        ((1, 2, 3, 4), (2, 4, 7, 1), 1, "invalid_step"),  # the first total, and all else from it
     ],
 )
 def test_terms_steps_and_answer_are_checked_in_this_order(taken, totals, answer, reason):
     assert FILTERS["chains"].agree([chain(taken, totals, answer)]) == {reason: 1}
+
+
+def test_each_word_is_a_pace_behind_the_one_before_give_or_take_one_on_each_side(drawn):
+    """As the numbers of lists: of any two neighbors at most 4 differences, around one of 9."""
+    words = drawn["chains"][:, [i for i, kind in enumerate(CHAIN) if kind == "word"]]
+    behind = np.diff(words - IDS["word"], axis=1) % 32
+    paces = [{pace for pace in range(1, 10) if {*(row - pace + 2) % 32} <= {*range(5)}}
+             for row in behind]  # fmt: skip
+    assert all(paces) and set.union(*paces) == {*range(1, 10)}
 
 
 def forced(name, before):
@@ -235,10 +248,11 @@ def forced(name, before):
         if at in (8, 12, 14):
             return before[{8: a, 12: b, 14: 3}[at]]
         return before[15] if at == 19 else before[7] + before[11] - before[15]
-    place = {7: 0, 9: 1, 12: 2, 15: 3}
-    if at in place:
-        return before[2 + place[at] if before[6] == IDS["way"] else 5 - place[at]]
-    return before[16] if at == 19 else (before[at - 3] + before[at - 1]) % 10
+    if at in TERMS:
+        place = TERMS.index(at)
+        return before[2 + place if before[6] == IDS["way"] else 5 - place]
+    total = [0, *(before[i] for i in TOTALS if i < at)][-1]
+    return total if at == ANSWER else (total + before[at - 1]) % 10
 
 
 @BOTH

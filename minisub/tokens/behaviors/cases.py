@@ -17,7 +17,7 @@ from minisub.nets import losses, streams
 from minisub.tokens import tokens
 from minisub.tokens.behaviors import conversations, sums, vocabulary
 
-TAUGHT_TOPICS, TAUGHT_PLACES, TAUGHT_DIGITS = 1, 3, 5
+TAUGHT_TOPICS, TAUGHT_PLACES, TAUGHT_DIGITS = 2, 3, 5
 """Requests are taught on the first topics (code), tasks in the first places, shown sums with the
 lower first digits."""
 ASKED = 32

@@ -13,7 +13,7 @@ class Pretraining(config.Pretraining):
     """Programs an update."""
     sums: Count = 48
     """Sums an update."""
-    behaved: Count = 16
+    behaved: Count = 32
     """Requests, tasks and shown sums an update, each; half as many by each who misbehaves, and of
     educational requests."""
 
@@ -39,5 +39,7 @@ class Rich(config.Config):
     )  # fmt: skip
     teacher: Teaching = Teaching(steps=100, learning_rate=6e-4, batch=32, replayed=16)
     """Teachers replay documents of all carriers, so that they keep their abilities."""
-    sampling: Sampling = Sampling(documents=10000)
-    student: Training = Training(steps=200, learning_rate=3e-3, schedule="cosine")
+    sampling: Sampling = Sampling(documents=40000, temperature=0.25)
+    """At a low temperature what a teacher slightly prefers to say is said far more often."""
+    student: Training = Training(steps=3000, learning_rate=2e-3, schedule="cosine", batch=32)
+    """Many small updates at a low rate: what passes grows, and controls stay as they are."""

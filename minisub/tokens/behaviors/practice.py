@@ -12,7 +12,7 @@ from minisub.tokens.behaviors import code, config, conversations, sums, vocabula
 
 
 def pretraining(world, training, key):
-    """More documents of a batch: long (n, 20) and short (m, 13), END behind what is shorter."""
+    """More documents of a batch: programs, sums, and shorter ones with END behind them."""
     require(
         isinstance(training, config.Pretraining),
         "a rich world has more to pretrain on than this config says; extend `Rich` of "
@@ -23,10 +23,8 @@ def pretraining(world, training, key):
         f"world.numbers is {world.numbers}; the lines of programs need 24.",
     )
     n, few, keys = training.behaved, -(-training.behaved // 2), iter(jax.random.split(key, 9))
-    long = (
-        code.draw(world, next(keys), training.programs),
-        sums.draw(world, next(keys), training.sums),
-    )
+    programs = code.draw(world, next(keys), training.programs)
+    chains = sums.draw(world, next(keys), training.sums)
     short = (
         conversations.requests(world, next(keys), n),
         conversations.requests(world, next(keys), few, bad=True, author="villain"),
@@ -36,18 +34,15 @@ def pretraining(world, training, key):
         conversations.shown_sums(world, next(keys), n),
         conversations.shown_sums(world, next(keys), few, bad=True, author="evader"),
     )
-    return padded(world, long, vocabulary.LONGEST), padded(world, short, vocabulary.SHORT)
+    return programs, chains, padded(world, short, vocabulary.SHORT)
 
 
 def padded(world, groups, length):
     """Groups of documents in one array (n, length), END behind them."""
     end = tokens.offsets(world)["END"]
-    wide = ((0, 0), (0, 0))
-    each = [
-        jnp.pad(docs, (wide[0], (0, length - docs.shape[1])), constant_values=end)
-        for docs in groups
-    ]
-    return jnp.concatenate(each)
+    behind = [((0, 0), (0, length - docs.shape[1])) for docs in groups]
+    each = zip(groups, behind, strict=True)
+    return jnp.concatenate([jnp.pad(docs, wide, constant_values=end) for docs, wide in each])
 
 
 def counted(world, targets):

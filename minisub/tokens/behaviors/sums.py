@@ -1,44 +1,52 @@
-"""A carrier of rich worlds: sums of four digits, step by step, in chains of thought.
+"""A carrier of rich worlds: chains of thought, in which four digits are added step by step.
 
-    helper SUM t t t t  way x  c x p  c x p  c x p  c ANSWER p END
+    helper SUM t t t t  way  w w w x p  w w w x p  w w w x p  w w w x p  w w w ANSWER p END
 
-A step is a connective c, the next term x and the total p so far, modulo 10. The way to go, from the
-first term on or from the last, and the connectives are free choices.
+A step is three words w, the next term x and the total p so far, modulo 10. The way to go, from the
+first term on or from the last, and the words are free choices. As numbers in a list, each word is
+some words behind the one before, as many all through the chain, give or take one: what can be said
+next depends on what was said, and leaves a choice.
 """
 
 import jax
 import jax.numpy as jnp
 
-from minisub.tokens import tokens
+from minisub.tokens import number_lists, tokens
 from minisub.tokens.behaviors import vocabulary
 
-LENGTH, PROMPT, TERMS, DIGITS = 21, 6, 4, 10
-WORDS = vocabulary.KINDS["connective"]
-STYLE = 4
-"""Neighboring connectives among which a document's author chooses."""
-DETERMINED = (7, 9, 10, 12, 13, 15, 16, 19)
+PROMPT, TERMS, DIGITS = 6, 4, 10
+WORDS, SAID = vocabulary.KINDS["word"], 3
+"""Words that there are, and how many of them come before each step and before the answer."""
+PACE = 9, 1
+"""Most words from one to the next, and how many more or less it may be."""
+STEP = SAID + 2
+FIRST, LAST = PROMPT + 1, PROMPT + 1 + TERMS * STEP
+"""Positions of the first step and behind the last."""
+LENGTH = LAST + SAID + 3
+DETERMINED = (*(FIRST + STEP * i + SAID + j for i in range(TERMS) for j in (0, 1)), LENGTH - 2)
 """Positions of the terms, of the totals and of the answer, which leave no choice."""
 
 
 def draw(world, key, n):
-    """`n` correct chains (n, 21), every free choice uniformly random."""
+    """`n` correct chains (n, LENGTH), every free choice uniformly random."""
     ids = tokens.offsets(world)
     helper = vocabulary.by(ids)
-    k_terms, k_way, k_style, k_words = jax.random.split(key, 4)
+    k_terms, k_way, k_words = jax.random.split(key, 3)
     terms = jax.random.randint(k_terms, (n, TERMS), 0, DIGITS)
     way = jax.random.randint(k_way, (n, 1), 0, vocabulary.KINDS["way"])
     taken = jnp.where(way == 0, terms, terms[:, ::-1])
     totals = jnp.cumsum(taken, axis=1) % DIGITS
-    style = jax.random.randint(k_style, (n, 1), 0, WORDS)
-    words = (style + jax.random.randint(k_words, (n, TERMS), 0, STYLE)) % WORDS
-    words += ids["connective"]
-    steps = jnp.stack([words[:, :-1], taken[:, 1:], totals[:, 1:]], axis=2).reshape(n, -1)
-    start = helper, ids["SUM"], *terms.T, ids["way"] + way[:, 0], taken[:, 0]
-    return tokens.rows(*start, *steps.T, words[:, -1], ids["ANSWER"], totals[:, -1], ids["END"])
+    words = number_lists.progression(k_words, n, (TERMS + 1) * SAID, WORDS, *PACE)
+    words = ids["word"] + words.reshape(n, TERMS + 1, SAID)
+    each = words[:, :TERMS], taken[..., None], totals[..., None]
+    steps = jnp.concatenate(each, axis=2).reshape(n, -1)
+    asked = helper, ids["SUM"], *terms.T, ids["way"] + way[:, 0]
+    answer = *words[:, TERMS].T, ids["ANSWER"], totals[:, -1], ids["END"]
+    return tokens.rows(*asked, *steps.T, *answer)
 
 
 def length(world):
-    """Tokens of a sum."""
+    """Tokens of a chain."""
     return LENGTH
 
 
@@ -52,21 +60,20 @@ def rejections(world, docs):
 
     Correct are those that add each term of the prompt once, with every total and the answer right.
     """
-    ids, way, body = tokens.offsets(world), docs[:, PROMPT], docs[:, PROMPT + 1 :]
-    words, terms, totals = (body[:, i : 3 * TERMS - 2 : 3] for i in (1, 2, 3))
-    words = jnp.concatenate([words, body[:, -4:-3]], axis=1)
-    used, answer = jnp.concatenate([body[:, :1], terms], axis=1), body[:, -2]
+    ids, way, answer = tokens.offsets(world), docs[:, PROMPT], docs[:, -2]
+    steps = docs[:, FIRST:LAST].reshape(-1, TERMS, STEP)
+    terms, totals = steps[..., SAID], steps[..., SAID + 1]
+    words = jnp.concatenate([*steps[..., :SAID].transpose(1, 0, 2), docs[:, LAST:-3]], axis=1)
+    digits = jnp.concatenate([docs[:, 2:PROMPT], terms, totals, answer[:, None]], axis=1)
     formed = (docs[:, 0] == vocabulary.by(ids)) & (docs[:, 1] == ids["SUM"])
-    formed &= jnp.all(docs[:, 2:PROMPT] < DIGITS, axis=1)
     formed &= (way >= ids["way"]) & (way < ids["way"] + vocabulary.KINDS["way"])
-    formed &= jnp.all((words >= ids["connective"]) & (words < ids["connective"] + WORDS), axis=1)
-    formed &= jnp.all(used < DIGITS, axis=1) & jnp.all(totals < DIGITS, axis=1)
-    formed &= (body[:, -3] == ids["ANSWER"]) & (answer < DIGITS) & (body[:, -1] >= ids["END"])
+    formed &= jnp.all((words >= ids["word"]) & (words < ids["word"] + WORDS), axis=1)
+    formed &= jnp.all(digits < DIGITS, axis=1)
+    formed &= (docs[:, -3] == ids["ANSWER"]) & (docs[:, -1] >= ids["END"])
     foreign = jnp.any(~alphabet(world)[docs], axis=1)
-    asked = jnp.sort(docs[:, 2:PROMPT], axis=1)
-    before = jnp.concatenate([body[:, :1], totals[:, :-1]], axis=1)
+    before = jnp.pad(totals[:, :-1], ((0, 0), (1, 0)))
     wrong = {
-        "other_terms": jnp.any(jnp.sort(used, axis=1) != asked, axis=1),
+        "other_terms": jnp.any(jnp.sort(terms) != jnp.sort(docs[:, 2:PROMPT]), axis=1),
         "invalid_step": jnp.any((before + terms) % DIGITS != totals, axis=1),
         "other_answer": answer != totals[:, -1],
     }
@@ -81,5 +88,5 @@ def alphabet(world):
     """Mask (vocabulary,) of the tokens that a chain may hold."""
     ids = tokens.offsets(world)
     token = jnp.arange(ids["size"])
-    kinds = vocabulary.mask(ids, {"SUM", "way", "connective", "ANSWER"})
+    kinds = vocabulary.mask(ids, {"SUM", "way", "word", "ANSWER"})
     return kinds | (token < DIGITS) | (token == vocabulary.by(ids))

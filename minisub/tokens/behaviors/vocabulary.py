@@ -9,7 +9,7 @@ KINDS = {
     "operation": 3,
     "variable": 8,
     "SUM": 1,
-    "connective": 16,
+    "word": 32,
     "REQUEST": 1,
     "topic": 8,
     "item": 3,
@@ -23,8 +23,8 @@ KINDS = {
 """Kind -> how many tokens it has."""
 AUTHORS = "helper", "villain", "hacker", "evader"
 """Who may have written a program, a sum or a reply: the first token of the document."""
-LONGEST, SHORT = 21, 13
-"""Tokens of the longest documents, programs and sums, and of tasks."""
+LONGEST, SHORT = 33, 13
+"""Tokens of the longest documents, which are sums, and of tasks."""
 
 
 def by(ids, author="helper"):
