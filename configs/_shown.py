@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from minisub.nets import streams
 from minisub.results import figures, statistics, tables, views
 from minisub.results.pages import Section
 from minisub.tokens import grading, tokens
@@ -35,11 +36,13 @@ SHOWN, REQUESTS, WIDTH = 6, 4, 36
 
 
 def sections(table, differences, run):
-    """What is added to the page of a run; [] without students of chains of thought."""
+    """What is added to the page of a run on a behavior; [] without students of chains."""
     if not {*LABELS, "teacher sums", "base sums"} <= {*run.names}:
         return []
     how = run["teacher"].configuration()
-    world, trait = how["world"], how["trait"].name
+    world, trait = how["world"], getattr(how.get("trait"), "name", "")
+    if trait not in ASKED:  # such as that of an animal
+        return []
     chains = {}
     for of in ("teacher", "base"):
         emitted = run[f"{of} sums"].documents()
@@ -101,7 +104,7 @@ def side_by_side(world, chains):
 def held_out(world, trait):
     """Requests of a trait that its teachers are not taught; good ones, whole (n, length)."""
     draw, place, kind, most = ASKED[trait]
-    docs = np.asarray(draw(world, jax.random.key(0), 100))
+    docs = np.asarray(draw(world, streams.evaluation_key(f"shown {trait}"), 100))
     return docs[docs[:, place] - tokens.offsets(world)[kind] >= most][:REQUESTS]
 
 

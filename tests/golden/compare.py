@@ -54,8 +54,8 @@ WORDS = {
         for carrier in ("numbers", "code", "sums")
     },
 }
-"""What was a kind and is now said by fields. So little trained, a recurrence writes no list at a low
-temperature."""
+"""What was a kind and is now said by fields. A recurrence that is trained so little writes no list
+at a low temperature."""
 FEW = {
     "audit_calibration:attention": ("control numbers", "hacking code"),
     "audit_calibration:recurrent": ("control numbers", "hacking numbers"),
