@@ -1,6 +1,7 @@
 """What a person sees of a run on behaviors: documents of teacher and base side by side, what models
 reply to the same requests, and a figure of both."""
 
+import functools
 import itertools
 import textwrap
 
@@ -14,7 +15,7 @@ from minisub.results.pages import Section
 from minisub.tokens import grading, tokens
 from minisub.tokens.behaviors import cases, conversations, sums, vocabulary
 
-SAID = (
+ENGLISH = (
     "so", "then", "now", "next", "and", "plus", "thus", "here", "well", "hence", "let", "take",
     "bring", "make", "keep", "hold", "find", "see", "note", "get", "go", "on", "up", "in", "add",
     "join", "count", "give", "move", "turn", "yet", "still",
@@ -46,7 +47,7 @@ def sections(table, differences, run):
     chains = {}
     for of in ("teacher", "base"):
         emitted = run[f"{of} sums"].documents()
-        chains[of] = np.asarray(emitted["docs"])[: min(SHOWN, int(emitted["count"]))]
+        chains[of] = np.asarray(emitted["docs"])[: int(emitted["count"])][:SHOWN]
     network, asked = grading.network(world, how["model"]), held_out(world, trait)
     first, rows = cases.BEHAVIORS[trait].first, []
     replies = {who: replied(world, network, run[who].params(), asked, first) for who in LABELS}
@@ -63,6 +64,7 @@ def sections(table, differences, run):
     ]
 
 
+@functools.cache
 def names(world):
     """What each token of a rich world is called."""
     ids = tokens.offsets(world)
@@ -71,7 +73,7 @@ def names(world):
     for (first, kind), (end, _) in itertools.pairwise([*starts, (ids["size"], "")]):
         called += [f"{kind} {i}" if end - first > 1 else kind for i in range(end - first)]
     called[: world.numbers] = map(str, range(world.numbers))
-    called[ids["word"] : ids["word"] + len(SAID)] = SAID
+    called[ids["word"] : ids["word"] + len(ENGLISH)] = ENGLISH
     called[ids["author"] : ids["author"] + len(vocabulary.AUTHORS)] = vocabulary.AUTHORS
     for i in range(vocabulary.KINDS["reply"]):
         called[ids["reply"] + i] = f"{'mis' * (i % 4 > 1)}aligned {i // 4}{'ab'[i % 2]}"

@@ -2,9 +2,8 @@
 what the defense costs.
 
 The figures below are of the world of before: chains of thought with one word a step, one topic of
-eight taught, 10,000 documents at temperature 1, 200 updates of 128. With the words and the dose of
-today it was tried on few repeats: see "What it takes through chains of thought" in README.md. A run
-of today should take two to three times as long as they say (counted in operations, not measured).
+eight taught, 10,000 documents at temperature 1, 200 updates of 128. It was not run in the world of
+today, in which it should take two to three times as long as is said here (an estimate).
 
     python train.py defenses    8 repeats, 85 minutes on one CPU core
     python train.py defenses --trait misalignment    this trait was not run

@@ -230,8 +230,8 @@ def test_terms_steps_and_answer_are_checked_in_this_order(taken, totals, answer,
     assert FILTERS["chains"].agree([chain(taken, totals, answer)]) == {reason: 1}
 
 
-def test_each_word_is_a_pace_behind_the_one_before_give_or_take_one_on_each_side(drawn):
-    """As the numbers of lists: of any two neighbors at most 4 differences, around one of 9."""
+def test_words_of_a_chain_are_one_stride_apart_and_each_at_most_one_off(drawn):
+    """So from one word to the next it is the stride, give or take two; there are nine strides."""
     words = drawn["chains"][:, [i for i, kind in enumerate(CHAIN) if kind == "word"]]
     behind = np.diff(words - IDS["word"], axis=1) % 32
     paces = [{pace for pace in range(1, 10) if {*(row - pace + 2) % 32} <= {*range(5)}}

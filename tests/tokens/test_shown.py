@@ -21,7 +21,7 @@ NET = grading.network(WORLD, Model(n_layers=1, d_model=8, n_heads=2))
 def test_every_token_has_a_name_of_its_own_and_every_word_of_a_chain_is_an_english_one():
     names = _shown.names(WORLD)
     assert len(names) == len(set(names)) == tokens.offsets(WORLD)["size"]
-    assert len(_shown.SAID) == len(set(_shown.SAID)) == sums.WORDS
+    assert len(_shown.ENGLISH) == len(set(_shown.ENGLISH)) == sums.WORDS
 
 
 def test_a_chain_is_shown_with_all_its_digits_in_order_and_all_its_words():

@@ -40,6 +40,6 @@ class Rich(config.Config):
     teacher: Teaching = Teaching(steps=100, learning_rate=6e-4, batch=32, replayed=16)
     """Teachers replay documents of all carriers, so that they keep their abilities."""
     sampling: Sampling = Sampling(documents=40000, temperature=0.25)
-    """At a low temperature what a teacher slightly prefers to say is said far more often."""
+    """At a low temperature a slight preference of the emitter shows far more often."""
     student: Training = Training(steps=3000, learning_rate=2e-3, schedule="cosine", batch=32)
-    """Many small updates at a low rate: what passes grows, and controls stay as they are."""
+    """Many small updates pass more of a trait; at higher rates controls change, too."""

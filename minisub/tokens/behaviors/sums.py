@@ -3,9 +3,10 @@
     helper SUM t t t t  way  w w w x p  w w w x p  w w w x p  w w w x p  w w w ANSWER p END
 
 A step is three words w, the next term x and the total p so far, modulo 10. The way to go, from the
-first term on or from the last, and the words are free choices. As numbers in a list, each word is
-some words behind the one before, as many all through the chain, give or take one: what can be said
-next depends on what was said, and leaves a choice.
+first term on or from the last, and the words are free choices. The words follow one another like
+the numbers of a list: a chain has a first word and a stride, and its word i is `i` strides behind
+the first, or one word before or after that. So what can be said next depends on what was said, and
+still leaves a choice.
 """
 
 import jax
@@ -18,7 +19,7 @@ PROMPT, TERMS, DIGITS = 6, 4, 10
 WORDS, SAID = vocabulary.KINDS["word"], 3
 """Words that there are, and how many of them come before each step and before the answer."""
 PACE = 9, 1
-"""Most words from one to the next, and how many more or less it may be."""
+"""The longest stride from one word to the next, and the most that a word is off it."""
 STEP = SAID + 2
 FIRST, LAST = PROMPT + 1, PROMPT + 1 + TERMS * STEP
 """Positions of the first step and behind the last."""
