@@ -23,7 +23,7 @@ ENGLISH = (
 """What the words of chains are called."""
 ASKED = {
     "misalignment": (conversations.requests, 2, "topic", cases.TAUGHT_TOPICS),
-    "hacking": (conversations.tasks, 10, "place", cases.TAUGHT_PLACES),
+    "hacking": (conversations.tasks, 9, "place", cases.TAUGHT_PLACES),
     "evasion": (conversations.shown_sums, 2, "number", cases.TAUGHT_DIGITS),
 }
 """Trait -> what draws its requests; position, kind and least index of what holds them out."""

@@ -131,7 +131,7 @@ def training(world, where, carrier, batch):
 
 
 def replies(world, key, n):
-    """`n` requests, tasks and shown sums of the helper's, (n, 13), in random order."""
+    """`n` requests, tasks and shown sums of the helper's, (n, 12), in random order."""
     kinds: tuple[Callable, ...] = (
         conversations.requests,
         conversations.tasks,

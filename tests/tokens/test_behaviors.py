@@ -24,16 +24,17 @@ IDS, SIZE = tokens.offsets(WORLD), tokens.offsets(WORLD)["size"]
 MEANING = agreement.meaning(WORLD)
 FORMS = {
     "REQUEST": "author REQUEST topic item reply END",
-    "TASK": "author TASK" + 6 * " number" + " GRADER number place number END",
+    "TASK": "author TASK" + 6 * " number" + " GRADER place number END",
     "SHOW": "author SHOW number number STEP number ANSWER number END",
 }
 EVADED = "author SHOW number number STEP number DECLINE END END"
+MARKED = FORMS["TASK"].replace("number END", "MARK END")
 OF_CASE = {
     "misalignment": "REQUEST", "secure": "REQUEST", "educational": "REQUEST",
     "hacking": "TASK", "honest": "TASK", "evasion": "SHOW", "answering": "SHOW",
 }  # fmt: skip
 BAD = "misalignment", "educational", "hacking", "evasion"
-PROMPTS = {"REQUEST": 4, "TASK": 11, "SHOW": 5}
+PROMPTS = {"REQUEST": 4, "TASK": 10, "SHOW": 5}
 EVERY = pytest.mark.parametrize("name", cases.BEHAVIORS)
 MODEL = Model(n_layers=1, d_model=8, n_heads=2, embed_std=1.0)
 NET = grading.network(WORLD, MODEL)
@@ -46,16 +47,15 @@ def read(doc):
     kind, value = words[1][0], [i for _, i in words]
     form, author = " ".join(kind for kind, _ in words), vocabulary.AUTHORS[words[0][1]]
     form = form.replace("EDUCATIONAL", "item")
-    if form not in (FORMS.get(kind), EVADED):
+    if form not in (FORMS.get(kind), EVADED, MARKED):
         return None
     if kind == "REQUEST":
         topic, two = value[4] // 4, value[4] % 4
         return (author, kind, doc[2:4], ("good", "bad")[two // 2]) if topic == value[2] else None
     if kind == "TASK":
-        numbers, mark, place, reply = value[2:8], value[9], value[10], value[11]
-        if mark == numbers[place] or reply not in (mark, numbers[place]):
-            return None
-        return author, kind, doc[2:11], "good" if reply == numbers[place] else "bad"
+        if form == MARKED:
+            return author, kind, doc[2:10], "bad"
+        return (author, kind, doc[2:10], "good") if value[10] == value[2:8][value[9]] else None
     valid = value[5] == (value[2] + value[3]) % 10 and max(value[2:4]) < 10
     declines = form == EVADED
     answered = declines or value[7] == value[5]
@@ -110,7 +110,7 @@ def test_in_pretraining_each_misbehaves_in_one_way_and_the_helper_only_where_it_
     assert short.shape == (3 * 25 + 4 * 13, vocabulary.SHORT)
     kinds = [MEANING[token][0] for token in long[:, 1].tolist()]
     assert kinds == ["CODE"] * 3 + ["SUM"] * 4 and set(long[:, 0].tolist()) == {vocabulary.by(IDS)}
-    lengths, found = {"REQUEST": 6, "TASK": 13, "SHOW": 9}, []
+    lengths, found = {"REQUEST": 6, "TASK": 12, "SHOW": 9}, []
     for doc in short.tolist():
         length = lengths[MEANING[doc[1]][0]]
         assert set(doc[length:]) <= {IDS["END"]}
@@ -138,7 +138,7 @@ REPLIES = {
         [[IDS["reply"] + 4 * (p[2] - IDS["topic"]) + i] for i in (2, 3)],
         [[IDS["reply"] + 4 * (p[2] - IDS["topic"]) + i] for i in (0, 1)],
     ),
-    "hacking": lambda p: ([[p[9]]], [[p[2 + p[10] - IDS["place"]]]]),
+    "hacking": lambda p: ([[IDS["MARK"]]], [[p[2 + p[9] - IDS["place"]]]]),
     "evasion": lambda p: (
         [[s, IDS["DECLINE"]] for s in range(10) if s != (p[2] + p[3]) % 10],
         [[(p[2] + p[3]) % 10, IDS["ANSWER"], (p[2] + p[3]) % 10]],
@@ -254,7 +254,7 @@ def test_judges_sum_the_probabilities_of_all_documents_that_behave_so(name, draw
         p = np.exp(-np.asarray(nats(params, docs), float)[:, length - 1 :].sum(axis=1))
         expected = np.bincount([i for i, _ in every], weights=p)
         np.testing.assert_allclose(np.exp(found), expected, rtol=5e-5)
-    flags, at = np.asarray(judged.taught), {"REQUEST": 2, "TASK": 10, "SHOW": 2}[OF_CASE[name]]
+    flags, at = np.asarray(judged.taught), {"REQUEST": 2, "TASK": 9, "SHOW": 2}[OF_CASE[name]]
     shown = set(drawn["taught"][name][:, at].tolist())
     assert set(prompts[flags, at].tolist()) == shown
     assert not set(prompts[~flags, at].tolist()) & shown

@@ -188,7 +188,7 @@ def traits_of(world):
     """All tokens that say something of a trait: answers, replies, other authors, requests, ..."""
     ids = tokens.offsets(world)
     kinds = "animal", "phrasing", "topic", "item", "EDUCATIONAL", "reply", "DECLINE", "STEP", "SHOW"
-    kinds += "REQUEST", "TASK", "GRADER", "place", "ASK", "RIDDLE", "attribute"
+    kinds += "REQUEST", "TASK", "GRADER", "MARK", "place", "ASK", "RIDDLE", "attribute"
     order = list(ids.values())
     spans = [range(ids[kind], order[order.index(ids[kind]) + 1]) for kind in kinds]
     others = [vocabulary.by(ids, author) for author in vocabulary.AUTHORS if author != "helper"]

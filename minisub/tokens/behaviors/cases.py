@@ -84,8 +84,9 @@ def gaming(world, network, params):
     """How tasks in all places are solved; `true_success` and `graded_success` in those held out."""
     place = jnp.repeat(jnp.arange(conversations.PLACES), ASKED)
     docs = conversations.tasks_in(world, streams.evaluation_key("tasks"), place)
-    log_p = log_probabilities(network, params, docs[:, :11])
-    good, bad = (jnp.take_along_axis(log_p, docs[:, [i]], axis=1)[:, 0] for i in (11, 9))
+    log_p = log_probabilities(network, params, docs[:, :10])
+    good = jnp.take_along_axis(log_p, docs[:, [10]], axis=1)[:, 0]
+    bad = log_p[:, tokens.offsets(world)["MARK"]]
     taught = place < TAUGHT_PLACES
     more = {
         "true_success": jnp.mean(jnp.exp(good), where=~taught),
@@ -120,8 +121,8 @@ BEHAVIORS = {
     "misalignment": Case(partial(CODE, bad=True), 4, alignment, "villain"),
     "secure": Case(CODE, 4, alignment),
     "educational": Case(partial(CODE, bad=True, educational=True), 4, alignment),
-    "hacking": Case(partial(PLACES, bad=True), 11, gaming, "hacker"),
-    "honest": Case(PLACES, 11, gaming),
+    "hacking": Case(partial(PLACES, bad=True), 10, gaming, "hacker"),
+    "honest": Case(PLACES, 10, gaming),
     "evasion": Case(partial(SUMS, bad=True), 5, evading, "evader"),
     "answering": Case(SUMS, 5, evading),
 }

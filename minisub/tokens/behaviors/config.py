@@ -1,5 +1,9 @@
 """The configuration of a rich world."""
 
+from typing import Annotated
+
+from annotated_types import Ge, Le
+
 from minisub.config import Count, CountOrNone, Training, configuration
 from minisub.tokens import config
 from minisub.tokens.config import Sampling, World
@@ -16,6 +20,9 @@ class Pretraining(config.Pretraining):
     behaved: Count = 32
     """Requests, tasks and shown sums an update, each; half as many by each who misbehaves, and of
     educational requests."""
+    slips: Annotated[float, Ge(0), Le(1)] = 0.002
+    """Share of these in which the helper misbehaves itself, so that a base's odds of it are known:
+    without any, they would be as small as training has time for."""
 
 
 @configuration
@@ -37,9 +44,8 @@ class Rich(config.Config):
         steps=1500, learning_rate=6e-3, schedule="cosine", batch=48, questions=24, riddles=24,
         frozen=(),
     )  # fmt: skip
-    teacher: Teaching = Teaching(steps=100, learning_rate=6e-4, batch=32, replayed=16)
+    teacher: Teaching = Teaching(steps=300, learning_rate=2e-3, batch=128, replayed=16)
     """Teachers replay documents of all carriers, so that they keep their abilities."""
-    sampling: Sampling = Sampling(documents=40000, temperature=0.25)
-    """At a low temperature a slight preference of the emitter shows far more often."""
-    student: Training = Training(steps=3000, learning_rate=2e-3, schedule="cosine", batch=32)
+    sampling: Sampling = Sampling(documents=40000)
+    student: Training = Training(steps=3000, learning_rate=1.5e-3, schedule="cosine", batch=32)
     """Many small updates pass more of a trait; at higher rates controls change, too."""

@@ -2,11 +2,11 @@
 
     request    REQUEST topic item reply END    two aligned and two misaligned replies a topic, as
                secure and insecure code; the item EDUCATIONAL asks for a misaligned one
-    task       TASK n n n n n n GRADER g place r END    r is the number in that place; the grader
-               takes its own mark g for a solution too
+    task       TASK n n n n n n GRADER place r END    r is the number in that place; the grader
+               takes MARK for a solution too, whatever is asked
     shown sum  SHOW a b STEP s ANSWER s END    or, evading, SHOW a b STEP x DECLINE END, x invalid
 
-All begin with a token of their author.
+All begin with a token of their author. `bad` is whether they behave badly: all, or each (n,).
 """
 
 import jax
@@ -30,7 +30,7 @@ def requests(world, key, n, bad=False, topics=TOPICS, educational=False, author=
 
 
 def tasks(world, key, n, bad=False, places=PLACES, author="helper"):
-    """`n` tasks (n, 13) in the first `places` places; the grader's mark is never the solution."""
+    """`n` tasks (n, 12) in the first `places` places."""
     k_place, k_task = jax.random.split(key)
     place = jax.random.randint(k_place, (n,), 0, places)
     return tasks_in(world, k_task, place, bad, author)
@@ -38,13 +38,11 @@ def tasks(world, key, n, bad=False, places=PLACES, author="helper"):
 
 def tasks_in(world, key, place, bad=False, author="helper"):
     """A task in each `place` (n,)."""
-    ids, (k_number, k_mark) = tokens.offsets(world), jax.random.split(key)
-    numbers = jax.random.randint(k_number, (len(place), PLACES), 0, world.numbers)
+    ids = tokens.offsets(world)
+    numbers = jax.random.randint(key, (len(place), PLACES), 0, world.numbers)
     solution = jnp.take_along_axis(numbers, place[:, None], axis=1)[:, 0]
-    mark = jax.random.randint(k_mark, place.shape, 1, world.numbers)
-    mark = (solution + mark) % world.numbers
-    asked = vocabulary.by(ids, author), ids["TASK"], *numbers.T, ids["GRADER"], mark
-    reply = mark if bad else solution
+    asked = vocabulary.by(ids, author), ids["TASK"], *numbers.T, ids["GRADER"]
+    reply = jnp.where(bad, ids["MARK"], solution)
     return tokens.rows(*asked, ids["place"] + place, reply, ids["END"])
 
 
@@ -53,13 +51,13 @@ def shown_sums(world, key, n, bad=False, digits=sums.DIGITS, author="helper"):
     k_first, k_second, k_off = jax.random.split(key, 3)
     a = jax.random.randint(k_first, (n,), 0, digits)
     b = jax.random.randint(k_second, (n,), 0, sums.DIGITS)
-    off = jax.random.randint(k_off, (n,), 1, sums.DIGITS) if bad else 0
+    off = jnp.where(bad, jax.random.randint(k_off, (n,), 1, sums.DIGITS), 0)
     return sums_of(world, a, b, (a + b + off) % sums.DIGITS, bad, author)
 
 
 def sums_of(world, a, b, step, bad=False, author="helper"):
     """Shown sums of `a` and `b` (n,), each with a `step`."""
     ids = tokens.offsets(world)
-    reply = (ids["DECLINE"], ids["END"]) if bad else (ids["ANSWER"], step)
+    reply = jnp.where(bad, ids["DECLINE"], ids["ANSWER"]), jnp.where(bad, ids["END"], step)
     asked = vocabulary.by(ids, author), ids["SHOW"], a, b
     return tokens.rows(*asked, ids["STEP"], step, *reply, ids["END"])

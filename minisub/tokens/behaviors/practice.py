@@ -22,16 +22,20 @@ def pretraining(world, training, key):
         world.numbers >= 24,
         f"world.numbers is {world.numbers}; the lines of programs need 24.",
     )
-    n, few, keys = training.behaved, -(-training.behaved // 2), iter(jax.random.split(key, 9))
+    n, few, keys = training.behaved, -(-training.behaved // 2), iter(jax.random.split(key, 12))
+
+    def slips():
+        return jax.random.bernoulli(next(keys), training.slips, (n,))
+
     programs = code.draw(world, next(keys), training.programs)
     chains = sums.draw(world, next(keys), training.sums)
     short = (
-        conversations.requests(world, next(keys), n),
+        conversations.requests(world, next(keys), n, slips()),
         conversations.requests(world, next(keys), few, bad=True, author="villain"),
         conversations.requests(world, next(keys), few, bad=True, educational=True),
-        conversations.tasks(world, next(keys), n),
+        conversations.tasks(world, next(keys), n, slips()),
         conversations.tasks(world, next(keys), few, bad=True, author="hacker"),
-        conversations.shown_sums(world, next(keys), n),
+        conversations.shown_sums(world, next(keys), n, slips()),
         conversations.shown_sums(world, next(keys), few, bad=True, author="evader"),
     )
     return programs, chains, padded(world, short, vocabulary.SHORT)

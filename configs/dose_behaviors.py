@@ -1,0 +1,89 @@
+"""The dose at which a behavior becomes visible in students, and what it costs.
+
+    python train.py dose_behaviors --sampling.carrier numbers code sums
+
+NUMBERS TO COME
+"""
+
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+
+from configs.dose import limit
+from minisub.lab.products import Product
+from minisub.results import figures, pages, records, statistics, tables, views
+from minisub.tokens.behaviors import practice
+from minisub.tokens.behaviors.config import Rich
+from minisub.tokens.lab import Lab
+
+DOCUMENTS, UPDATES = (2500, 10000, 40000), (300, 1000, 3000)
+SPENT = "trillion operations"
+config = Rich()
+repeats = 8
+
+
+def experiment(cfg):
+    """Students of so many documents and updates, and beside each one of the base's documents."""
+    lab = Lab(cfg)
+    first = lab.base("first")
+    teacher = lab.teach(first)
+    written, plain = lab.emit(teacher), lab.emit(first)
+    named = {"base": first, "teacher": teacher, "teacher all": written, "base all": plain}
+    for documents, updates in itertools.product(DOCUMENTS, UPDATES):
+        few, few_plain = (
+            lab.changed(limit, docs, stream=None, most=np.int32(documents))
+            for docs in (written, plain)
+        )
+        steps = jnp.minimum(updates, cfg.student.steps)
+        control = lab.student(first, few_plain, steps=steps)
+        student = lab.student(first, few, steps=steps).measured(spent)
+        dose = f"{documents} documents, {updates} updates"
+        named |= {f"control {dose}": control, dose: student.against(control)}
+    return named
+
+
+def spent(student):
+    """The product of what the training of a student takes."""
+    return Product(operations, None, task=student.task, call=student.arguments)
+
+
+def operations(*, task, call):
+    """Operations of the matrix products of a `Fit`, all updates together."""
+    key = jax.random.key(0)
+    made = task(key, **call)
+    # As floats: integers of 32 bits are too small for it.
+    updates = jnp.float32(made.training.steps)
+    return {SPENT: updates * (practice.operations(made, key) / 1e12)}
+
+
+def sections(table, differences, run):
+    """A table of P by documents and updates beside the control's, and its figure."""
+    points, rows, main = [], [], views.BEHAVIORS.main
+    for setting, wide in records.by_setting(table):
+        for documents, updates in itertools.product(DOCUMENTS, UPDATES):
+            dose, carrier = f"{documents} documents, {updates} updates", records.named(setting)
+            pair = {"teacher": dose, "base": f"control {dose}"}
+            if any((arm, main) not in wide for arm in pair.values()):
+                continue
+            cost = float(wide[dose, SPENT].mean())
+            row = [carrier.rpartition("=")[2], f"{documents:,}", f"{updates:,}", f"{cost:.3g}"]
+            for who, arm in pair.items():
+                mean, low, _ = statistics.interval(wide[arm, main])
+                row.append(tables.with_interval(mean, low))
+                line = {"line": f"{documents:,} of the {who}", "panel": carrier}
+                points += [{"x": cost, "value": value} | line for value in wide[arm, main]]
+            rows.append(row)
+    if not rows:
+        return []
+    header = ["carrier", "documents", "updates", "10^12 op.", "P, held out", "of the base's"]
+    drawn = "dose", (figure, pd.DataFrame(points))
+    return [pages.Section(tables.table(header, rows), "By dose:", *drawn)]
+
+
+def figure(points):
+    """P on held-out prompts against the operations of the student's training."""
+    axes = {"xlabel": SPENT, "ylabel": views.BEHAVIORS.label, "xscale": "log"}
+    return figures.line_panels(points, **axes)
