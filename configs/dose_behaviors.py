@@ -1,9 +1,11 @@
 """The dose at which a behavior becomes visible in students, and what it costs.
 
-    python train.py dose_behaviors --sampling.carrier numbers code sums
+    python train.py dose_behaviors    8 repeats of misalignment through three carriers; not run yet,
+                                      but at tiny size
 
-NUMBERS TO COME
-"""
+A teacher's documents, so many of them, in so many updates of 32; beside each student one of as many
+of the base's in as many updates, so that it shows at which dose a control changes, too. The cost is
+that of the student's training, in operations of matrix products."""
 
 import itertools
 
@@ -23,6 +25,7 @@ DOCUMENTS, UPDATES = (2500, 10000, 40000), (300, 1000, 3000)
 SPENT = "trillion operations"
 config = Rich()
 repeats = 8
+sweep = ("sampling.carrier=numbers,code,sums",)
 
 
 def experiment(cfg):
