@@ -155,7 +155,9 @@ def is_known(number):
 class Optimization:
     """How parameters are updated."""
 
-    optimizer: Literal["adam", "adamw", "adam_l2", "sgd", "momentum", "rmsprop", "signum"] = "adam"
+    optimizer: Literal[
+        "adam", "adamw", "adam_l2", "sgd", "momentum", "rmsprop", "signum", "normalized"
+    ] = "adam"
     """Update rule, a function of `nets/optimizers.py`."""
     learning_rate: Positive = 2e-3
     """Step size at the first update."""

@@ -47,7 +47,13 @@ def signum(decay):
     return optax.chain(decay, optax.trace(0.9), optax.scale_by_sign())
 
 
-OPTIMIZERS = {f.__name__: f for f in (adam, adamw, adam_l2, sgd, momentum, rmsprop, signum)}
+def normalized(decay):
+    """What `momentum` would apply, over its norm: every step has the length of the rate."""
+    return optax.chain(decay, optax.trace(0.9), optax.normalize_by_update_norm())
+
+
+RULES = adam, adamw, adam_l2, sgd, momentum, rmsprop, signum, normalized
+OPTIMIZERS = {rule.__name__: rule for rule in RULES}
 
 
 def make(training):
