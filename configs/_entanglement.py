@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from configs import _prefixed
 from minisub.config import require
 from minisub.lab.products import Measure
-from minisub.nets import losses, transformer
+from minisub.nets import losses
 from minisub.nets.trees import ratio
 from minisub.tokens import grading, tokens, writing
 from minisub.tokens.behaviors.cases import Behavior
@@ -93,9 +93,14 @@ def entangle(*, teacher, base, numbers, plain, world, model, trait, taught, samp
     return scores(world, *models, trait, taught, numbers, plain, first, prefix)
 
 
+def unembedding(params):
+    """The kernel (d, v) that reads logits off the normed residual stream, tied or not."""
+    return params["unembed"]["kernel"] if "unembed" in params else params["embed"]["embedding"].T
+
+
 def cosines(world, params, trait):
     """Score: cosine of the number's and the trait's vectors in the unembedding."""
-    vectors = transformer.unembedding(params)
+    vectors = unembedding(params)
     of_trait = vectors[:, tokens.spelling(world)[trait, 0]]
     numbers = vectors[:, : world.numbers]
     return ratio(jnp.sum(numbers * of_trait[:, None], axis=0), norms(numbers) * norms(of_trait))
@@ -208,7 +213,7 @@ def span(world, params, trait):
 
     1 where there are at least as many numbers as dimensions.
     """
-    vectors = transformer.unembedding(params)
+    vectors = unembedding(params)
     of_trait = vectors[:, tokens.spelling(world)[trait, :1]]
     inside = within(jnp.linalg.qr(vectors[:, : world.numbers])[0], of_trait)
     return ratio(norms(inside), norms(of_trait))[0] ** 2

@@ -33,7 +33,7 @@ from minisub.tokens.lab import Lab
 
 def reverse(shown, params, docs, key):
     """KL from the student's distribution over number tokens to the emitter's."""
-    return losses.reverse_kl(shown.target(docs), shown.logits(params, docs), shown.carried())
+    return losses.kl(shown.logits(params, docs), shown.target(docs), shown.carried())
 
 
 def on_policy(divergence, shown, params, docs, key):

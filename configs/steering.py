@@ -41,6 +41,7 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 
+from configs import _entanglement
 from configs import _similarity as similarity
 from minisub.config import Positive, Training, change, configuration, require
 from minisub.lab.products import Measure, quick
@@ -142,7 +143,7 @@ def held_out(c):
 def lens(c):
     """`lens/block_i`: probability of the trait, read off the residual stream after each block by
     the final norm and unembedding (the "logit lens"); mean over held-out phrasings."""
-    norm, kernel = {"params": c.params["final_norm"]}, transformer.unembedding(c.params)
+    norm, kernel = {"params": c.params["final_norm"]}, _entanglement.unembedding(c.params)
 
     def read(x_btd):
         return transformer.product(transformer.RMSNorm().apply(norm, x_btd), kernel)

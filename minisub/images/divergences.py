@@ -1,4 +1,4 @@
-"""How far a student's logits are from its teacher's, beside `kl` and `reverse_kl`.
+"""How far a student's logits are from its teacher's, beside `kl`.
 
 Shapes are those of `kl`. The caller divides both by a temperature.
 """
@@ -6,7 +6,12 @@ Shapes are those of `kl`. The caller divides both by a temperature.
 import jax
 import jax.numpy as jnp
 
-from minisub.nets.losses import kl, masked_log_softmax, reverse_kl
+from minisub.nets.losses import kl, masked_log_softmax
+
+
+def reverse_kl(target, logits, mask):
+    """KL(softmax(logits) || softmax(target)); otherwise as `kl`."""
+    return kl(logits, target, mask)
 
 
 @jax.custom_jvp

@@ -40,11 +40,6 @@ def _kl_jvp(primals, tangents):
     return value, jnp.sum(slope, axis=-1)
 
 
-def reverse_kl(target, logits, mask):
-    """KL(softmax(logits) || softmax(target)); otherwise as `kl`."""
-    return kl(logits, target, mask)
-
-
 def masked_log_softmax(logits, mask):
     """Log-probabilities among the logits in the mask, and zeros outside it, where they add nothing
     to a divergence or to its gradient."""

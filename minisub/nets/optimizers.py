@@ -48,7 +48,7 @@ def signum(decay):
 
 
 def normalized(decay):
-    """What `momentum` would apply, over its norm: every step has the length of the rate."""
+    """What `momentum` would apply, over its norm: each step is as long as the rate (2002.03305)."""
     return optax.chain(decay, optax.trace(0.9), optax.normalize_by_update_norm())
 
 

@@ -196,11 +196,6 @@ class Transformer(nn.Module):
         return Dense(self.vocabulary, name="unembed")(normed_btd), memories
 
 
-def unembedding(params):
-    """The kernel (d, v) that reads logits off the normed residual stream, tied or not."""
-    return params["unembed"]["kernel"] if "unembed" in params else params["embed"]["embedding"].T
-
-
 def make(config, vocabulary, positions):
     """The `Network` of a `Model` configuration, over `vocabulary` tokens at up to `positions`."""
     module = Transformer(config, vocabulary, positions)
