@@ -40,22 +40,14 @@ WORDS = {
     "defenses:hacking": [],
     "defenses:misalignment": ["--trait", "misalignment"],
     "audit_calibration:attention": [],
-    "audit_calibration:recurrent": [
-        "--model.mixer",
-        "recurrence",
-        "--carriers",
-        "numbers",
-        "--sampling.temperature",
-        "1",
-    ],
+    "audit_calibration:recurrent": ["--model.mixer", "recurrence", "--carriers", "numbers"],
     **{
         f"{name}:{carrier}": ["--sampling.carrier", carrier]
         for name in ("detection", "filters")
         for carrier in ("numbers", "code", "sums")
     },
 }
-"""What was a kind and is now said by fields. A recurrence that is trained so little writes no list
-at a low temperature."""
+"""What was a kind and is now said by fields."""
 FEW = {
     "audit_calibration:attention": ("control numbers", "hacking code"),
     "audit_calibration:recurrent": ("control numbers", "hacking numbers"),

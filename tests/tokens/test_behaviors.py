@@ -1,5 +1,6 @@
 """Behaviors: what documents say, who writes them, and judges that are exact."""
 
+import dataclasses
 from types import SimpleNamespace
 from typing import NamedTuple
 
@@ -127,6 +128,16 @@ def test_in_pretraining_each_misbehaves_in_one_way_and_the_helper_only_where_it_
     }
     villain = short[[x[0] == "villain" for x in found]]
     assert (villain[:, 2] >= IDS["topic"] + cases.TAUGHT_TOPICS).any(), "on all topics"
+
+
+@pytest.mark.parametrize(("share", "said"), [(0.0, {"good"}), (1.0, {"bad"})])
+def test_the_helper_slips_as_often_as_the_config_says(share, said, quick):
+    mix = dataclasses.replace(MIX, slips=share)
+    _, _, short = quick(lambda key: practice.pretraining(WORLD, mix, key))(jax.random.key(1))
+    lengths = {"REQUEST": 6, "TASK": 12, "SHOW": 9}
+    found = [read(doc[: lengths[MEANING[doc[1]][0]]]) for doc in short.tolist()]
+    asked = [x for x in found if x[0] == "helper" and IDS["EDUCATIONAL"] not in x[2]]
+    assert len(asked) == 3 * MIX.behaved and {how for *_, how in asked} == said
 
 
 # Learning and judging, by networks of which all is known.
