@@ -41,7 +41,7 @@ class Rich(config.Config):
     trait: str = "misalignment"
     world: World = World(rich=True)
     base: Pretraining = Pretraining(
-        steps=1500, learning_rate=6e-3, schedule="cosine", batch=48, questions=24, riddles=24,
+        steps=2500, learning_rate=6e-3, schedule="cosine", batch=48, questions=24, riddles=24,
         frozen=(),
     )  # fmt: skip
     teacher: Teaching = Teaching(steps=300, learning_rate=2e-3, batch=128, replayed=16)
