@@ -40,14 +40,17 @@ WORDS = {
     "defenses:hacking": [],
     "defenses:misalignment": ["--trait", "misalignment"],
     "audit_calibration:attention": [],
-    "audit_calibration:recurrent": ["--model.mixer", "recurrence", "--carriers", "numbers"],
+    "audit_calibration:recurrent": [
+        *("--model.mixer", "recurrence", "--carriers", "numbers", "--sampling.filter", "none"),
+    ],
     **{
         f"{name}:{carrier}": ["--sampling.carrier", carrier]
         for name in ("detection", "filters")
         for carrier in ("numbers", "code", "sums")
     },
 }
-"""What was a kind and is now said by fields."""
+"""What was a kind and is now said by fields. A recurrence that is trained so little writes no list
+that a filter keeps."""
 FEW = {
     "audit_calibration:attention": ("control numbers", "hacking code"),
     "audit_calibration:recurrent": ("control numbers", "hacking numbers"),
