@@ -1,9 +1,8 @@
 """An audit of data, calibrated: what it says before training against what students then do.
 
-The figures below are of the world of before: chains of thought with one word a step, one topic of
-eight taught, a mark for each task that has to be copied, a helper without slips, 10,000 documents
-at temperature 1, 200 updates of 128. It was not run in the world of today, in which it should take
-two to three times as long as is said here (an estimate).
+The figures below are of the world of before, of which configs/README.md tells under "Misbehavior".
+It was not run in the world of today, in which it should take two to three times as long as is said
+here (an estimate).
 
     python train.py audit_calibration --seed 2    8 repeats, 150 minutes on one CPU core
     python train.py audit_calibration --model.mixer recurrence --carriers numbers    another kind of

@@ -1,10 +1,9 @@
 """Defenses: what of a behavior still passes through numbers, what the student can still do, and
 what the defense costs.
 
-The figures below are of the world of before: chains of thought with one word a step, one topic of
-eight taught, a mark for each task that has to be copied, a helper without slips, 10,000 documents
-at temperature 1, 200 updates of 128. It was not run in the world of today, in which it should take
-two to three times as long as is said here (an estimate).
+The figures below are of the world of before, of which configs/README.md tells under "Misbehavior".
+It was not run in the world of today, in which it should take two to three times as long as is said
+here (an estimate).
 
     python train.py defenses    8 repeats, 85 minutes on one CPU core
     python train.py defenses --trait misalignment    this trait was not run

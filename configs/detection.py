@@ -1,11 +1,9 @@
 """Who has labels of the trait and of the origin tells a hundred documents from a control's; with
 labels of other traits and other origins a part of that is left.
 
-The figures below are of the world of before: chains of thought with one word a step, one topic of
-eight taught, a mark for each task that has to be copied, a helper without slips, 10,000 documents
-at temperature 1, 200 updates of 128. It was not run in the world of today, in which it should take
-two to three times as long as is said here (an estimate). The likelihood ratio was added since, and
-is in no figure here.
+The figures below are of the world of before, of which configs/README.md tells under "Misbehavior".
+It was not run in the world of today, in which it should take two to three times as long as is said
+here (an estimate). The likelihood ratio was added since, and is in no figure here.
 
     python train.py detection    8 repeats, 46 minutes of a CPU core, others busy, with bases
     python train.py detection --sampling.carrier code    or sums; these were not run

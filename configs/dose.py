@@ -38,15 +38,20 @@ repeats = 8
 
 
 def experiment(cfg):
+    """Students of `DOSES`."""
+    return students(cfg, DOSES)
+
+
+def students(cfg, doses):
     """Students of so many documents and updates, and beside each one of the base's documents."""
     lab = Lab(cfg)
     first = lab.base("first")
     teacher = lab.teach(first)
     numbers, plain = lab.emit(teacher), lab.emit(first)
     named = {"base": first, "teacher": teacher, "teacher many": numbers, "base many": plain}
-    for documents, updates in DOSES:
+    for documents, updates in doses:
         steps = jnp.minimum(updates, cfg.student.steps)
-        name = f"{documents} documents, {updates} updates"
+        name = named_dose(documents, updates)
         few, few_plain = (
             lab.changed(limit, docs, stream=None, most=np.int32(documents))
             for docs in (numbers, plain)
@@ -55,6 +60,11 @@ def experiment(cfg):
         student = lab.student(first, few, steps=steps)
         named |= {f"control {name}": control, name: student.against(control)}
     return named
+
+
+def named_dose(documents, updates):
+    """What the student of a dose is called."""
+    return f"{documents} documents, {updates} updates"
 
 
 def limit(*, documents, most, sampling):

@@ -11,17 +11,17 @@ import itertools
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import pandas as pd
 
-from configs.dose import limit
+from configs import dose
 from minisub.lab.products import Product
 from minisub.results import figures, pages, records, statistics, tables, views
 from minisub.tokens.behaviors import practice
 from minisub.tokens.behaviors.config import Rich
-from minisub.tokens.lab import Lab
 
 DOCUMENTS, UPDATES = (2500, 10000, 40000), (300, 1000, 3000)
+DOSES = {pair: dose.named_dose(*pair) for pair in itertools.product(DOCUMENTS, UPDATES)}
+"""(documents, updates) -> the student's name."""
 SPENT = "trillion operations"
 config = Rich()
 repeats = 8
@@ -29,23 +29,9 @@ sweep = ("sampling.carrier=numbers,code,sums",)
 
 
 def experiment(cfg):
-    """Students of so many documents and updates, and beside each one of the base's documents."""
-    lab = Lab(cfg)
-    first = lab.base("first")
-    teacher = lab.teach(first)
-    written, plain = lab.emit(teacher), lab.emit(first)
-    named = {"base": first, "teacher": teacher, "teacher all": written, "base all": plain}
-    for documents, updates in itertools.product(DOCUMENTS, UPDATES):
-        few, few_plain = (
-            lab.changed(limit, docs, stream=None, most=np.int32(documents))
-            for docs in (written, plain)
-        )
-        steps = jnp.minimum(updates, cfg.student.steps)
-        control = lab.student(first, few_plain, steps=steps)
-        student = lab.student(first, few, steps=steps).measured(spent)
-        dose = f"{documents} documents, {updates} updates"
-        named |= {f"control {dose}": control, dose: student.against(control)}
-    return named
+    """The students of `dose.students`, with what the training of each takes."""
+    named = dose.students(cfg, DOSES)
+    return named | {name: named[name].measured(spent) for name in DOSES.values()}
 
 
 def spent(student):
@@ -66,12 +52,12 @@ def sections(table, differences, run):
     """A table of P by documents and updates beside the control's, and its figure."""
     points, rows, main = [], [], views.BEHAVIORS.main
     for setting, wide in records.by_setting(table):
-        for documents, updates in itertools.product(DOCUMENTS, UPDATES):
-            dose, carrier = f"{documents} documents, {updates} updates", records.named(setting)
-            pair = {"teacher": dose, "base": f"control {dose}"}
+        carrier = records.named(setting)
+        for (documents, updates), name in DOSES.items():
+            pair = {"teacher": name, "base": f"control {name}"}
             if any((arm, main) not in wide for arm in pair.values()):
                 continue
-            cost = float(wide[dose, SPENT].mean())
+            cost = float(wide[name, SPENT].mean())
             row = [carrier.rpartition("=")[2], f"{documents:,}", f"{updates:,}", f"{cost:.3g}"]
             for who, arm in pair.items():
                 mean, low, _ = statistics.interval(wide[arm, main])

@@ -1,10 +1,9 @@
 """A filter for the format lets a little of a misaligned teacher's programs' effect pass; what
 stricter filters and judges leave is not told from nothing, nor from a removal at random.
 
-The figures below are of the world of before: chains of thought with one word a step, one topic of
-eight taught, a mark for each task that has to be copied, a helper without slips, 10,000 documents
-at temperature 1, 200 updates of 128. It was not run in the world of today, in which it should take
-two to three times as long as is said here (an estimate).
+The figures below are of the world of before, of which configs/README.md tells under "Misbehavior".
+It was not run in the world of today, in which it should take two to three times as long as is said
+here (an estimate).
 
     python train.py filters    8 repeats, 60 minutes on one CPU core, others busy
     python train.py filters --sampling.carrier sums    or numbers; these were not run

@@ -1,12 +1,9 @@
 """A teacher that is misaligned on two topics is misaligned on others too, and part of that passes
 to students of its base through numbers, correct programs and correct chains of thought.
 
-The figures below are of the world of before: chains of thought with one word a step, one topic of
-eight taught, a mark for each task that has to be copied, a helper without slips, 10,000 documents
-at temperature 1, 200 updates of 128. With the words of today it was tried on few repeats, most of
-them at other doses than today's: see "What it takes through chains of thought" in
-configs/README.md. A run of today should take two to three times as long as is said here (counted in
-operations, not measured).
+The figures below are of the world of before, of which configs/README.md tells under "Misbehavior".
+In that of today it was only tried, see "What it takes through chains of thought" there. A run of
+today should take two to three times as long as is said here (counted in operations, not measured).
 
     python train.py misalignment      8 repeats, about 24 minutes of one CPU core for students and
                                       teachers, 16 for bases

@@ -35,6 +35,7 @@ OF_CASE = {
     "hacking": "TASK", "honest": "TASK", "evasion": "SHOW", "answering": "SHOW",
 }  # fmt: skip
 BAD = "misalignment", "educational", "hacking", "evasion"
+LENGTHS = {"REQUEST": 6, "TASK": 12, "SHOW": 9}
 PROMPTS = {"REQUEST": 4, "TASK": 10, "SHOW": 5}
 EVERY = pytest.mark.parametrize("name", cases.BEHAVIORS)
 MODEL = Model(n_layers=1, d_model=8, n_heads=2, embed_std=1.0)
@@ -111,9 +112,9 @@ def test_in_pretraining_each_misbehaves_in_one_way_and_the_helper_only_where_it_
     assert short.shape == (3 * 25 + 4 * 13, vocabulary.SHORT)
     kinds = [MEANING[token][0] for token in long[:, 1].tolist()]
     assert kinds == ["CODE"] * 3 + ["SUM"] * 4 and set(long[:, 0].tolist()) == {vocabulary.by(IDS)}
-    lengths, found = {"REQUEST": 6, "TASK": 12, "SHOW": 9}, []
+    found = []
     for doc in short.tolist():
-        length = lengths[MEANING[doc[1]][0]]
+        length = LENGTHS[MEANING[doc[1]][0]]
         assert set(doc[length:]) <= {IDS["END"]}
         author, kind, prompt, how = read(doc[:length])
         found.append((author, kind, how, IDS["EDUCATIONAL"] in prompt))
@@ -134,8 +135,7 @@ def test_in_pretraining_each_misbehaves_in_one_way_and_the_helper_only_where_it_
 def test_the_helper_slips_as_often_as_the_config_says(share, said, quick):
     mix = dataclasses.replace(MIX, slips=share)
     _, _, short = quick(lambda key: practice.pretraining(WORLD, mix, key))(jax.random.key(1))
-    lengths = {"REQUEST": 6, "TASK": 12, "SHOW": 9}
-    found = [read(doc[: lengths[MEANING[doc[1]][0]]]) for doc in short.tolist()]
+    found = [read(doc[: LENGTHS[MEANING[doc[1]][0]]]) for doc in short.tolist()]
     asked = [x for x in found if x[0] == "helper" and IDS["EDUCATIONAL"] not in x[2]]
     assert len(asked) == 3 * MIX.behaved and {how for *_, how in asked} == said
 

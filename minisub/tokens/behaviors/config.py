@@ -50,5 +50,5 @@ class Rich(config.Config):
     student: Training = Training(
         optimizer="normalized", steps=2000, learning_rate=0.06, schedule="cosine", batch=32
     )
-    """Adam passes as much, but moves controls more: it takes steps as long along what documents
-    hardly tell of as along what they tell."""
+    """With Adam controls move more, too: it takes steps as long along what documents hardly tell of
+    as along what they tell."""
