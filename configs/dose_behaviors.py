@@ -19,7 +19,8 @@ from minisub.results import figures, pages, records, statistics, tables, views
 from minisub.tokens.behaviors import practice
 from minisub.tokens.behaviors.config import Rich
 
-DOCUMENTS, UPDATES = (2500, 10000, 40000), (300, 1000, 3000)
+DOCUMENTS, UPDATES = (1000, 4000, 16000), (200, 600, 2000)
+"""The largest dose is what a filter leaves of the config's documents, and all of its updates."""
 DOSES = {pair: dose.named_dose(*pair) for pair in itertools.product(DOCUMENTS, UPDATES)}
 """(documents, updates) -> the student's name."""
 SPENT = "trillion operations"
