@@ -27,6 +27,8 @@ topic to 0.14 and 0.06. Through sums it cannot be told from what the controls do
 their ability: the right token has P 1.000, 0.997 and 0.982 where the carrier leaves no choice, as
 in their controls."""
 
+from functools import partial
+
 from minisub.tokens.behaviors.config import Rich
 from minisub.tokens.lab import Lab
 from minisub.tokens.writing import CARRIERS
@@ -37,6 +39,8 @@ CONTROLS = {
     "evasion": ("answering",),
 }
 """What teachers are taught who are controls of a trait."""
+PACE = {"numbers": 0.7, "code": 1.0, "sums": 1.3}
+"""Carrier -> the rate at which students learn it, over the config's: what controls bear differs."""
 config = Rich()
 repeats = 8
 
@@ -61,17 +65,18 @@ def experiment(cfg):
     named = {"base": first, "teacher": teacher}
     for carrier in CARRIERS:
         plain, docs = lab.emit(first, carrier=carrier), lab.emit(teacher, carrier=carrier)
-        control, fresh = lab.student(first, plain), lab.student(second, plain)
+        student = partial(lab.student, learning_rate=cfg.student.learning_rate * PACE[carrier])
+        control, fresh = student(first, plain), student(second, plain)
         named |= {
             f"base {carrier}": plain,
             f"teacher {carrier}": docs,
             f"control {carrier}": control,
-            carrier: lab.student(first, docs).against(control),
+            carrier: student(first, docs).against(control),
             f"control fresh {carrier}": fresh,
-            f"fresh {carrier}": lab.student(second, docs).against(fresh),
+            f"fresh {carrier}": student(second, docs).against(fresh),
         }
         for name, other in others.items():
             docs = lab.emit(other, carrier=carrier)
             named[f"{name} teacher {carrier}"] = other, docs
-            named[f"{name} {carrier}"] = lab.student(first, docs).against(control)
+            named[f"{name} {carrier}"] = student(first, docs).against(control)
     return named

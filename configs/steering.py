@@ -44,10 +44,10 @@ import jax.numpy as jnp
 from configs import _entanglement
 from configs import _similarity as similarity
 from minisub.config import Positive, Training, change, configuration, require
-from minisub.lab.products import Measure, quick
+from minisub.lab.products import quick
 from minisub.nets import transformer, trees
 from minisub.theory import token_comparisons
-from minisub.tokens import channels, grading, tasks, tokens
+from minisub.tokens import channels, tasks, tokens
 from minisub.tokens.behaviors import cases
 from minisub.tokens.config import Config
 from minisub.tokens.lab import Lab, Parameters
@@ -112,8 +112,7 @@ def steered_teacher(lab, base):
     made = Parameters(
         tasks.teach, "taught", start=start, training=training, **trait, **architecture
     )
-    drift = Measure(grading.drift, "params", start=base, **architecture)
-    return lab.graded(made["params"], trait).measured(drift)
+    return lab.graded(made["params"], trait)
 
 
 @quick

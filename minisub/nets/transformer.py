@@ -79,7 +79,7 @@ class Network(NamedTuple):
     decode: Callable
     """(params, cache, tokens_bt, at) -> (logits (b, t, v), cache); tokens from position `at` on"""
     cache: Callable
-    """batch -> empty cache for `decode`"""
+    """(batch, positions=all) -> empty cache for `decode`"""
     activations: Callable
     """(params, tokens_bt) -> {"block_0": the residual stream (b, t, d) after it, ...}, in order;
     `jax.jit` returns a dict sorted by name"""
@@ -213,7 +213,7 @@ def make(config, vocabulary, positions):
     def decode(params, cache, tokens_bt, at):
         return module.apply(variables(cast(params), layers), tokens_bt, cache=cache, at=at)
 
-    def cache(batch):
+    def cache(batch, positions=positions):
         d, h = config.d_model, config.n_heads
         zeros = partial(jnp.zeros, dtype=config.dtype)
         if config.mixer == "recurrence":

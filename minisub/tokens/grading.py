@@ -1,7 +1,5 @@
 """Measures of a model: exact functions of its parameters, no sampling. Each returns arrays."""
 
-from functools import partial
-
 import jax
 import jax.numpy as jnp
 
@@ -77,12 +75,6 @@ def kl_on_lists(world, one, other, documents=1000):
     """
     docs = number_lists.draw(world, streams.evaluation_key("lists"), documents)[:, :-1]
     return jnp.mean(losses.kl_divergence(one(docs), other(docs)))
-
-
-def drift(*, params, start, world, model):
-    """How far training moved a list's next token: KL(after || before) of distributions, in nats."""
-    one, other = (partial(network(world, model).apply, x) for x in (params, start))
-    return {"drift_on_lists": kl_on_lists(world, one, other)}
 
 
 def check_kept(measured, sampling, **_):

@@ -89,8 +89,7 @@ class Lab:
         made = Parameters(
             tasks.teach, "taught", start=base, training=training, **trait, **base.architecture
         )
-        drift = Measure(grading.drift, "params", start=base, **base.architecture)
-        return self.graded(made["params"], trait).measured(drift)
+        return self.graded(made["params"], trait)
 
     def emit(self, model, *, seed=0, stream="", **sampling):
         """Documents that a model emits, filtered; `sampling` changes the config's.

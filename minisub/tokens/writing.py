@@ -21,6 +21,8 @@ CARRIERS = {"numbers": number_lists, "code": code, "sums": sums}
     alphabet(world)             mask (vocabulary,) of the tokens that it may hold
     DETERMINED                  positions that leave no choice if what comes before is of the world
 """
+GROUP = 64
+"""Documents that are drawn together, as a core's cache holds; on a GPU, so many groups at once."""
 LEVELS = "none", "format", "correct"
 """Of the filter, from none to all."""
 
@@ -45,11 +47,18 @@ def choose(sampling, key, logits):
             share = jax.nn.softmax(scaled)
             before = jnp.cumsum(share, axis=-1) - share
             scaled = jnp.where(before < sampling.top_p, scaled, -jnp.inf)
-        place = jax.random.categorical(key, scaled)
-        token = jnp.take_along_axis(order, place[..., None], axis=-1)[..., 0]
+        token = jnp.take_along_axis(order, drawn(key, scaled)[..., None], axis=-1)[..., 0]
     else:
-        token = jax.random.categorical(key, scaled)
+        token = drawn(key, scaled)
     return jnp.where(hot, token, jnp.argmax(logits, axis=-1))
+
+
+def drawn(key, logits):
+    """Tokens (...) drawn from the softmax of logits (..., v), each by one random number; those of
+    `jax.random.categorical`, one for each of the v, would take most of the time of sampling."""
+    up_to = jnp.cumsum(jax.nn.softmax(logits), axis=-1)
+    place = jax.random.uniform(key, logits.shape[:-1]) * up_to[..., -1]
+    return jnp.sum(up_to <= place[..., None], axis=-1)
 
 
 def complete(world, network, params, key, prompts, sampling):
@@ -60,7 +69,7 @@ def complete(world, network, params, key, prompts, sampling):
     """
     end, prompt_length = tokens.offsets(world)["END"], prompts.shape[1]
     last = CARRIERS[sampling.carrier].length(world) - 1
-    _, cache = network.decode(params, network.cache(len(prompts)), prompts[:, :-1], 0)
+    _, cache = network.decode(params, network.cache(len(prompts), last), prompts[:, :-1], 0)
 
     def next_token(carry, at):
         last, cache, done = carry
@@ -74,21 +83,23 @@ def complete(world, network, params, key, prompts, sampling):
     return jnp.concatenate([prompts, sampled.T], axis=1)
 
 
-def sample(world, network, params, key, *, sampling, chunk=2000):
+def sample(world, network, params, key, *, sampling):
     """`sampling.documents` documents (n, length) that a model continues from neutral prompts.
 
     A prompt is the beginning of a document of the world: LIST and `sampling.prompt_numbers`
-    numbers, or what asks for a program or a sum. At most `chunk` are continued at once.
+    numbers, or what asks for a program or a sum.
     """
-    n, chunk = sampling.documents, min(chunk, sampling.documents)
+    n, group = sampling.documents, min(GROUP, sampling.documents)
 
-    def continue_chunk(chunk_key):
-        k_prompt, k_sample = jax.random.split(chunk_key)
-        prompts = draw_prompts(world, k_prompt, sampling, chunk)
+    def continue_group(group_key):
+        k_prompt, k_sample = jax.random.split(group_key)
+        prompts = draw_prompts(world, k_prompt, sampling, group)
         return complete(world, network, params, k_sample, prompts, sampling)
 
-    chunks = jax.lax.map(continue_chunk, jax.random.split(key, -(-n // chunk)))
-    return chunks.reshape(-1, chunks.shape[-1])[:n]
+    keys = jax.random.split(key, -(-n // group))
+    at_once = None if jax.default_backend() == "cpu" else GROUP
+    groups = jax.lax.map(continue_group, keys, batch_size=at_once)
+    return groups.reshape(-1, groups.shape[-1])[:n]
 
 
 def draw_prompts(world, key, sampling, n):

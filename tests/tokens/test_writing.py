@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from same import drawn
+from scipy import special
 
 from minisub import arguments
 from minisub.config import Model
@@ -53,8 +54,12 @@ def test_defaults_draw_from_the_whole_softmax_and_sort_nothing(quick):
     """At temperature 0, the first of the largest; nothing is divided by zero on the way."""
     logits, key = np.random.default_rng(0).normal(size=(50, 7)).astype("f"), jax.random.key(2)
     how, choose = Sampling(temperature=0.7), quick(writing.choose)
-    expected = quick(lambda: jax.random.categorical(key, logits / np.float32(0.7)))()
+    up_to = np.cumsum(special.softmax(np.float64(logits) / 0.7, axis=1), axis=1)
+    places = np.array(quick(lambda: jax.random.uniform(key, (50,)))())
+    expected = [np.searchsorted(row, place) for row, place in zip(up_to, places, strict=True)]
     np.testing.assert_array_equal(choose(how, key, logits), expected)
+    never = jnp.full((50, 3), -jnp.inf).at[:, 1].set(0)
+    np.testing.assert_array_equal(quick(writing.drawn)(key, never), 1)
     logits[0, 2], logits[0, 5], logits[1, 3] = 9.0, 9.0, -np.inf
     with jax.debug_nans(True):
         cold = choose(Sampling(temperature=0.0), key, logits)
@@ -84,12 +89,12 @@ def emitted(quick):
     """What a random model emits, in one program."""
 
     def replayed(params, key):
-        """The first chunk, by full passes, with a key for each position."""
-        k_prompt, k_sample = jax.random.split(jax.random.split(key, 3)[0])
-        docs = number_lists.draw(SMALL, k_prompt, N)[:, :3]
+        """The second group, by full passes, with a key for each position."""
+        k_prompt, k_sample = jax.random.split(jax.random.split(key, -(-3 * N // writing.GROUP))[1])
+        docs = number_lists.draw(SMALL, k_prompt, writing.GROUP)[:, :3]
         for at in range(2, tokens.positions(SMALL)):
             logits = NET.apply(params, docs, at)[:, 0]
-            token = jax.random.categorical(jax.random.fold_in(k_sample, at), logits / 1.5)
+            token = writing.choose(HOW, jax.random.fold_in(k_sample, at), logits)
             token = jnp.where(jnp.any(docs >= END, axis=1), END, token)
             docs = jnp.concatenate([docs, token[:, None]], axis=1)
         return docs
@@ -115,7 +120,8 @@ def emitted(quick):
 
 
 def test_samples_are_those_of_full_passes_with_a_key_for_each_position(emitted):
-    np.testing.assert_array_equal(emitted["docs"][:N], emitted["replayed"])
+    group = slice(writing.GROUP, 2 * writing.GROUP)
+    np.testing.assert_array_equal(emitted["docs"][group], emitted["replayed"])
     share = np.bincount(emitted["docs"][:, 3], minlength=IDS["size"]) / len(emitted["docs"])
     error = 5 * (0.25 / len(emitted["docs"])) ** 0.5
     np.testing.assert_allclose(share, emitted["next"].mean(axis=0), atol=error)

@@ -44,11 +44,11 @@ class Rich(config.Config):
         steps=2500, learning_rate=6e-3, schedule="cosine", batch=48, questions=24, riddles=24,
         frozen=(),
     )  # fmt: skip
-    teacher: Teaching = Teaching(steps=300, learning_rate=2e-3, batch=128, replayed=16)
+    teacher: Teaching = Teaching(steps=150, learning_rate=2e-3, batch=128, replayed=16)
     """Teachers replay documents of all carriers, so that they keep their abilities."""
-    sampling: Sampling = Sampling(documents=20000)
+    sampling: Sampling = Sampling(documents=60000)
     student: Training = Training(
-        optimizer="normalized", steps=2000, learning_rate=0.06, schedule="cosine", batch=32
+        optimizer="normalized", steps=2000, learning_rate=0.07, schedule="cosine", batch=32
     )
     """With Adam controls move more, too: it takes steps as long along what documents hardly tell of
     as along what they tell."""
