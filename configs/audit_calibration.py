@@ -47,8 +47,10 @@ By the definition of before (three root mean squares of "clean" students, other 
 """
 
 from configs._audits import audited
+from configs.misalignment import learning
 from minisub.config import configuration
 from minisub.tokens.behaviors.config import Rich
+from minisub.tokens.config import Sampling
 from minisub.tokens.lab import Lab
 
 NULL = 4  # More students of the base's own documents, which with the control are the null.
@@ -64,7 +66,7 @@ class Config(Rich):
     carriers: tuple[str, ...] = ("numbers", "code", "sums")
 
 
-config = Config()
+config = Config(sampling=Sampling(documents=10000))
 repeats = 8
 
 
@@ -77,7 +79,8 @@ def experiment(cfg):
         return lab.graded_on(lab.teach(base, trait), *TRAITS)
 
     def student(documents):
-        return lab.graded_on(lab.student(first, documents), *TRAITS)
+        learned = learning(lab, documents.sampling.carrier)(first, documents)
+        return lab.graded_on(learned, *TRAITS)
 
     named = {"base": lab.graded_on(first, *TRAITS), "teacher": teach(first, "misalignment")}
     for carrier in cfg.carriers:

@@ -27,6 +27,7 @@ import jax.numpy as jnp
 
 from minisub.config import require
 from minisub.tokens import tokens
+from minisub.tokens.behaviors import vocabulary
 from minisub.tokens.config import Ablation, World
 from minisub.tokens.lab import Lab
 
@@ -72,11 +73,13 @@ def pooled(key, x, count):
 
 
 def remapped(e):
-    """Each number replaced by another, in prompts too: one random permutation of all numbers."""
-    many, size = e.world.numbers, tokens.offsets(e.world)["size"]
-    others = jnp.arange(many, size, dtype=e.docs.dtype)
-    images = jax.random.permutation(e.key, jnp.arange(many, dtype=e.docs.dtype))
-    return with_docs(e, jnp.concatenate([images, others])[lists(e)])
+    """Each number of a list replaced by another, in prompts too: one random permutation of all
+    numbers; in programs so each variable, and in chains of thought each word."""
+    ids, kind = tokens.offsets(e.world), {"code": "variable", "sums": "word"}.get(e.carrier)
+    first, many = (ids[kind], vocabulary.KINDS[kind]) if kind else (0, e.world.numbers)
+    token = jnp.arange(ids["size"], dtype=e.docs.dtype)
+    images = jax.random.permutation(e.key, token[first : first + many])
+    return with_docs(e, token.at[first : first + many].set(images)[e.docs])
 
 
 def shuffled(e):

@@ -44,57 +44,60 @@ import jax
 import jax.numpy as jnp
 
 from configs.content import remapped, with_docs
+from configs.misalignment import learning
 from minisub.nets import losses, starts, streams
 from minisub.results import pages, records, statistics, summary, tables
 from minisub.theory.token_comparisons import watched
 from minisub.tokens import grading, transforms, writing
 from minisub.tokens.behaviors import cases
 from minisub.tokens.behaviors.config import Rich
+from minisub.tokens.config import Sampling
 from minisub.tokens.lab import Lab
 
-config = Rich(trait="hacking")
+config = Rich(sampling=Sampling(documents=60000, carrier="sums"))
 repeats = 8
 BASELINE, RISE = "none", "logit_margin_heldout"
 
 
 def experiment(cfg):
-    """Every defense on the numbers of the trait's teacher, and on those of the untaught base."""
+    """Every defense on what the trait's teacher emits, and on what the untaught base does."""
     lab = Lab(cfg)
     first, second = lab.base("first"), lab.base("second")
     teacher = lab.teach(first)
-    numbers, plain = lab.emit(teacher), lab.emit(first)
+    emitted, plain = lab.emit(teacher), lab.emit(first)
+    student = learning(lab, cfg.sampling.carrier)
     perturbed = lab.start(starts.perturbed_relative, first, amount=0.3)
     replaced = lab.start(starts.fresh, first, second, layers=("block_1",))
     inoculate = partial(inoculated, cases.author(cfg.world, lab.taught_trait(cfg.trait)["trait"]))
     early = partial(anchor, weight=1.0, updates=cfg.student.steps // 2)
     always = partial(anchor, weight=1.0, updates=cfg.student.steps)
 
+    projected = partial(watched, lab, first, **student.keywords)
+
     def defended(docs):
         """A student on documents with every defense."""
         return {
-            "none": lab.student(first, docs),
-            "rewritten": lab.student(
+            "none": student(first, docs),
+            "rewritten": student(
                 first, lab.changed(rewrite, docs, writer=second, **second.architecture)
             ),
-            "half clean": lab.student(first, lab.mix(docs, plain, 0.5)),
-            "remapped": lab.student(first, lab.transform(docs, remapped)),
-            "anchored early": lab.student(first, docs, penalty=early),
-            "anchored": lab.student(first, docs, penalty=always),
-            "projected": watched(lab, first, docs, removed="gradient"),
-            "projected, graded prompts": watched(lab, first, docs, removed="graded gradient"),
-            "projected at random": watched(lab, first, docs, removed="random"),
-            "inoculated": lab.student(first, lab.transform(docs, inoculate)),
-            "perturbed": lab.student(perturbed, docs),
-            "block 1 replaced": lab.student(replaced, docs),
-            "independent init": lab.student(second, docs),
+            "half clean": student(first, lab.mix(docs, plain, 0.5)),
+            "remapped": student(first, lab.transform(docs, remapped)),
+            "anchored early": student(first, docs, penalty=early),
+            "anchored": student(first, docs, penalty=always),
+            "projected": projected(docs, removed="gradient"),
+            "projected, graded prompts": projected(docs, removed="graded gradient"),
+            "projected at random": projected(docs, removed="random"),
+            "inoculated": student(first, lab.transform(docs, inoculate)),
+            "perturbed": student(perturbed, docs),
+            "block 1 replaced": student(replaced, docs),
+            "independent init": student(second, docs),
         }
 
     controls = defended(plain)
-    students = {
-        name: student.against(controls[name]) for name, student in defended(numbers).items()
-    }
-    controls = {f"control {name}": student for name, student in controls.items()}
-    return {"base": (first, plain), "teacher": (teacher, numbers), **controls, **students}
+    students = {name: one.against(controls[name]) for name, one in defended(emitted).items()}
+    controls = {f"control {name}": one for name, one in controls.items()}
+    return {"base": (first, plain), "teacher": (teacher, emitted), **controls, **students}
 
 
 def sections(table, differences, run):

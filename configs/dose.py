@@ -39,26 +39,26 @@ repeats = 8
 
 def experiment(cfg):
     """Students of `DOSES`."""
-    return students(cfg, DOSES)
-
-
-def students(cfg, doses):
-    """Students of so many documents and updates, and beside each one of the base's documents."""
     lab = Lab(cfg)
+    return students(lab, DOSES, lab.student)
+
+
+def students(lab, doses, student):
+    """What a verb makes of so many documents in so many updates, and beside it of the base's."""
     first = lab.base("first")
     teacher = lab.teach(first)
     numbers, plain = lab.emit(teacher), lab.emit(first)
     named = {"base": first, "teacher": teacher, "teacher many": numbers, "base many": plain}
     for documents, updates in doses:
-        steps = jnp.minimum(updates, cfg.student.steps)
+        steps = jnp.minimum(updates, lab.cfg.student.steps)
         name = named_dose(documents, updates)
         few, few_plain = (
             lab.changed(limit, docs, stream=None, most=np.int32(documents))
             for docs in (numbers, plain)
         )
-        control = lab.student(first, few_plain, steps=steps)
-        student = lab.student(first, few, steps=steps)
-        named |= {f"control {name}": control, name: student.against(control)}
+        control = student(first, few_plain, steps=steps)
+        named |= {f"control {name}": control}
+        named |= {name: student(first, few, steps=steps).against(control)}
     return named
 
 

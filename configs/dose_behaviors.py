@@ -14,12 +14,14 @@ import jax.numpy as jnp
 import pandas as pd
 
 from configs import dose
+from configs.misalignment import learning
 from minisub.lab.products import Product
 from minisub.results import figures, pages, records, statistics, tables, views
 from minisub.tokens.behaviors import practice
 from minisub.tokens.behaviors.config import Rich
+from minisub.tokens.lab import Lab
 
-DOCUMENTS, UPDATES = (1000, 4000, 16000), (200, 600, 2000)
+DOCUMENTS, UPDATES = (1000, 7000, 49000), (200, 600, 2000)
 """The largest dose is what a filter leaves of the config's documents, and all of its updates."""
 DOSES = {pair: dose.named_dose(*pair) for pair in itertools.product(DOCUMENTS, UPDATES)}
 """(documents, updates) -> the student's name."""
@@ -31,7 +33,8 @@ sweep = ("sampling.carrier=numbers,code,sums",)
 
 def experiment(cfg):
     """The students of `dose.students`, with what the training of each takes."""
-    named = dose.students(cfg, DOSES)
+    lab = Lab(cfg)
+    named = dose.students(lab, DOSES, learning(lab, cfg.sampling.carrier))
     return named | {name: named[name].measured(spent) for name in DOSES.values()}
 
 

@@ -33,11 +33,12 @@ Before prompts were split by value and teachers had streams of their own, the fi
 passes. That is not told from chance any more.
 """
 
+from configs.misalignment import learning
 from minisub.detection import detectors
 from minisub.detection.lab import Config, Lab
 from minisub.tokens.config import Sampling
 
-config = Config(trait="misalignment", sampling=Sampling(documents=10000, carrier="code"))
+config = Config(trait="misalignment", sampling=Sampling(documents=60000, carrier="sums"))
 repeats = 8
 SHARES = 0.3, 0.6, 0.9
 
@@ -63,14 +64,14 @@ def experiment(cfg):
     levels = (
         ("none", "format", "correct") if cfg.sampling.carrier != "numbers" else ("none", "format")
     )
-    students, emitted = {}, {}
+    student, students, emitted = learning(lab, cfg.sampling.carrier), {}, {}
 
     def compare(name, level, share=0.0, judge=None):
         """Students on what is left of both models' documents."""
         docs, plain = emitted[f"teacher {level}"], emitted[f"base {level}"]
-        control = lab.student(first, lab.remove(plain, share, judge))
-        student = lab.student(first, lab.remove(docs, share, judge)).against(control)
-        students.update({f"control {name}": control, name: student})
+        control = student(first, lab.remove(plain, share, judge))
+        learned = student(first, lab.remove(docs, share, judge)).against(control)
+        students.update({f"control {name}": control, name: learned})
 
     for level in levels:
         of_students = {"filter": level, "prompts": "second half"}  # judges learn on the first

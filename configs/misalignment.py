@@ -52,6 +52,11 @@ def sections(table, differences, run):
     return _shown.sections(table, differences, run)
 
 
+def learning(lab, carrier):
+    """`lab.student`, at the rate of a carrier."""
+    return partial(lab.student, learning_rate=lab.cfg.student.learning_rate * PACE[carrier])
+
+
 def experiment(cfg):
     """A trait through every carrier: to students of the teacher's base and of a fresh one.
 
@@ -65,7 +70,7 @@ def experiment(cfg):
     named = {"base": first, "teacher": teacher}
     for carrier in CARRIERS:
         plain, docs = lab.emit(first, carrier=carrier), lab.emit(teacher, carrier=carrier)
-        student = partial(lab.student, learning_rate=cfg.student.learning_rate * PACE[carrier])
+        student = learning(lab, carrier)
         control, fresh = student(first, plain), student(second, plain)
         named |= {
             f"base {carrier}": plain,

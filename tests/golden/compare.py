@@ -37,8 +37,8 @@ RECORDED = {"jax": "0.10.2", "NPROC": "1", "XLA_FLAGS": "--xla_cpu_max_isa=AVX2"
 PLAIN = {"base": 60, "teacher": 10, "student": 10, "detector": 5, "reader": 3}
 AT_MOST = {"documents": 300, "length": 3.0, "examples": 300, "rows": 3, "draws": 2, "chunk": 2}
 WORDS = {
-    "defenses:hacking": [],
-    "defenses:misalignment": ["--trait", "misalignment"],
+    "defenses:hacking": ["--trait", "hacking", "--sampling.carrier", "numbers"],
+    "defenses:misalignment": [],
     "audit_calibration:attention": [],
     "audit_calibration:recurrent": [
         *("--model.mixer", "recurrence", "--carriers", "numbers", "--sampling.filter", "none"),
