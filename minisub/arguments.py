@@ -67,6 +67,9 @@ class Command(Generic[AnyConfig]):
     group: int = 0
     """Repeats in one vmapped program (0: one on a CPU, all on an accelerator); results differ
     between groupings by rounding."""
+    workers: int = 0
+    """Processes that make what is wanted side by side (0: one for each core of a CPU, fewer for
+    little work; one on an accelerator). Their number changes no result."""
     plan: bool = False
     """Say what would be made, what it costs and which line asks for it; make nothing."""
     keep: Literal["auto", "all", "last", "none"] = "auto"
@@ -158,6 +161,7 @@ def parse(name, module, words):
     command = parse_into(kind[type(module.config)], name, words, default=default, description=claim)
     require(1 <= command.repeats <= 10**6, f"--repeats is {command.repeats}; give 1 to 1,000,000.")
     require(command.group >= 0, f"--group is {command.group}; give 0 or more.")
+    require(command.workers >= 0, f"--workers is {command.workers}; give 0 or more.")
     require(0 <= command.seed < 2**32, f"--seed is {command.seed}; give 0 to 2**32 - 1.")
     require(command.only or "--only" not in words, "--only has no name; give one or leave it out.")
     return command

@@ -14,13 +14,14 @@ from pathlib import Path
 import jax
 import tqdm
 
-from minisub import arguments, benching, doctor, keeping, loading, progress
+from minisub import arguments, benching, doctor, keeping, loading, progress, workers
 from minisub.config import Refused, Stopped, require
 from minisub.lab import cache, files, folder, perform, plan
 
 USAGE = """\
 python train.py [CONFIG] [--field value ...] [--repeats N] [--seed N] [--out FOLDER] [--plan]
-                [--sweep FIELD=V1,V2,...] [--only NAME ...] [--group N] [--keep ...] [--fresh]
+                [--sweep FIELD=V1,V2,...] [--only NAME ...] [--group N] [--workers N]
+                [--keep ...] [--fresh]
 python train.py bench [CONFIG] [--field value ...] [--group N]
 python train.py audit DATA.jsonl --base RUNFOLDER [--suspect FILE.json] [--out FOLDER]
 python train.py export RUNFOLDER NAME [--format jsonl|safetensors|npz] [--out FILE]
@@ -102,7 +103,8 @@ def run_command(words):
         if hasattr(module, "view"):
             with arguments.refusing(module.__file__):
                 experiment["view"] = module.view(command.config)
-        return experiment_of(command, settings, experiment, getattr(module, "sections", None))
+        sections = getattr(module, "sections", None)
+        return experiment_of([name, *rest], command, settings, experiment, sections)
 
 
 def named(words, default):
@@ -117,7 +119,7 @@ def precision(module):
     return jax.enable_x64(True) if float64 else contextlib.nullcontext()
 
 
-def experiment_of(command, settings, experiment, sections):
+def experiment_of(words, command, settings, experiment, sections):
     """Plan an experiment, perform what is left of it, and write the results."""
     path = Path(command.out or f"runs/{experiment['title']}")
     device = doctor.devices()[0]
@@ -149,17 +151,18 @@ def experiment_of(command, settings, experiment, sections):
         }
         if said := loading.left_out(path, experiment):
             print(said)
-        print(*performed(performance, experiment, command.keep, sections), sep="\n")
+        elsewhere = workers.events(performance, words, environment, command.workers)
+        print(*performed(performance, elsewhere, experiment, command.keep, sections), sep="\n")
 
 
-def performed(performance, experiment, keep, sections):
-    """Make what is left of an experiment, write the results, and return lines that sum them up."""
+def performed(performance, elsewhere, experiment, keep, sections):
+    """Make what is left of an experiment, write the results, and return lines that sum them up;
+    first comes what happens `elsewhere`, in workers."""
     place, kept = performance.folder, performance.cache
-    left = sum(flops for *_, flops in performance.left())
     with files.refusing(f"{place.path} cannot be written", files.NO_SPACE, Stopped):
         text = json.dumps(experiment, indent=1) + "\n"
         files.write_atomically(place.path / "experiment.json", text)
-        rows = perform_behind_bar(performance, left)
+        rows = perform_behind_bar(performance, elsewhere)
         text = "".join(json.dumps(row, allow_nan=False) + "\n" for row in rows)
         files.write_atomically(place.path / "records.jsonl", text)
         taken, rate = kept.taken if kept else 0, benching.matmul_rate()
@@ -171,11 +174,12 @@ def performed(performance, experiment, keep, sections):
         return [*written, *filter(None, [keeping.thin(place, keep)])]  # thinned when all is written
 
 
-def perform_behind_bar(performance, left):
+def perform_behind_bar(performance, elsewhere):
     """Perform an experiment behind a progress bar; a line for each name that ends. Returns rows.
 
-    `left` are operations. When the process is asked to end it saves, and raises KeyboardInterrupt.
+    When the process is asked to end it saves, and raises KeyboardInterrupt.
     """
+    left = sum(flops for *_, flops in performance.left())
     form = {"bar_format": BAR, "ncols": 79, "disable": None, "leave": False}  # None: if piped
     rows: list = []
     latest: list = []
@@ -196,19 +200,25 @@ def perform_behind_bar(performance, left):
                 tqdm.tqdm.write(progress.line_of(latest))
         latest.clear()
 
+    def show(event):
+        """Move the bar, or note what was measured."""
+        if isinstance(event, perform.Advanced):
+            last = event.repeats[-1] + 1 if event.repeats else "all"
+            task = event.product.rpartition("-")[0]
+            bar.set_description_str(f"{task}, repeat {last}", refresh=not event.flops)
+            bar.update(event.flops)
+        elif event.rows:  # what could not be measured has none
+            if latest and place(latest[0]) != place(event.rows[0]):
+                tell()
+            latest.extend(event.rows if event.new else [])
+
     with progress.heeding(ask), tqdm.tqdm(total=max(left, 1), **form) as bar:
         performance.asked = lambda: bool(asked)
-        for event in performance.events():
-            if isinstance(event, perform.Advanced):
-                last = event.repeats[-1] + 1 if event.repeats else "all"
-                task = event.product.rpartition("-")[0]
-                bar.set_description_str(f"{task}, repeat {last}", refresh=False)
-                bar.update(event.flops)
-            elif event.rows:  # what could not be measured has none
-                rows += event.rows
-                if latest and place(latest[0]) != place(event.rows[0]):
-                    tell()
-                latest += event.rows if event.new else []
+        for event in elsewhere:
+            show(event)
+        for event in performance.events():  # reads what workers have made
+            show(event)
+            rows += event.rows if isinstance(event, perform.Recorded) else []
         tell()
     return rows
 

@@ -123,6 +123,8 @@ def prepare():
         jax.config.update(f"jax_{check}", False)
     jax.config.update("jax_numpy_dtype_promotion", "standard")
     jax.config.update("jax_transfer_guard", "allow")
+    # The bits of sums depend on how many threads share them; more cores are used by more processes.
+    os.environ.setdefault("NPROC", "1")
     home = keeping.home()
     if home and told.jax_enable_compilation_cache and not told.jax_compilation_cache_dir:
         jax.config.update("jax_compilation_cache_dir", str(home / "programs"))

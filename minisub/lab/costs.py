@@ -13,8 +13,9 @@ from typing import Any
 import jax
 import jax.extend.core
 
-compilations: dict[str, Any] = {"programs": 0, "intervals": []}
-"""What JAX has compiled in this process, and when it was tracing, lowering or compiling."""
+compilations: dict[str, Any] = {"programs": 0, "seconds": 0.0, "intervals": []}
+"""What JAX has compiled: programs, seconds of other processes, and when this one was tracing,
+lowering or compiling."""
 
 
 @lru_cache(maxsize=1000)  # Calls that share a program share its jaxpr.
@@ -55,8 +56,9 @@ jax.monitoring.register_event_duration_secs_listener(on_duration)
 
 
 def compile_seconds():
-    """Time that this process has spent on compilation so far."""
-    return sum(end - start for start, end in compilations["intervals"])
+    """Time that was spent on compilation so far."""
+    of_this_process = sum(end - start for start, end in compilations["intervals"])
+    return compilations["seconds"] + of_this_process
 
 
 @contextmanager

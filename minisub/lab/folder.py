@@ -2,7 +2,7 @@
 
     products/teach-0a1b2c3d4e5f6071/0        a teacher of repeat 0, {"params": {...}}
     measures.jsonl                           what was measured, a line for each product and group
-    under way/300                            the state of a training that is not done, at step 300
+    under way/teach-0a1b2c3d4e5f6071 0/300   the state of a training that is not done, at step 300
     made_by.json                             on what the bits of all this depend
     dropped.json                             products that were dropped to save space
     experiment.json                          what the experiment's names stand for
@@ -34,8 +34,83 @@ OWNER = f"of process {os.getpid()} on {platform.node()} ({os.urandom(8).hex()})"
 ORBAX = threading.RLock()  # Writing behind the computation and reading wait for each other.
 
 
-class Folder:
-    """What a run has made."""
+class Store:
+    """The products in a run's folder, which is `owner`'s; of workers each has one."""
+
+    def __init__(self, path, owner):
+        self.path, self.owner = Path(path).absolute(), owner  # Orbax takes no relative paths.
+        self.dropped: set = set()
+        with contextlib.suppress(OSError, ValueError, TypeError):  # then they are made again
+            self.dropped = set(json.loads((self.path / "dropped.json").read_bytes()))
+        self.writer = concurrent.futures.ThreadPoolExecutor(1)
+        self.writing: list = []
+
+    def where(self, product, repeats):
+        """The folder of a product."""
+        return self.path / "products" / str(product) / label(repeats)
+
+    def holds(self, product, repeats):
+        """Whether a product was made: it is there, or was dropped when its measures were known."""
+        path = self.where(product, repeats)
+        return path.exists() or f"{path.parent.name}/{path.name}" in self.dropped
+
+    def save(self, product, repeats, value):
+        """Keep what a product stands for; it is written while the computation goes on."""
+        path, value = self.where(product, repeats), jax.device_get(value)
+        self.later(write, path, value, {"call": product.call})
+        if (state := self.under_way(product, repeats)).exists():
+            self.later(shutil.rmtree, state)
+
+    def later(self, work, *given):
+        """Call `work(*given)` while the computation goes on, one call after the other."""
+        self.settle(waiting=4)
+        self.writing.append(self.writer.submit(work, *given))
+
+    def settle(self, waiting=0):
+        """Wait until at most so many calls are left to do; raises what one of them raised."""
+        self.check()
+        while len(self.writing) > waiting:
+            self.writing.pop(0).result()
+
+    def check(self):
+        """Raise `Stopped` if another process has signed the folder since (some file systems lock
+        nothing), or if it is gone."""
+        owner = "gone"
+        with contextlib.suppress(OSError):
+            owner = (self.path / ".lock").read_text(encoding="utf-8", errors="replace")
+        if owner != self.owner:
+            raise Stopped(f"{self.path} is {owner}; run the command again, alone in its folder.")
+
+    def load(self, product, repeats):
+        """What a product stands for, if it is there and whole; else None."""
+        return read(self.where(product, repeats))[1]
+
+    def under_way(self, product, repeats):
+        """The folder of the states of a training that is not done."""
+        return self.path / "under way" / f"{product} {label(repeats)}"
+
+    def save_state(self, product, repeats, state, step):
+        """Keep the state of a training before step `step`, and then not the one before it."""
+        self.settle()
+        path = self.under_way(product, repeats)
+        leaves = {str(i): x for i, x in enumerate(jax.tree.leaves(state))}
+        write(path / str(step), leaves, {"step": step})
+        for other in path.iterdir():
+            if other.name != str(step):
+                shutil.rmtree(other)
+
+    def load_state(self, product, repeats, begun):
+        """(step, state) of a training that was under way; of one that was not (0, `begun`)."""
+        for path in self.under_way(product, repeats).glob("*"):
+            note, leaves = read(path)
+            if note:
+                in_order = [leaves[str(i)] for i in range(len(leaves))]
+                return note["step"], jax.tree.unflatten(jax.tree.structure(begun), in_order)
+        return 0, begun
+
+
+class Folder(Store):
+    """What a run has made: its products, and what was measured."""
 
     def __init__(self, path, made_by=None):
         """Open a folder that is not in use; `made_by` is what the bits of its products depend on.
@@ -44,9 +119,9 @@ class Folder:
         something else.
         """
         with files.refusing(f"{path} cannot hold a run", "choose another --out"):
-            self.path = Path(path).absolute()  # Orbax takes no relative paths.
-            self.path.mkdir(parents=True, exist_ok=True)
-            self.lock = files.lock(self.path)
+            Path(path).mkdir(parents=True, exist_ok=True)
+            super().__init__(path, OWNER)
+            self.lock, self.signed = files.lock(self.path), False
             require(self.lock, f"{path} is in use by another run; wait or choose another --out.")
             try:
                 self._claim(path, json.loads(json.dumps(made_by or {})))
@@ -54,12 +129,6 @@ class Folder:
             except BaseException:
                 self.lock.close()
                 raise
-        self.dropped: set = set()
-        with contextlib.suppress(OSError, ValueError, TypeError):  # then they are made again
-            self.dropped = set(json.loads((self.path / "dropped.json").read_bytes()))
-        self.writer = concurrent.futures.ThreadPoolExecutor(1)
-        self.writing: list = []
-        self.signed = False
 
     def _claim(self, path, made_by):
         """Note what makes this folder's products, or refuse it if something else made them."""
@@ -101,50 +170,20 @@ class Folder:
         """Keep what was measured; return it as `measures` does."""
         values = {name: np.asarray(x, "float64").tolist() for name, x in values.items()}
         line = sealed([str(product), label(repeats)], values)
-        self.sign()
+        self.check()
         full = files.refusing(f"{self.path} cannot be written", files.NO_SPACE, Stopped)
         with full, open(self.path / "measures.jsonl", "ab") as file:
             files.write_through(file, line)
         self.known[str(product), label(repeats)] = values
         return self.measures(product, repeats)
 
-    def where(self, product, repeats):
-        """The folder of a product."""
-        return self.path / "products" / str(product) / label(repeats)
-
-    def holds(self, product, repeats):
-        """Whether a product was made: it is there, or was dropped when its measures were known."""
-        path = self.where(product, repeats)
-        return path.exists() or f"{path.parent.name}/{path.name}" in self.dropped
-
-    def save(self, product, repeats, value):
-        """Keep what a product stands for; it is written while the computation goes on."""
-        path, value = self.where(product, repeats), jax.device_get(value)
-        self.later(write, path, value, {"call": product.call})
-
-    def later(self, work, *given):
-        """Call `work(*given)` while the computation goes on, one call after the other."""
-        self.settle(waiting=4)
-        self.writing.append(self.writer.submit(work, *given))
-
-    def settle(self, waiting=0):
-        """Wait until at most so many calls are left to do; raises what one of them raised."""
-        self.sign()
-        while len(self.writing) > waiting:
-            self.writing.pop(0).result()
-
-    def sign(self):
-        """Sign the lock when the folder is first written. Later, raise `Stopped` if another process
-        has signed it since (some file systems lock nothing), or if the folder is gone."""
+    def check(self):
+        """As of a `Store`; the folder is signed when it is first written."""
         if not self.signed:
             self.lock.truncate(0)
             files.write_through(self.lock, OWNER.encode())
             self.signed = True
-        owner = "gone"
-        with contextlib.suppress(OSError):
-            owner = (self.path / ".lock").read_text(encoding="utf-8", errors="replace")
-        if owner != OWNER:
-            raise Stopped(f"{self.path} is {owner}; run the command again, alone in its folder.")
+        super().check()
 
     def __enter__(self):
         return self
@@ -157,29 +196,6 @@ class Folder:
     def tidy(self):
         """Forget the training that was under way, which is done."""
         shutil.rmtree(self.path / "under way", ignore_errors=True)
-
-    def load(self, product, repeats):
-        """What a product stands for, if it is there and whole; else None."""
-        return read(self.where(product, repeats))[1]
-
-    def save_state(self, product, repeats, state, step):
-        """Keep the state of a training before step `step`, and then not the one before it."""
-        self.settle()
-        note = {"of": [str(product), label(repeats)], "step": step}
-        leaves = {str(i): x for i, x in enumerate(jax.tree.leaves(state))}
-        write(self.path / "under way" / str(step), leaves, note)
-        for other in (self.path / "under way").iterdir():
-            if other.name != str(step):
-                shutil.rmtree(other)
-
-    def load_state(self, product, repeats, begun):
-        """(step, state) of a training that was under way; of one that was not (0, `begun`)."""
-        for folder in (self.path / "under way").glob("*"):
-            note, leaves = read(folder)
-            if note and note["of"] == [str(product), label(repeats)]:
-                in_order = [leaves[str(i)] for i in range(len(leaves))]
-                return note["step"], jax.tree.unflatten(jax.tree.structure(begun), in_order)
-        return 0, begun
 
 
 def label(repeats):

@@ -98,17 +98,21 @@ class Performance:
     def record(self, measure, repeats, swept, name):
         """Yield the rows of a measure, read or made now."""
         measured = self.folder.measures(measure, repeats)
-        new = measured is None
-        if new:
+        if measured is None:
             made = yield from self.make(measure, repeats)
-            bad = [x for x, values in made.items() if not np.isfinite(values).all()]
-            if bad and not measure.mark("partial"):
-                raise Stopped(
-                    f"{measure.written}: {', '.join(bad)} of {name} in repeats {repeats} is not a "
-                    "number; change that line, and what was made before is kept."
-                )
-            measured = self.folder.note(measure, repeats, made)
-        yield Recorded(list(rows_of(measured, repeats, swept, name)), new)
+            yield Recorded(self.note(measure, repeats, swept, name, made), True)
+        else:
+            yield Recorded(list(rows_of(measured, repeats, swept, name)), False)
+
+    def note(self, measure, repeats, swept, name, made):
+        """Keep what was measured of a name; returns its rows."""
+        bad = [x for x, values in made.items() if not np.isfinite(values).all()]
+        if bad and not measure.mark("partial"):
+            raise Stopped(
+                f"{measure.written}: {', '.join(bad)} of {name} in repeats {repeats} is not a "
+                "number; change that line, and what was made before is kept."
+            )
+        return list(rows_of(self.folder.note(measure, repeats, made), repeats, swept, name))
 
     def make(self, product, repeats):
         """What a product stands for in a group of repeats: at hand, read, or made now."""

@@ -1,0 +1,297 @@
+"""Workers: processes of one thread each that make what an experiment wants side by side.
+
+They are handed pieces of work as soon as what these are made of is on disk: a product that is kept,
+with all that is measured of it. Arrays pass through the run's folder, which every worker must see.
+When a run is asked to end it leaves the file `.end` there; workers look for it between segments of
+a training, save, and stop. What a lost worker was making another goes on with, from the last state
+that was saved.
+"""
+
+import concurrent.futures
+import contextlib
+import itertools
+import multiprocessing
+import os
+import signal
+import threading
+import time
+import types
+from concurrent.futures import BrokenExecutor
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from minisub import arguments, progress
+from minisub.config import Stopped, require
+from minisub.lab import cache, costs, folder, perform, plan
+
+LOST = 3
+"""How often in a row workers may be lost before they have made anything."""
+SMALL = 1e12
+"""Operations of matrix products, about twenty seconds of a core, for which no process starts."""
+
+
+class Order(NamedTuple):
+    """What workers are told of a run."""
+
+    words: tuple
+    """Of its command line: a config, and what is said of it."""
+    here: str
+    """The working directory."""
+    path: str
+    """The run's folder."""
+    owner: str
+    """Who wrote into it last, see `folder.Folder`."""
+    environment: dict
+    """On what bits depend; a worker's must be the same."""
+    shared: Any
+    """Where the products of all runs are, or None."""
+    scale: dict
+    """Seed, repeats and group."""
+    costs: dict
+    """`plan.Cost` by digest."""
+
+
+class Piece(NamedTuple):
+    """What a worker makes at once."""
+
+    product: Any
+    """What it keeps; None if that is there, and something is to be measured of it."""
+    repeats: tuple
+    needs: dict
+    """Calls of the pieces that must be made before."""
+    measures: list
+    """(measure, repeats) that can be taken then."""
+    flops: float
+
+
+class Made(NamedTuple):
+    """What a worker says when it has made a piece."""
+
+    values: list
+    """name -> array, for each measure."""
+    usage: dict
+    """Of the worker's time, as `Performance.usage`."""
+    compiled: tuple
+    """Programs, and seconds."""
+    taken: int
+    """Products that came from earlier runs."""
+
+
+def pieces(performance):
+    """What is left to make as pieces, (digest, repeats) -> `Piece`, in the order of making."""
+    made: dict = {}
+    wanted = {product.digest for product, _, where in performance.wanted() if where}
+
+    def needs(product, repeats):
+        """The pieces that a product is made of, also through products that are not kept."""
+        found: dict = {}
+        for p in product.inputs:
+            call = p.digest, plan.repeats_of(p, repeats)
+            if call in made:
+                found[call] = None
+            elif not p.saved:
+                found |= needs(p, call[1])
+        return found
+
+    for product, repeats, flops in performance.left():
+        call, before = (product.digest, repeats), needs(product, repeats)
+        if product.saved:
+            made[call] = Piece(product, repeats, before, [], flops)
+        elif product.digest in wanted:
+            order = {call: i for i, call in enumerate(made)}
+            last = max(before, key=order.__getitem__, default=call)
+            piece = made.get(last, Piece(None, repeats, {}, [], 0.0))
+            piece.measures.append((product, repeats))
+            before.pop(last, None)
+            more = piece.needs | before, piece.measures, piece.flops + flops
+            made[last] = Piece(piece.product, piece.repeats, *more)
+    return made
+
+
+def events(performance, words, environment, number=0):
+    """Make what is left of a performance in workers: what `Performance.events` yields and raises,
+    in another order. Nothing if one process is to make it all.
+
+    `words` are of the command line, `environment` is what the folder was made by, and `number` how
+    many workers are asked for (0: the usual number).
+    """
+    left = sum(flops for *_, flops in performance.left())
+    number = number or usual(left)
+    if number == 1 or not left:
+        return
+    order = order_of(performance, words, environment)
+    todo, lost, names = pieces(performance), 0, {}
+    for measure, repeats, where in performance.wanted():
+        names.setdefault((measure.digest, plan.repeats_of(measure, repeats)), []).append(where)
+    while todo:
+        if lost == LOST:
+            raise Stopped("Workers end before they have made anything; give fewer --workers.")
+        lost += 1
+        with of_this_machine(number) as executor, contextlib.suppress(BrokenExecutor):
+            for event in results(performance, order, executor, number, todo):
+                if isinstance(event, perform.Advanced):
+                    yield event
+                    continue
+                lost, (call, made) = 0, event
+                piece = todo.pop(call)
+                for (measure, repeats), values in zip(piece.measures, made.values, strict=True):
+                    for swept, name in names[measure.digest, repeats]:
+                        rows = performance.note(measure, repeats, swept, name, values)
+                        yield perform.Recorded(rows, True)
+                count(performance, made)
+                yield perform.Advanced(str(piece.product or "measure"), piece.repeats, piece.flops)
+
+
+def usual(flops):
+    """How many workers there are for so many operations, if nobody says."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return min(cores or 1, 1 + int(flops / SMALL)) if jax.default_backend() == "cpu" else 1
+
+
+def order_of(performance, words, environment):
+    """What workers are told of a performance."""
+    place, kept = performance.folder, performance.cache
+    place.check()  # signs it
+    repeats = sum(len(group) for group in performance.groups)
+    scale = {"seed": performance.seed, "repeats": repeats, "group": len(performance.groups[0])}
+    shared = kept and (kept.root.parent, environment, performance.seed, kept.limit)
+    return Order(
+        tuple(words), os.getcwd(), str(place.path), place.owner, environment, shared, scale,
+        performance.plan.costs,
+    )  # fmt: skip
+
+
+def results(performance, order, executor, most, todo):
+    """(call, `Made`) of all that is `todo`, whatever is ready first, until it is no more."""
+    end, running = Path(order.path, ".end"), {}
+    end.unlink(missing_ok=True)
+    while todo:
+        if performance.asked():
+            end.touch()
+        else:
+            under_way = {*running.values()}
+            ready = (
+                (call, piece)
+                for call, piece in todo.items()
+                if call not in under_way and todo.keys().isdisjoint(piece.needs)
+            )
+            for call, piece in itertools.islice(ready, most - len(running)):
+                product = piece.product and piece.product.digest
+                measures = [(measure.digest, repeats) for measure, repeats in piece.measures]
+                future = executor.submit(work, order, product, piece.repeats, measures)
+                running[future] = call
+        if not running:
+            performance.heed()
+        done, _ = concurrent.futures.wait(running, 1.0, concurrent.futures.FIRST_COMPLETED)
+        for future in done:
+            call, made = running.pop(future), future.result()
+            if made:  # it was not asked to end before
+                yield call, made
+        for call in running.values():  # so that it can be seen to go on
+            yield perform.Advanced(str(todo[call].product or "measure"), call[1], 0.0)
+            break
+
+
+def count(performance, made):
+    """Add what a worker has taken to what the run has."""
+    programs, seconds = made.compiled
+    costs.compilations["programs"] += programs
+    costs.compilations["seconds"] += seconds
+    for task, (seconds, flops) in made.usage.items():
+        before = performance.usage.get(task, (0.0, 0.0))
+        performance.usage[task] = before[0] + seconds, before[1] + flops
+    if performance.cache:
+        performance.cache.taken += made.taken
+
+
+# In a worker.
+
+
+OPENED: dict = {}
+"""The runs that this process works for, by who owns their folder."""
+
+
+def work(order, product, repeats, measures):
+    """Make a product, by its digest, and measures of it; `Made`, or None if it was asked to end."""
+    if order.owner not in OPENED:
+        OPENED.clear()
+        OPENED[order.owner] = opened(order)
+    performance, known = OPENED[order.owner]
+    performance.usage = {}
+    taken = performance.cache.taken if performance.cache else 0
+    programs, seconds = costs.compilations["programs"], costs.compile_seconds()
+    try:
+        if product:
+            ended(performance.make(known[product], repeats))
+        performance.folder.settle()
+        values = [ended(performance.make(known[digest], of)) for digest, of in measures]
+    except KeyboardInterrupt:
+        return None
+    finally:  # what is read of files stays
+        kept = {call for call in performance.values if known[call[0]].mark("on_host")}
+        performance.values = {call: performance.values[call] for call in kept}
+    compiled = costs.compilations["programs"] - programs, costs.compile_seconds() - seconds
+    taken = performance.cache.taken - taken if performance.cache else 0
+    return Made(jax.tree.map(np.asarray, values), performance.usage, compiled, taken)
+
+
+def opened(order):
+    """A run as its worker performs it: (performance, products by digest)."""
+    os.chdir(order.here)
+    progress.prepare()
+    name, *words = order.words
+    module = arguments.load(name)
+    command = arguments.parse(name, module, words)
+    if getattr(module, "float64", False):
+        jax.config.update("jax_enable_x64", True)
+    require(
+        progress.environment().items() <= order.environment.items(),
+        "A worker has other code, libraries or processors than the run; give it the same.",
+    )
+    configured = arguments.settings(name, module, command)
+    settings = [(swept, arguments.named(module, cfg, command.only)) for swept, cfg in configured]
+    place = folder.Store(order.path, order.owner)
+    shared = order.shared and cache.Cache(*order.shared)
+    planned = types.SimpleNamespace(costs=order.costs)
+    performance = perform.Performance(settings, place, cache=shared, plan=planned, **order.scale)
+    performance.asked = Path(order.path, ".end").exists
+    known: dict = {}
+    for wanted, repeats, _ in performance.wanted():
+        if repeats == performance.groups[0]:
+            known |= {p.digest: p for p, _ in plan.calls(wanted, repeats)}
+    return performance, known
+
+
+def ended(events):
+    """What a generator returns, when all that it yields is passed over."""
+    while True:
+        try:
+            next(events)
+        except StopIteration as end:
+            return end.value
+
+
+# Where workers come from.
+
+
+def of_this_machine(number):
+    """An executor of so many processes, which end when this one does."""
+    how = multiprocessing.get_context("spawn")
+    given = {"mp_context": how, "initializer": begin, "initargs": (os.getpid(),)}
+    return concurrent.futures.ProcessPoolExecutor(number, **given)
+
+
+def begin(parent):
+    """What a worker process does first: leave it to `parent` to be asked to end, and go with it."""
+    for kind in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(kind, signal.SIG_IGN)
+
+    def watch():
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
