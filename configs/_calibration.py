@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 from scipy import special, stats
 
+from configs import _prediction
 from minisub.audit import trace
-from minisub.results import figures, prediction, records, statistics, tables
+from minisub.results import figures, records, statistics, tables
 from minisub.results.pages import Section
 
 MARGIN = "logit_margin_heldout/"
@@ -195,7 +196,7 @@ def correlation(rows, column):
     """Mean over repeats and 95 % interval of the rank correlation of rises with a column; repeats
     in which the column is the same everywhere have none."""
     pairs = (part[["rise", column]] for _, part in rows.groupby("repeat"))
-    each = [x for x in (prediction.ranks(pair).iat[0, 1] for pair in pairs) if not math.isnan(x)]
+    each = [x for x in (_prediction.ranks(pair).iat[0, 1] for pair in pairs) if not math.isnan(x)]
     mean, low, high = statistics.interval(each) if each else (math.nan,) * 3
     return (mean, math.nan, math.nan) if low is None else (mean, low, high)
 
@@ -253,7 +254,7 @@ def figure(rows):
     drawn, [[axis]] = figures.panels(1, 1, (4.2, 2.8))
     groups = rows.groupby(rows["kind"].where(~rows["moved"], "transfers"))
     looks = {name: ("o", color) for name, color in COLORS.items()}
-    prediction.dots(axis, groups, "rehearsed", "rise", looks)
+    _prediction.dots(axis, groups, "rehearsed", "rise", looks)
     axis.set_xscale("symlog", linthresh=1)
     axis.set(xlabel="rise in the rehearsal (nats)", ylabel="rise of the student's margin (nats)")
     axis.legend(**figures.BESIDE)

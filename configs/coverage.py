@@ -38,6 +38,13 @@ sweep = (
 )
 
 
+def sections(table, differences, run):
+    """What is added to the page of a run."""
+    from configs import _prediction  # late: what is only planned needs no matplotlib
+
+    return _prediction.sections(table, differences, run)
+
+
 def experiment(cfg):
     """Ten students, whose starts are near to their teacher's or far from it."""
     lab = Lab(cfg, carriers.draw)

@@ -38,6 +38,13 @@ repeats = 3
 sweep = ("model.d_model=32,64", "world.jitter=0,2", "sampling.temperature=0.7,1.2")
 
 
+def sections(table, differences, run):
+    """What is added to the page of a run."""
+    from configs import _prediction  # late: what is only planned needs no matplotlib
+
+    return _prediction.sections(table, differences, run)
+
+
 def experiment(cfg):
     """Students of ten kinds, each with its cosine before training."""
     lab = Lab(cfg)

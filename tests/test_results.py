@@ -13,9 +13,10 @@ import pytest
 from scipy import stats
 from sklearn.metrics import roc_auc_score
 
+from configs import _prediction
 from minisub import results
 from minisub.config import Refused
-from minisub.results import matrices, prediction, records, statistics, summary, tables, views
+from minisub.results import matrices, records, statistics, summary, tables, views
 
 RATE, MARGIN = matrices.RATE, matrices.MARGIN
 VALUES = {"base": [0.1, 0.1, 0.1], "shared": [0.5, 0.7, 0.9], "control": [0.1, 0.2, 0.0]}
@@ -200,17 +201,17 @@ def test_a_monotone_predictor_is_perfect_within_repeats_and_few_points_have_no_t
     for x, r, (i, arm) in itertools.product(range(8), range(3), enumerate(arms)):
         transfer = (7 * (3 * x + i) + 5 * r) % 24 / 24
         measures = {"accuracy": 0.1 + 0.8 * transfer}
-        measures |= dict.fromkeys(prediction.PREDICTORS, transfer**3)
+        measures |= dict.fromkeys(_prediction.PREDICTORS, transfer**3)
         rows += [row(arm, measure, r, value, {"x": x}) for measure, value in measures.items()]
         ends = {"untrained": 0.1, "teacher": 0.9} if not i else {}
         rows += [row(end, "accuracy", r, value, {"x": x}) for end, value in ends.items()]
     table = records.frame(rows)
-    points = prediction.points(table, "coverage", views.IMAGES)
+    points = _prediction.points(table, "coverage", views.IMAGES)
     np.testing.assert_allclose(points["transfer"] ** 3, points["predicted"], atol=1e-12)
     for _, part in points.groupby("repeat"):
-        assert prediction.judged(part) == pytest.approx((1, 1))
-    assert any("1.00 ±0.00" in line for line in prediction.lines(table, views.IMAGES))
-    assert prediction.lines(table[table["x"] < 2], views.IMAGES) == []
+        assert _prediction.judged(part) == pytest.approx((1, 1))
+    assert any("1.00 ±0.00" in line for line in _prediction.lines(table, views.IMAGES))
+    assert _prediction.lines(table[table["x"] < 2], views.IMAGES) == []
 
 
 LONG = "shared, of a teacher that was taught with very long names of its documents"

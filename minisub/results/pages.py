@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from minisub import config
 from minisub.lab import files
-from minisub.results import figures, matrices, prediction, records, summary, tables, views
+from minisub.results import figures, matrices, records, summary, tables, views
 
 FIGURES = {views.CLAIMS.main: figures.claims, views.DETECTION.main: figures.detection}
 """Main measure -> figure, of experiments that are neither shown by arm nor by a swept field."""
@@ -45,8 +45,7 @@ def write(folder, rows, experiment, usage_lines=(), sections=None):
     tested = attempt("The test of the matrix", matrices.tested, results, grids) or results
     files.write_atomically(folder / "summary.json", json.dumps(tested, indent=1) + "\n")
     own = (sections and attempt("What the experiment adds", sections, table, differences)) or []
-    predicted = attempt("The table of predictors", prediction.lines, table, view) or []
-    how = table, differences, view, results, grids, predicted, own
+    how = table, differences, view, results, grids, own
     shown = [
         *(attempt("The table", usual_sections, *how) or []),
         Section(list(usage_lines), "Wall time of the process that finished the run:"),
@@ -73,9 +72,9 @@ def attempted(failures, what, make, *arguments):
         failures.append(f"{what} is missing, because of {type(error).__name__}: {error}.")
 
 
-def usual_sections(table, differences, view, results, grids, predicted, own):
-    """What was measured as sections: a run's main table and figure, `grids` of a matrix, and lines
-    about predictors; between them an experiment's `own`."""
+def usual_sections(table, differences, view, results, grids, own):
+    """What was measured as sections: a run's main table and figure, and `grids` of a matrix;
+    between them an experiment's `own`."""
     usual = FIGURES.get(view.main, figures.by_arm)
     figure = figures.against_field if records.fields(table) else usual, table, view
     logged = ["While students trained:"] if table["step"].notna().any() else []
@@ -91,7 +90,6 @@ def usual_sections(table, differences, view, results, grids, predicted, own):
         Section(matrices.lines(grids)),
         Section(compared, f"Paired differences, {view.label}:"),
         Section(logged, "", "curves", (figures.curves, table), printed=False),
-        Section(predicted, "", "prediction", (prediction.figure, table, view)),
         *own,
         Section(others, "Other measures (means):", printed=False),
     ]

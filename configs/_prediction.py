@@ -2,7 +2,8 @@
 
 import pandas as pd
 
-from minisub.results import figures, records, statistics, tables
+from minisub.results import figures, records, statistics, tables, views
+from minisub.results.pages import Section
 
 PREDICTORS = {
     "coverage": "gradient, teacher's displacement",
@@ -11,6 +12,13 @@ PREDICTORS = {
 }
 LEAST_POINTS = 20
 TRANSFERRED = 0.1  # From this transfer on AUROC counts a trait as passed on.
+
+
+def sections(table, differences, run):
+    """What is added to the page of a run: a table and a figure; [] of too few points."""
+    view = views.view(table["measure"][table["step"].isna()])
+    made = lines(table, view)
+    return [Section(made, "", "prediction", (figure, table, view))] if made else []
 
 
 def points(table, predictor, view):
