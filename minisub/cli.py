@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import itertools
 import json
 import operator
 import os
@@ -181,7 +182,6 @@ def perform_behind_bar(performance, elsewhere):
     """
     left = sum(flops for *_, flops in performance.left())
     form = {"bar_format": BAR, "ncols": 79, "disable": None, "leave": False}  # None: if piped
-    rows: list = []
     latest: list = []
     asked: list = []
     place = operator.itemgetter("arm", "repeat", "setting")
@@ -207,20 +207,17 @@ def perform_behind_bar(performance, elsewhere):
             task = event.product.rpartition("-")[0]
             bar.set_description_str(f"{task}, repeat {last}", refresh=not event.flops)
             bar.update(event.flops)
-        elif event.rows:  # what could not be measured has none
-            if latest and place(latest[0]) != place(event.rows[0]):
+        elif event:  # rows; what could not be measured has none
+            if latest and place(latest[0]) != place(event[0]):
                 tell()
-            latest.extend(event.rows if event.new else [])
+            latest.extend(event)
 
     with progress.heeding(ask), tqdm.tqdm(total=max(left, 1), **form) as bar:
         performance.asked = lambda: bool(asked)
-        for event in elsewhere:
+        for event in itertools.chain(elsewhere, performance.events()):
             show(event)
-        for event in performance.events():  # reads what workers have made
-            show(event)
-            rows += event.rows if isinstance(event, perform.Recorded) else []
         tell()
-    return rows
+    return [*performance.rows()]
 
 
 def bench(words):

@@ -54,19 +54,6 @@ class Order(NamedTuple):
     """`plan.Cost` by digest."""
 
 
-class Piece(NamedTuple):
-    """What a worker makes at once."""
-
-    product: Any
-    """What it keeps; None if that is there, and something is to be measured of it."""
-    repeats: tuple
-    needs: dict
-    """Calls of the pieces that must be made before."""
-    measures: list
-    """(measure, repeats) that can be taken then."""
-    flops: float
-
-
 class Made(NamedTuple):
     """What a worker says when it has made a piece."""
 
@@ -80,37 +67,6 @@ class Made(NamedTuple):
     """Products that came from earlier runs."""
 
 
-def pieces(performance):
-    """What is left to make as pieces, (digest, repeats) -> `Piece`, in the order of making."""
-    made: dict = {}
-    wanted = {product.digest for product, _, where in performance.wanted() if where}
-
-    def needs(product, repeats):
-        """The pieces that a product is made of, also through products that are not kept."""
-        found: dict = {}
-        for p in product.inputs:
-            call = p.digest, plan.repeats_of(p, repeats)
-            if call in made:
-                found[call] = None
-            elif not p.saved:
-                found |= needs(p, call[1])
-        return found
-
-    for product, repeats, flops in performance.left():
-        call, before = (product.digest, repeats), needs(product, repeats)
-        if product.saved:
-            made[call] = Piece(product, repeats, before, [], flops)
-        elif product.digest in wanted:
-            order = {call: i for i, call in enumerate(made)}
-            last = max(before, key=order.__getitem__, default=call)
-            piece = made.get(last, Piece(None, repeats, {}, [], 0.0))
-            piece.measures.append((product, repeats))
-            before.pop(last, None)
-            more = piece.needs | before, piece.measures, piece.flops + flops
-            made[last] = Piece(piece.product, piece.repeats, *more)
-    return made
-
-
 def events(performance, words, environment, number=0):
     """Make what is left of a performance in workers: what `Performance.events` yields and raises,
     in another order. Nothing if one process is to make it all.
@@ -118,31 +74,18 @@ def events(performance, words, environment, number=0):
     `words` are of the command line, `environment` is what the folder was made by, and `number` how
     many workers are asked for (0: the usual number).
     """
-    left = sum(flops for *_, flops in performance.left())
-    number = number or usual(left)
-    if number == 1 or not left:
+    todo, lost = performance.pieces(), 0
+    number = number or usual(sum(piece.flops for piece in todo.values()))
+    if number == 1 or not todo:
         return
     order = order_of(performance, words, environment)
-    todo, lost, names = pieces(performance), 0, {}
-    for measure, repeats, where in performance.wanted():
-        names.setdefault((measure.digest, plan.repeats_of(measure, repeats)), []).append(where)
     while todo:
         if lost == LOST:
             raise Stopped("Workers end before they have made anything; give fewer --workers.")
-        lost += 1
+        before = len(todo)
         with of_this_machine(number) as executor, contextlib.suppress(BrokenExecutor):
-            for event in results(performance, order, executor, number, todo):
-                if isinstance(event, perform.Advanced):
-                    yield event
-                    continue
-                lost, (call, made) = 0, event
-                piece = todo.pop(call)
-                for (measure, repeats), values in zip(piece.measures, made.values, strict=True):
-                    for swept, name in names[measure.digest, repeats]:
-                        rows = performance.note(measure, repeats, swept, name, values)
-                        yield perform.Recorded(rows, True)
-                count(performance, made)
-                yield perform.Advanced(str(piece.product or "measure"), piece.repeats, piece.flops)
+            yield from made_of(todo, performance, order, executor, number)
+        lost = lost + 1 if len(todo) == before else 0
 
 
 def usual(flops):
@@ -164,8 +107,8 @@ def order_of(performance, words, environment):
     )  # fmt: skip
 
 
-def results(performance, order, executor, most, todo):
-    """(call, `Made`) of all that is `todo`, whatever is ready first, until it is no more."""
+def made_of(todo, performance, order, executor, most):
+    """Have pieces made, `most` at a time, each as soon as it can be; yields as `events`."""
     end, running = Path(order.path, ".end"), {}
     end.unlink(missing_ok=True)
     while todo:
@@ -174,25 +117,30 @@ def results(performance, order, executor, most, todo):
         else:
             under_way = {*running.values()}
             ready = (
-                (call, piece)
+                call
                 for call, piece in todo.items()
                 if call not in under_way and todo.keys().isdisjoint(piece.needs)
             )
-            for call, piece in itertools.islice(ready, most - len(running)):
-                product = piece.product and piece.product.digest
-                measures = [(measure.digest, repeats) for measure, repeats in piece.measures]
-                future = executor.submit(work, order, product, piece.repeats, measures)
-                running[future] = call
+            for call in itertools.islice(ready, most - len(running)):
+                running[executor.submit(work, order, *told(todo[call]))] = call
         if not running:
             performance.heed()
         done, _ = concurrent.futures.wait(running, 1.0, concurrent.futures.FIRST_COMPLETED)
         for future in done:
             call, made = running.pop(future), future.result()
-            if made:  # it was not asked to end before
-                yield call, made
-        for call in running.values():  # so that it can be seen to go on
-            yield perform.Advanced(str(todo[call].product or "measure"), call[1], 0.0)
-            break
+            if made:  # and was not asked to end before
+                piece = todo.pop(call)
+                yield from performance.note(piece, made.values)
+                yield perform.Advanced(str(piece.product or "measure"), piece.repeats, piece.flops)
+                count(performance, made)
+        for call in [*running.values()][:1]:  # so that it can be seen to go on
+            yield perform.Advanced(str(todo[call].product or "measure"), todo[call].repeats, 0.0)
+
+
+def told(piece):
+    """What a worker is told of a piece: digests stand for products."""
+    measures = [(measure.digest, repeats) for measure, repeats in piece.measures]
+    return piece.product and piece.product.digest, piece.repeats, measures
 
 
 def count(performance, made):

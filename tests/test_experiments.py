@@ -29,8 +29,9 @@ def performed(tiny, tmp_path):
         sampling = dataclasses.replace(tiny.sampling, filter="none")
         cfg = dataclasses.replace(tiny, teacher=teacher, sampling=sampling)
         named = arguments.load(str(path)).experiment(cfg)
-        events = list(perform.Performance([({}, named)], there).events())
-        rows = [row for e in events if isinstance(e, perform.Recorded) for row in e.rows]
+        performance = perform.Performance([({}, named)], there)
+        assert [*performance.events()]
+        rows = [*performance.rows()]
         assert {row["arm"] for row in rows} == set(named)
 
         def value(product):

@@ -12,6 +12,7 @@ import numpy as np
 from minisub.config import Stopped
 from minisub.lab import costs, run
 from minisub.lab.plan import Plan, calls, last_uses, repeats_of
+from minisub.lab.products import Product
 from minisub.nets import fit, streams
 
 
@@ -23,12 +24,17 @@ class Advanced(NamedTuple):
     flops: float
 
 
-class Recorded(NamedTuple):
-    """Rows of one measure of a name, in every repeat of a group."""
+class Piece(NamedTuple):
+    """What is made at once: a product that is kept, with what is measured of it."""
 
-    rows: list
-    new: bool
-    """Whether some of them were measured now, and not read from the folder."""
+    product: Product | None
+    """None if it is there, and something is to be measured of it."""
+    repeats: tuple
+    needs: dict
+    """Calls of pieces that must be made before."""
+    measures: list
+    """(measure, repeats) that can be taken then."""
+    flops: float
 
 
 class Performance:
@@ -51,6 +57,9 @@ class Performance:
         self.keys = run.repeat_keys(seed, repeats)
         self.values, self.usage = {}, {}
         self.plan = plan or Plan((named for _, named in settings), len(self.groups[0]))
+        self.names = {}
+        for measure, of, where in self.wanted():
+            self.names.setdefault((measure.digest, of), []).append(where)
         self.asked = lambda: False
 
     def wanted(self):
@@ -78,41 +87,77 @@ class Performance:
                     flops = self.plan.costs[product.digest].flops
                     yield product, of, flops * max(len(of), 1)
 
+    def pieces(self):
+        """What is left, as (digest, repeats) -> `Piece`, in the order of making."""
+        made: dict = {}
+        wanted = {measure.digest for measure, _, where in self.wanted() if where}
+
+        def needs(product, repeats):
+            """The pieces that a product is made of, also through what is not kept."""
+            found: dict = {}
+            for p in product.inputs:
+                call = p.digest, repeats_of(p, repeats)
+                found |= {call: None} if call in made else {} if p.saved else needs(p, call[1])
+            return found
+
+        for product, repeats, flops in self.left():
+            call, before = (product.digest, repeats), needs(product, repeats)
+            if product.saved:
+                made[call] = Piece(product, repeats, before, [], flops)
+            elif product.digest in wanted:  # is measured with the last that it needs
+                order = {call: i for i, call in enumerate(made)}
+                last = max(before, key=order.__getitem__, default=call)
+                piece = made.get(last, Piece(None, repeats, {}, [], 0.0))
+                before = {call: None for call in before if call != last}
+                made[last] = piece._replace(
+                    needs=piece.needs | before,
+                    measures=[*piece.measures, (product, repeats)],
+                    flops=piece.flops + flops,
+                )
+        return made
+
     def events(self):
-        """Perform what is left, yielding `Advanced` and `Recorded`.
+        """Make what is left, piece by piece: yields `Advanced`, and lists of new rows.
 
         Raises `Stopped` if it cannot go on, and KeyboardInterrupt once `asked()` is true: all that
         was made is saved then.
         """
-        wanted = list(self.wanted())
-        last = last_uses(one[:2] for one in wanted)
-        for i, (product, repeats, where) in enumerate(wanted):
-            if where:
-                yield from self.record(product, repeats, *where)
-            elif product.saved and not self.there(product, repeats_of(product, repeats)):
-                yield from self.make(product, repeats)
+        pieces = [*self.pieces().values()]
+        last = last_uses(pieces)
+        for i, piece in enumerate(pieces):
+            values = yield from self.make_piece(piece)
+            yield from self.note(piece, values)
             self.values = {call: x for call, x in self.values.items() if last[call] > i}
         self.folder.settle()
         self.folder.tidy()
 
-    def record(self, measure, repeats, swept, name):
-        """Yield the rows of a measure, read or made now."""
-        measured = self.folder.measures(measure, repeats)
-        if measured is None:
-            made = yield from self.make(measure, repeats)
-            yield Recorded(self.note(measure, repeats, swept, name, made), True)
-        else:
-            yield Recorded(list(rows_of(measured, repeats, swept, name)), False)
+    def make_piece(self, piece):
+        """Make and keep a piece's product, and return what its measures are, in order."""
+        values = []
+        if piece.product:
+            yield from self.make(piece.product, piece.repeats)
+        for measure, repeats in piece.measures:
+            values.append((yield from self.make(measure, repeats)))
+        return values
 
-    def note(self, measure, repeats, swept, name, made):
-        """Keep what was measured of a name; returns its rows."""
-        bad = [x for x, values in made.items() if not np.isfinite(values).all()]
-        if bad and not measure.mark("partial"):
-            raise Stopped(
-                f"{measure.written}: {', '.join(bad)} of {name} in repeats {repeats} is not a "
-                "number; change that line, and what was made before is kept."
-            )
-        return list(rows_of(self.folder.note(measure, repeats, made), repeats, swept, name))
+    def note(self, piece, values):
+        """Keep what was measured; yields its rows, a list for each measure of a name."""
+        for (measure, repeats), made in zip(piece.measures, values, strict=True):
+            for swept, name in self.names[measure.digest, repeats]:
+                bad = [x for x, values in made.items() if not np.isfinite(values).all()]
+                if bad and not measure.mark("partial"):
+                    raise Stopped(
+                        f"{measure.written}: {', '.join(bad)} of {name} in repeats {repeats} is "
+                        "not a number; change that line, and what was made before is kept."
+                    )
+                measured = self.folder.note(measure, repeats, made)
+                yield list(rows_of(measured, repeats, swept, name))
+
+    def rows(self):
+        """The rows of all that was measured, in the order of what is wanted."""
+        for measure, repeats, where in self.wanted():
+            if where:
+                yield from rows_of(self.folder.measures(measure, repeats), repeats, *where)
 
     def make(self, product, repeats):
         """What a product stands for in a group of repeats: at hand, read, or made now."""

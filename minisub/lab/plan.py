@@ -145,9 +145,11 @@ def calls(product, repeats, known=lambda product, repeats: False, seen=None):
         yield product, repeats
 
 
-def last_uses(wanted):
-    """(digest, repeats) -> the index of the last of `wanted`, (product, repeats), made of it."""
+def last_uses(pieces):
+    """(digest, repeats) -> the index of the last of some pieces (see `perform`) made of it."""
     last, seen = {}, set()
-    for i, (product, repeats) in reversed([*enumerate(wanted)]):
-        last |= {(p.digest, of): i for p, of in calls(product, repeats, seen=seen)}
+    for i, piece in reversed([*enumerate(pieces)]):
+        kept = [(piece.product, piece.repeats)] if piece.product else []
+        for product, repeats in (*kept, *piece.measures):
+            last |= {(p.digest, of): i for p, of in calls(product, repeats, seen=seen)}
     return last

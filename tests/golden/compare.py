@@ -147,8 +147,10 @@ def present(module, settings, only, pure):
         rows = [row for s, cfg in settings for row in pure_rows(module, s, cfg, only)]
     else:
         place = folder.Folder(tempfile.mkdtemp())
-        events = perform.Performance(kept, place, segment=100).events()
-        rows = [row for event in events for row in getattr(event, "rows", [])]
+        performance = perform.Performance(kept, place, segment=100)
+        for _ in performance.events():
+            pass
+        rows = performance.rows()
     return {
         (json.dumps(r["setting"]), r["arm"], r["measure"], r.get("step")): r["value"] for r in rows
     }
