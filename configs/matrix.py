@@ -67,10 +67,12 @@ def bases(lab, cfg):
     return {"first": first, "sibling": sibling, "second": second, "third": third}
 
 
-def view(cfg):
-    """How the results are shown: a row a teacher, a column a student."""
-    names = list(bases(Lab(cfg), cfg))
-    return {"kind": "matrix", "rows": names, "columns": names}
+def sections(table, differences, run):
+    """What is added to the page of a run: a row a teacher, a column a student."""
+    from configs import _matrices  # late: what is only planned needs no matplotlib
+
+    names = [*dict.fromkeys(each["one"].partition(" -> ")[0] for each in differences)]
+    return _matrices.sections(table, differences, names, names)
 
 
 def experiment(cfg):

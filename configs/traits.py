@@ -34,9 +34,11 @@ config = Ablation(world=World(trees=5))
 repeats = 8
 
 
-def view(cfg):
-    """How the results are shown: a row a teacher, a column a trait that its student may have."""
-    return {"kind": "matrix", "rows": list(TRAITS), "columns": list(TRAITS)}
+def sections(table, differences, run):
+    """What is added to the page of a run: a row a teacher, a column a trait of its student."""
+    from configs import _matrices  # late: what is only planned needs no matplotlib
+
+    return _matrices.sections(table, differences, TRAITS, TRAITS)
 
 
 def experiment(cfg):

@@ -15,9 +15,9 @@ from pathlib import Path
 import jax
 import tqdm
 
-from minisub import arguments, benching, doctor, keeping, loading, progress, workers
+from minisub import arguments, benching, cache, doctor, keeping, loading, progress, workers
 from minisub.config import Refused, Stopped, require
-from minisub.lab import cache, files, folder, perform, plan
+from minisub.lab import files, folder, perform, plan
 
 USAGE = """\
 python train.py [CONFIG] [--field value ...] [--repeats N] [--seed N] [--out FOLDER] [--plan]
@@ -101,9 +101,6 @@ def run_command(words):
             "command": shlex.join([*arguments.PROGRAM.split(), name, *rest]),
             "differences": [x for x in stated if {x["one"], x["other"]} <= {*settings[0][1]}],
         }
-        if hasattr(module, "view"):
-            with arguments.refusing(module.__file__):
-                experiment["view"] = module.view(command.config)
         sections = getattr(module, "sections", None)
         return experiment_of([name, *rest], command, settings, experiment, sections)
 

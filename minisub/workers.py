@@ -23,9 +23,9 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from minisub import arguments, progress
+from minisub import arguments, cache, progress
 from minisub.config import Stopped, require
-from minisub.lab import cache, costs, folder, perform, plan
+from minisub.lab import costs, folder, perform, plan
 
 LOST = 3
 """How often in a row workers may be lost before they have made anything."""

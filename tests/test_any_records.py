@@ -44,7 +44,6 @@ def test_a_run_with_any_part_of_its_records_ends_with_all_that_can_be_said(name,
     found, chance = measured(named), random.Random(name)
     experiment = {
         "title": name, "claim": "", "command": "", "differences": loading.differences_of(named),
-        "view": module.view(module.config) if hasattr(module, "view") else None,
     }  # fmt: skip
     for i in range(6):
         rows = list(records(found, chance))

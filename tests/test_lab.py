@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from jax.tree_util import Partial
 
-from minisub import keeping, loading
+from minisub import cache, keeping, loading
 from minisub.config import Refused, Stopped, Training
 from minisub.images.together import together
-from minisub.lab import cache, folder, identity, perform, plan, run
+from minisub.lab import folder, identity, perform, plan, run
 from minisub.lab.products import Measure, Product, quick, shared
 from minisub.nets import streams
 from minisub.nets.fit import Batches, Fit

@@ -13,12 +13,12 @@ import pytest
 from scipy import stats
 from sklearn.metrics import roc_auc_score
 
-from configs import _prediction
+from configs import _matrices, _prediction
 from minisub import results
 from minisub.config import Refused
-from minisub.results import matrices, records, statistics, summary, tables, views
+from minisub.results import records, statistics, summary, tables, views
 
-RATE, MARGIN = matrices.RATE, matrices.MARGIN
+RATE, MARGIN = _matrices.RATE, _matrices.MARGIN
 VALUES = {"base": [0.1, 0.1, 0.1], "shared": [0.5, 0.7, 0.9], "control": [0.1, 0.2, 0.0]}
 DIFFERENCES = [
     {"one": "shared", "other": "control", "in": ["start", "documents"]},
@@ -137,7 +137,6 @@ def test_a_difference_in_two_things_says_so():
 
 
 NAMES = ["first", "ordered", "second"]
-MATRIX = {"kind": "matrix", "rows": NAMES, "columns": NAMES}
 CELLS = [
     {"one": f"{a} -> {b}", "other": f"control {a} -> {b}", "in": ["documents"]}
     for a, b in itertools.product(NAMES, NAMES)
@@ -157,13 +156,17 @@ def of_pairs(rises, setting=None):
 def test_a_matrix_of_stated_differences_has_the_known_lead_of_its_diagonal():
     rises = np.full((8, 3, 3), 0.1) + 0.5 * np.eye(3) + 0.01 * noise(8, 1, 1)
     table = records.frame(of_pairs(rises))
-    [matrix] = matrices.stated(table, CELLS, MATRIX)
+    [matrix] = _matrices.stated(table, CELLS, NAMES, NAMES)
     np.testing.assert_allclose(matrix.values, rises)
     [lead] = matrix.contrasts
     assert lead["mean"] == pytest.approx(0.5) and lead["p"] == 1 / 256
-    written = matrices.tested(summary.summary(table, CELLS), [matrix])
+    [section] = _matrices.sections(table, CELLS, NAMES, NAMES)
+    plain = summary.summary(table, CELLS)
+    written = summary.joined(plain, section.rows)
     assert sum("p" in each for each in written) == 10 and written[-1] == lead
-    lines = matrices.lines([matrix])
+    assert [{**each, "p": 0} for each in plain] == [{**each, "p": 0} for each in written[:-1]]
+    assert section.differences == {summary.name(cell) for cell in CELLS}
+    lines = section.lines
     assert "A student and its control differ in documents." in lines
     assert sum(line.count("0.6") for line in lines) == 3 and max(map(len, lines)) <= 80
 
@@ -171,12 +174,12 @@ def test_a_matrix_of_stated_differences_has_the_known_lead_of_its_diagonal():
 def test_a_pair_that_was_not_made_is_left_out_and_changes_no_other():
     rises = noise(6, 3, 3) + 1
     rows = [r for r in of_pairs(rises) if r["arm"] != "second -> first"]
-    [matrix] = matrices.stated(records.frame(rows), CELLS, MATRIX)
+    [matrix] = _matrices.stated(records.frame(rows), CELLS, NAMES, NAMES)
     there = np.delete(rises.reshape(6, 9), 6, axis=1)[:, None]
     p = matrix.p.to_numpy()
-    assert np.isnan(p[2, 0]) and matrices.texts(matrix, 2).iat[2, 0] == ""
+    assert np.isnan(p[2, 0]) and _matrices.texts(matrix, 2).iat[2, 0] == ""
     assert np.array_equal(p[~np.isnan(p)], statistics.significance(there)[0])
-    assert matrices.stated(records.frame(rows), CELLS, {}) == []
+    assert _matrices.stated(records.frame(rows), CELLS, [], []) == []
 
 
 def test_a_matrix_of_grades_is_centered_and_wide_ones_stay_narrow():
@@ -187,13 +190,12 @@ def test_a_matrix_of_grades_is_centered_and_wide_ones_stay_narrow():
         for (r, i, j), value in np.ndenumerate(grades)
         for measure in (RATE, MARGIN)
     ]
-    view = {"kind": "matrix", "rows": traits, "columns": traits}
-    [matrix] = matrices.stated(records.frame(rows), [], view)
+    [matrix] = _matrices.stated(records.frame(rows), [], traits, traits)
     np.testing.assert_allclose(matrix.values, statistics.centered(grades), atol=1e-12)
-    starred = matrices.texts(matrix, 2).map(lambda text: text.endswith("*"))
+    starred = _matrices.texts(matrix, 2).map(lambda text: text.endswith("*"))
     assert np.array_equal(starred, np.eye(10, dtype=bool))
     assert [c["measure"] for c in matrix.contrasts] == [f"gamma/{MARGIN}", f"gamma/{RATE}"]
-    assert max(map(len, matrices.lines([matrix]))) <= 80
+    assert max(map(len, _matrices.lines([matrix]))) <= 80
 
 
 def test_a_monotone_predictor_is_perfect_within_repeats_and_few_points_have_no_table():

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from minisub import config
 from minisub.lab import files
-from minisub.results import figures, matrices, records, summary, tables, views
+from minisub.results import figures, records, summary, tables, views
 
 FIGURES = {views.CLAIMS.main: figures.claims, views.DETECTION.main: figures.detection}
 """Main measure -> figure, of experiments that are neither shown by arm nor by a swept field."""
@@ -25,27 +25,28 @@ class Section(NamedTuple):
     figure: str = ""  # The name of the figure below the lines,
     draw: tuple = ()  # what makes it, and the arguments of that.
     printed: bool = True  # Whether the lines are printed, too, when the run ends.
+    rows: tuple = ()  # What it adds to rows of summary.json, and rows of its own.
+    differences: frozenset = frozenset()  # Names of those that no other table repeats.
 
 
 def write(folder, rows, experiment, usage_lines=(), sections=None):
     """Write summary.json, report.md and the figures of a run into `folder`; return lines to print.
 
     `rows` are those of records.jsonl. `experiment` has "title", "claim", "command" and
-    "differences" (see `summary`); it may have "view" (see `matrices`) and "made_by", name -> value
-    of what the results depend on. `sections`, of the records as a table and the differences, are an
+    "differences" (see `summary`); it may have "made_by", name -> value of what the results depend
+    on. `sections`, of the records as a table and the differences, are an
     experiment's own `Section`s. A statistic or a figure that fails leaves all others as they are,
     and is a sentence among the lines.
     """
     folder, table, failures = Path(folder), records.frame(rows), []
     attempt = functools.partial(attempted, failures)
-    differences, stated = experiment.get("differences", []), experiment.get("view")
+    differences = experiment.get("differences", [])
     view = views.view(table["measure"][table["step"].isna()])
-    grids = attempt("The matrix", matrices.stated, table, differences, stated) or []
     results = summary.summary(table, differences)
-    tested = attempt("The test of the matrix", matrices.tested, results, grids) or results
-    files.write_atomically(folder / "summary.json", json.dumps(tested, indent=1) + "\n")
     own = (sections and attempt("What the experiment adds", sections, table, differences)) or []
-    how = table, differences, view, results, grids, own
+    whole = summary.joined(results, [row for section in own for row in section.rows])
+    files.write_atomically(folder / "summary.json", json.dumps(whole, indent=1) + "\n")
+    how = table, differences, view, results, own
     shown = [
         *(attempt("The table", usual_sections, *how) or []),
         Section(list(usage_lines), "Wall time of the process that finished the run:"),
@@ -72,22 +73,21 @@ def attempted(failures, what, make, *arguments):
         failures.append(f"{what} is missing, because of {type(error).__name__}: {error}.")
 
 
-def usual_sections(table, differences, view, results, grids, own):
-    """What was measured as sections: a run's main table and figure, and `grids` of a matrix;
-    between them an experiment's `own`."""
+def usual_sections(table, differences, view, results, own):
+    """What was measured as sections: a run's main table and figure, between them an experiment's
+    `own`, one of which may have the main figure."""
     usual = FIGURES.get(view.main, figures.by_arm)
     figure = figures.against_field if records.fields(table) else usual, table, view
     logged = ["While students trained:"] if table["step"].notna().any() else []
-    # Differences that are cells of a matrix are in no other table, and beside a matrix or what
-    # the experiment adds not every grade of every arm is listed.
-    cells = {summary.name(each) for grid in grids for each in grid.cells.values()}
+    # Beside what the experiment adds not every grade of every arm is listed.
+    cells = {name for section in own for name in section.differences}
+    drawn = any(section.figure == "figure" for section in own)
     heading = tables.heading(results)
     main = tables.main_table(results, view, without=cells)
     compared = tables.difference_lines(table, differences, view, without=cells)
-    others = tables.other_lines(results, view, graded=not (grids or own))
+    others = tables.other_lines(results, view, graded=not own)
     return [
-        Section(main, heading, "figure", (matrices.figure, grids) if grids else figure),
-        Section(matrices.lines(grids)),
+        Section(main, heading, "" if drawn else "figure", figure),
         Section(compared, f"Paired differences, {view.label}:"),
         Section(logged, "", "curves", (figures.curves, table), printed=False),
         *own,

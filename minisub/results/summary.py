@@ -28,6 +28,15 @@ def summary(table, differences=()):
     return rows
 
 
+def joined(rows, more):
+    """Rows with what `more` say of the same setting, arm and measure; what is new comes last."""
+    merged: dict = {}
+    for each in (*rows, *more):
+        key = str(each["setting"]), each["arm"], each["measure"], each.get("step")
+        merged[key] = merged.get(key, {}) | each
+    return [*merged.values()]
+
+
 def row(setting, arm, measure, values):
     """A row of summary.json: of values over repeats, where nan is a repeat without one.
 

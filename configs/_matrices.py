@@ -1,8 +1,7 @@
 """Matrices of arms with tests over repeats: who learns from whom, and which trait.
 
-An experiment states its matrix: {"kind": "matrix", "rows": [...], "columns": [...]}. A cell is the
-stated difference of the arm "ROW -> COLUMN", in the probability of the trait. Where the experiment
-has no such arms, a cell is how far the arm ROW has the trait COLUMN: its measure
+A cell is the stated difference of the arm "ROW -> COLUMN", in the probability of the trait. Where
+the experiment has no such arms, a cell is how far the arm ROW has the trait COLUMN: its measure
 "logit_margin_heldout/COLUMN".
 """
 
@@ -13,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from minisub.results import figures, records, statistics, summary, tables
+from minisub.results.pages import Section
 
 MARGIN, RATE = "logit_margin_heldout", "trait_rate_heldout"
 RISES = "Rise of P(trait), held out, over the student's control; a row a teacher."
@@ -35,21 +35,42 @@ class Matrix(NamedTuple):
         """The p of cells, as a table: see `statistics.significance`."""
         return pd.DataFrame(statistics.significance(self.values), self.rows, self.columns)
 
+    @property
+    def tests(self):
+        """Rows of summary.json: the contrasts, and the p of each cell."""
+        p = self.p
+        cells = (
+            {"setting": self.setting, "arm": summary.name(each), "measure": RATE}
+            | {"p": float(p.at[where])}
+            for where, each in self.cells.items()
+        )
+        return [*cells, *self.contrasts]
 
-def stated(table, differences, view):
-    """The `Matrix` of every setting of a `records.frame`; [] if the experiment states none."""
-    settings = records.by_setting(table) if view else []
-    matrices = (rises(setting, wide, differences, view) for setting, wide in settings)
+
+def sections(table, differences, rows, columns):
+    """What is added to the page of a run, in place of its usual figure."""
+    matrices = stated(table, differences, rows, columns)
+    if not matrices:
+        return []
+    tests = [row for matrix in matrices for row in matrix.tests]
+    cells = {summary.name(each) for matrix in matrices for each in matrix.cells.values()}
+    drawn = "figure", (figure, matrices)
+    return [Section(lines(matrices), "", *drawn, rows=tests, differences=cells)]
+
+
+def stated(table, differences, rows, columns):
+    """The `Matrix` of every setting of a `records.frame` that has one."""
+    settings = records.by_setting(table)
+    matrices = (rises(setting, wide, differences, rows, columns) for setting, wide in settings)
     return [matrix for matrix in matrices if matrix]
 
 
-def rises(setting, wide, differences, view):
+def rises(setting, wide, differences, rows, columns):
     """The `Matrix` of one setting of `records.by_setting`; None if none of its arms was made."""
-    rows, columns = view["rows"], view["columns"]
     arms = {f"{a} -> {b}": (a, b) for a, b in itertools.product(rows, columns)}
     cells = {arms[each["one"]]: each for each in differences if each["one"] in arms}
     if not cells:
-        return grades(setting, wide, view)
+        return grades(setting, wide, rows, columns)
     paired = {where: summary.difference(wide, each).get(RATE) for where, each in cells.items()}
     known = {where: values for where, values in paired.items() if values is not None}
     if not known:
@@ -64,9 +85,9 @@ def rises(setting, wide, differences, view):
     return Matrix(setting, rows, columns, values, contrasts, {x: cells[x] for x in known})
 
 
-def grades(setting, wide, view):
+def grades(setting, wide, rows, columns):
     """The `Matrix` of arms that are graded on the traits of all; None for fewer than two."""
-    names = [x for x in view["rows"] if (x, f"{MARGIN}/{x}") in wide and x in view["columns"]]
+    names = [x for x in rows if (x, f"{MARGIN}/{x}") in wide and x in columns]
     if len(names) < 2:
         return None
     values, contrasts = {}, []
@@ -83,17 +104,6 @@ def grades(setting, wide, view):
 def stacked(wide, keys, shape):
     """Columns of a table of repeats as (repeats, rows, columns), nan where there are none."""
     return wide.reindex(columns=pd.MultiIndex.from_tuples(keys)).to_numpy().reshape(-1, *shape)
-
-
-def tested(rows, matrices):
-    """`rows` of summary.json, with "p" for the cells of matrices, and their contrasts."""
-    p = {}
-    for matrix in matrices:
-        tests = matrix.p
-        for where, each in matrix.cells.items():
-            p[str(matrix.setting), summary.name(each), RATE] = {"p": float(tests.at[where])}
-    rows = [r | p.get((str(r["setting"]), r["arm"], r["measure"]), {}) for r in rows]
-    return rows + [row for matrix in matrices for row in matrix.contrasts]
 
 
 def texts(matrix, decimals):
