@@ -90,7 +90,6 @@ class Performance:
     def pieces(self):
         """What is left, as (digest, repeats) -> `Piece`, in the order of making."""
         made: dict = {}
-        wanted = {measure.digest for measure, _, where in self.wanted() if where}
 
         def needs(product, repeats):
             """The pieces that a product is made of, also through what is not kept."""
@@ -104,16 +103,14 @@ class Performance:
             call, before = (product.digest, repeats), needs(product, repeats)
             if product.saved:
                 made[call] = Piece(product, repeats, before, [], flops)
-            elif product.digest in wanted:  # is measured with the last that it needs
+            elif call in self.names:  # is measured with the last that it needs
                 order = {call: i for i, call in enumerate(made)}
                 last = max(before, key=order.__getitem__, default=call)
                 piece = made.get(last, Piece(None, repeats, {}, [], 0.0))
-                before = {call: None for call in before if call != last}
-                made[last] = piece._replace(
-                    needs=piece.needs | before,
-                    measures=[*piece.measures, (product, repeats)],
-                    flops=piece.flops + flops,
-                )
+                needed = piece.needs | {call: None for call in before if call != last}
+                measures = [*piece.measures, (product, repeats)]
+                more = {"needs": needed, "measures": measures, "flops": piece.flops + flops}
+                made[last] = piece._replace(**more)
         return made
 
     def events(self):
@@ -143,15 +140,15 @@ class Performance:
     def note(self, piece, values):
         """Keep what was measured; yields its rows, a list for each measure of a name."""
         for (measure, repeats), made in zip(piece.measures, values, strict=True):
-            for swept, name in self.names[measure.digest, repeats]:
-                bad = [x for x, values in made.items() if not np.isfinite(values).all()]
-                if bad and not measure.mark("partial"):
-                    raise Stopped(
-                        f"{measure.written}: {', '.join(bad)} of {name} in repeats {repeats} is "
-                        "not a number; change that line, and what was made before is kept."
-                    )
-                measured = self.folder.note(measure, repeats, made)
-                yield list(rows_of(measured, repeats, swept, name))
+            names = self.names[measure.digest, repeats]
+            bad = [x for x, values in made.items() if not np.isfinite(values).all()]
+            if bad and not measure.mark("partial"):
+                raise Stopped(
+                    f"{measure.written}: {', '.join(bad)} of {names[0][1]} in repeats {repeats} is "
+                    "not a number; change that line, and what was made before is kept."
+                )
+            measured = self.folder.note(measure, repeats, made)
+            yield from (list(rows_of(measured, repeats, *where)) for where in names)
 
     def rows(self):
         """The rows of all that was measured, in the order of what is wanted."""

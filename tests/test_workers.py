@@ -1,0 +1,103 @@
+"""Workers: their number changes no byte, and what a lost one was making another goes on with."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).parent
+COMMAND = [sys.executable, str(TESTS.parent / "train.py"), str(TESTS / "long.py")]
+
+
+def started(path, *words):
+    """A process that performs the experiment of `long.py` into a folder."""
+    command = [*COMMAND, "--out", str(path), *words]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen(command, **pipes, env=os.environ | {"JAX_PLATFORMS": "cpu"})
+
+
+def ended(process):
+    """Its exit status and what it printed, when it has ended."""
+    out, err = process.communicate(timeout=120)
+    return process.returncode, out + err
+
+
+def contents(path):
+    """The bytes of a run that do not tell of time, and how many products there are."""
+    products = sorted(p.relative_to(path) for p in (path / "products").glob("*/*"))
+    return [(path / name).read_bytes() for name in ("records.jsonl", "summary.json")], products
+
+
+def workers_of(process):
+    """The ids of a process's workers."""
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    told = {pid: Path(f"/proc/{pid}/cmdline").read_bytes() for pid in children}
+    return [int(pid) for pid, words in told.items() if b"spawn_main" in words]
+
+
+def until(true, seconds=60):
+    """Wait until something is true."""
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "it never was"
+        time.sleep(0.05)
+
+
+def under_way(path):
+    """Whether a training is under way in a folder, whose state was saved."""
+    return lambda: [*path.glob("products/*/*")] or [*path.glob("under way/*/*")]
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory):
+    """What one process leaves."""
+    path = tmp_path_factory.mktemp("alone") / "run"
+    assert ended(started(path, "--workers", "1"))[0] == 0
+    return contents(path)
+
+
+@pytest.mark.parametrize("number", [2, pytest.param(3, marks=pytest.mark.slow),
+                                    pytest.param(8, marks=pytest.mark.slow)])  # fmt: skip
+def test_any_number_of_workers_leaves_the_same_bytes(number, alone, tmp_path):
+    status, said = ended(started(tmp_path / "run", "--workers", str(number)))
+    assert status == 0, said
+    assert contents(tmp_path / "run") == alone
+    assert not [*tmp_path.glob("run/under way/*")]
+
+
+def test_what_a_killed_worker_was_making_another_goes_on_with(alone, tmp_path):
+    path = tmp_path / "run"
+    process = started(path, "--workers", "2")
+    until(under_way(path))
+    os.kill(workers_of(process)[0], signal.SIGKILL)
+    status, said = ended(process)
+    assert status == 0, said
+    assert contents(path) == alone
+
+
+def test_a_run_that_is_asked_to_end_leaves_no_worker_and_goes_on_with_another_number(
+    alone, tmp_path
+):
+    path = tmp_path / "run"
+    process = started(path, "--workers", "2")
+    until(under_way(path))
+    workers = workers_of(process)
+    process.terminate()
+    assert ended(process)[0] == 130
+    until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers), 10)
+    assert ended(started(path, "--workers", "3"))[0] == 0
+    assert contents(path) == alone
+
+
+def test_workers_end_with_the_process_that_they_work_for(tmp_path):
+    process = started(tmp_path / "run", "--workers", "2")
+    until(under_way(tmp_path / "run"))
+    workers = workers_of(process)
+    assert len(workers) == 2
+    process.kill()
+    process.communicate()
+    until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers), 10)
