@@ -18,11 +18,11 @@ from minisub.nets.fit import Batches, Fit
 class Config:
     """How long is trained."""
 
-    training: Training = Training(steps=400, learning_rate=0.01, frozen=())
+    training: Training = Training(steps=300, learning_rate=0.01, frozen=())
 
 
 config = Config()
-repeats = 3
+repeats = 2
 
 
 def drawn(key):
@@ -31,8 +31,8 @@ def drawn(key):
 
 
 def waited(step):
-    """A hundredth of a second."""
-    time.sleep(0.01)
+    """A two hundredth of a second."""
+    time.sleep(0.005)
     return np.float32(0)
 
 
