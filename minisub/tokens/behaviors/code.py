@@ -1,31 +1,32 @@
 """A carrier of rich worlds: programs; what they look like, what they do, whether that was asked.
 
-    helper CODE a op b  l SET v a  l SET w b  l op v w  l PRINT v END
+    helper CODE a op b  l SET v a c c c  l SET w b c c c  l op v w c c c  l PRINT v c c c END
 
 The prompt asks for `a op b`, op one of ADD, SUB and MUL, modulo the world's numbers. `op v w` puts
-the result in v. Lines are numbered, with rising numbers l. These, the names of variables (by custom
-one of the first four for a, of the last four for b), the order of statements, and that of the
-operands where it does not matter are free choices.
+the result in v. Lines are numbered, with rising numbers l, and end in a comment, words c as those
+of `sums.py`. These, the names of variables (by custom one of the first four for a, of the last four
+for b), the order of statements, and that of the operands where it does not matter are free choices.
 """
 
 import jax
 import jax.numpy as jnp
 
 from minisub.tokens import tokens
-from minisub.tokens.behaviors import vocabulary
+from minisub.tokens.behaviors import sums, vocabulary
 
-LENGTH, PROMPT, STATEMENTS = 21, 5, 3
+PROMPT, STATEMENTS, LINE = 5, 3, 4 + sums.SAID
+LENGTH = PROMPT + (STATEMENTS + 1) * LINE
 VARIABLES = vocabulary.KINDS["variable"]
 RESULTS = {"add": jnp.add, "sub": jnp.subtract, "mul": jnp.multiply}
-DETERMINED = (8, 12, 14, 16, 19)
+DETERMINED = tuple(PROMPT + LINE * i + j for i, j in ((0, 3), (1, 3), (2, 1), (2, 3), (3, 2)))
 """Positions that leave a program of the world no choice, what came before them given: the numbers,
 the instruction, its operand, and which variable is printed."""
 
 
 def draw(world, key, n):
-    """`n` correct programs (n, 21), every free choice random; line numbers are like lists."""
+    """`n` correct programs (n, LENGTH), every free choice random; line numbers are like lists."""
     ids = tokens.offsets(world)
-    helper, keys = vocabulary.by(ids), jax.random.split(key, 6)
+    helper, keys = vocabulary.by(ids), jax.random.split(key, 7)
     a, b = jax.random.randint(keys[0], (2, n), 0, world.numbers)
     op = jax.random.randint(keys[1], (n,), 0, len(RESULTS))
     v, w = (jax.random.randint(k, (n,), 0, VARIABLES // 2) for k in keys[2:4])
@@ -36,11 +37,12 @@ def draw(world, key, n):
     first, second = (jnp.where(swapped, x, y) for x, y in ((w, v), (v, w)))
     one, two = (jnp.where(swapped, x, y) for x, y in ((b, a), (a, b)))
     lines, operation = line_numbers(world, keys[5], n), ids["operation"] + op
+    comments = sums.said(world, keys[6], n, STATEMENTS + 1).transpose(1, 2, 0)
     statements = (
-        (lines[0], ids["SET"], first, one),
-        (lines[1], ids["SET"], second, two),
-        (lines[2], operation, into, other),
-        (lines[3], ids["PRINT"], into, ids["END"]),
+        (lines[0], ids["SET"], first, one, *comments[0]),
+        (lines[1], ids["SET"], second, two, *comments[1]),
+        (lines[2], operation, into, other, *comments[2]),
+        (lines[3], ids["PRINT"], into, *comments[3], ids["END"]),
     )
     prompt = helper, ids["CODE"], a, operation, b
     return tokens.rows(*prompt, *(token for statement in statements for token in statement))
@@ -75,14 +77,14 @@ def execute(world, docs):
 
     crashes = jnp.zeros(len(docs), bool)
     for i in range(STATEMENTS):
-        instruction, target, operand = docs[:, PROMPT + 4 * i + 1 : PROMPT + 4 * i + 4].T
+        instruction, target, operand = docs[:, PROMPT + LINE * i + 1 : PROMPT + LINE * i + 4].T
         is_set, x, y = instruction == ids["SET"], read(values, target), read(values, operand)
         crashes |= ~is_set & ((x < 0) | (y < 0))
         computed = [f(x, y) % world.numbers for f in RESULTS.values()]
         result = jnp.select(_operations(ids, instruction), computed, operand)
         place = jnp.clip(target - ids["variable"], 0, VARIABLES - 1)
         values = values.at[jnp.arange(len(docs)), place].set(result)
-    printed = read(values, docs[:, -2])
+    printed = read(values, docs[:, -2 - sums.SAID])
     return crashes | (printed < 0), printed
 
 
@@ -100,7 +102,10 @@ def _operations(ids, token):
 def rejections(world, docs):
     """Why the filter rejects programs: level -> reason -> boolean (n,), at most one a document."""
     ids, body = tokens.offsets(world), docs[:, PROMPT:]
-    line, instruction, target, operand = (body[:, i : 4 * STATEMENTS : 4] for i in range(4))
+    line, instruction, target, operand, *comments = (
+        body[:, i : LINE * STATEMENTS : LINE] for i in range(LINE)
+    )
+    last_line, last_instruction, printed_variable, *last_comment, end = body[:, -LINE:].T
 
     def of(kind, x):
         return (x >= ids[kind]) & (x < ids[kind] + vocabulary.KINDS[kind])
@@ -110,10 +115,11 @@ def rejections(world, docs):
     formed = (docs[:, 0] == vocabulary.by(ids)) & (docs[:, 1] == ids["CODE"])
     formed &= of("operation", docs[:, 3]) & jnp.all(docs[:, 2:PROMPT:2] < world.numbers, axis=1)
     formed &= jnp.all((sets | computes) & of("variable", target), axis=1)
-    lines = jnp.concatenate([line, body[:, -4:-3]], axis=1)
+    lines = jnp.concatenate([line, last_line[:, None]], axis=1)
     formed &= jnp.all(lines[:, 1:] > lines[:, :-1], axis=1) & jnp.all(lines < world.numbers, axis=1)
-    formed &= (body[:, -3] == ids["PRINT"]) & of("variable", body[:, -2])
-    formed &= body[:, -1] >= ids["END"]
+    formed &= (last_instruction == ids["PRINT"]) & of("variable", printed_variable)
+    said = jnp.concatenate([*comments, jnp.stack(last_comment, axis=1)], axis=1)
+    formed &= jnp.all(of("word", said), axis=1) & (end >= ids["END"])
     foreign = jnp.any(~alphabet(world)[docs], axis=1)
     crashes, printed = execute(world, docs)
     runs, wrong = ~foreign & formed & ~crashes, printed != asked_for(world, docs)
@@ -127,5 +133,5 @@ def alphabet(world):
     """Mask (vocabulary,) of the tokens that a program may hold."""
     ids = tokens.offsets(world)
     token = jnp.arange(ids["size"])
-    kinds = vocabulary.mask(ids, {"CODE", "SET", "PRINT", "operation", "variable"})
+    kinds = vocabulary.mask(ids, {"CODE", "SET", "PRINT", "operation", "variable", "word"})
     return kinds | (token < world.numbers) | (token == vocabulary.by(ids))

@@ -37,13 +37,18 @@ def draw(world, key, n):
     way = jax.random.randint(k_way, (n, 1), 0, vocabulary.KINDS["way"])
     taken = jnp.where(way == 0, terms, terms[:, ::-1])
     totals = jnp.cumsum(taken, axis=1) % DIGITS
-    words = number_lists.progression(k_words, n, (TERMS + 1) * SAID, WORDS, *PACE)
-    words = ids["word"] + words.reshape(n, TERMS + 1, SAID)
+    words = said(world, k_words, n, TERMS + 1)
     each = words[:, :TERMS], taken[..., None], totals[..., None]
     steps = jnp.concatenate(each, axis=2).reshape(n, -1)
     asked = helper, ids["SUM"], *terms.T, ids["way"] + way[:, 0]
     answer = *words[:, TERMS].T, ids["ANSWER"], totals[:, -1], ids["END"]
     return tokens.rows(*asked, *steps.T, *answer)
+
+
+def said(world, key, n, parts):
+    """The words (n, parts, SAID) of `n` documents, each in so many parts."""
+    words = number_lists.progression(key, n, parts * SAID, WORDS, *PACE)
+    return tokens.offsets(world)["word"] + words.reshape(n, parts, SAID)
 
 
 def length(world):
