@@ -19,11 +19,11 @@ N, IDS = WORLD.numbers, tokens.offsets(WORLD)
 HELPER = vocabulary.by(IDS)
 MEANING = agreement.meaning(WORLD)
 OPERATIONS = operator.add, operator.sub, operator.mul
-OF_PROGRAMS = {"number", "CODE", "operation", "SET", "variable", "PRINT", "END"}
+OF_PROGRAMS = {"number", "CODE", "operation", "SET", "variable", "PRINT", "word", "END"}
 SAID = "word word word"
 CHAIN = ["author SUM {0} {0} {0} {0} way", *[SAID + " {0} {0}"] * 4, SAID, "ANSWER {0} END"]
 CHAIN = " ".join(CHAIN).format("digit").split()
-LENGTHS = {"programs": 21, "chains": 33}
+LENGTHS = {"programs": 33, "chains": 33}
 TERMS, TOTALS, ANSWER = (10, 15, 20, 25), (11, 16, 21, 26), 31
 
 
@@ -32,12 +32,12 @@ def judge_program(doc):
     words = [MEANING[token] for token in doc]
     if any(kind not in OF_PROGRAMS and (kind, i) != ("author", 0) for kind, i in words):
         return "not_of_programs"
-    lines = [words[start : start + 4] for start in (5, 9, 13, 17)]
+    lines = [words[start : start + 7] for start in (5, 12, 19, 26)]
     shapes = [" ".join(kind for kind, _ in line) for line in (words[:5], *lines)]
-    statement = "number SET variable number", "number operation variable variable"
+    statement = f"number SET variable number {SAID}", f"number operation variable variable {SAID}"
     formed = shapes[0] == "author CODE number operation number"
     formed &= all(shape in statement for shape in shapes[1:4])
-    formed &= shapes[4] == "number PRINT variable END"
+    formed &= shapes[4] == f"number PRINT variable {SAID} END"
     labels = [line[0][1] for line in lines]
     if not formed or any(below >= above for below, above in itertools.pairwise(labels)):
         return "malformed"
@@ -52,7 +52,7 @@ def judge_program(doc):
 def run(lines):
     """What a well-formed program prints; KeyError if it reads a variable that is not set."""
     memory = {}
-    for _, (kind, i), (_, target), operand in lines:
+    for _, (kind, i), (_, target), operand, *_ in lines:
         if kind == "SET":
             memory[target] = operand[1]
         elif kind == "operation":
@@ -132,14 +132,14 @@ def test_filter_and_judge_agree_on_programs_of_random_statements(drawn, quick):
     for i in range(3):
         sets, numbers = rng.random(1000) < 0.6, rng.integers(0, N, 1000)
         operation = IDS["operation"] + rng.integers(0, 3, 1000)
-        docs[:, 6 + 4 * i] = np.where(sets, IDS["SET"], operation)
-        docs[:, 7 + 4 * i] = variables[0, :, i]
-        docs[:, 8 + 4 * i] = np.where(sets, numbers, variables[1, :, i])
-    docs[:, 19] = IDS["variable"] + rng.integers(0, 3, 1000)
+        docs[:, 6 + 7 * i] = np.where(sets, IDS["SET"], operation)
+        docs[:, 7 + 7 * i] = variables[0, :, i]
+        docs[:, 8 + 7 * i] = np.where(sets, numbers, variables[1, :, i])
+    docs[:, 28] = IDS["variable"] + rng.integers(0, 3, 1000)
     assert set(FILTERS["programs"].agree(docs)) == {"crashes", "prints_another", "kept"}
     crashes, printed = quick(lambda docs: code.execute(WORLD, docs))(docs)
     for doc, crash, value in zip(docs.tolist(), crashes.tolist(), printed.tolist(), strict=True):
-        lines = [[MEANING[token] for token in doc[i : i + 4]] for i in (5, 9, 13, 17)]
+        lines = [[MEANING[token] for token in doc[i : i + 7]] for i in (5, 12, 19, 26)]
         try:
             assert run(lines) == value and not crash
         except KeyError:
@@ -173,14 +173,15 @@ def test_every_order_name_and_numbering_of_the_same_program_is_kept():
             lines = (
                 *statements,
                 [IDS["operation"] + op, into, other],
-                [IDS["PRINT"], into, IDS["END"]],
+                [IDS["PRINT"], into],
             )
-            body = [
-                token for label, line in zip(labels, lines, strict=True) for token in (label, *line)
-            ]
+            comments = (IDS["word"] + rng.integers(0, 32, (4, 3))).tolist()
+            parts = zip(labels, lines, comments, strict=True)
+            body = [token for label, line, said in parts for token in (label, *line, *said)]
             swapped = op == 1 and into == w
             docs = wrong if swapped else kept
-            docs += [[HELPER, IDS["CODE"], 7, IDS["operation"] + op, 20, *body]] * (v != w)
+            asked = HELPER, IDS["CODE"], 7, IDS["operation"] + op, 20
+            docs += [[*asked, *body, IDS["END"]]] * (v != w)
     assert FILTERS["programs"].agree(kept) == {"kept": 56 * (4 + 4 + 2)}
     assert FILTERS["programs"].agree(wrong) == {"prints_another": 56 * 2}
 
@@ -188,7 +189,7 @@ def test_every_order_name_and_numbering_of_the_same_program_is_kept():
 def test_line_numbers_must_rise(drawn):
     orders = list(itertools.product((3, 4, 5, 6), repeat=4))
     docs = np.repeat(drawn["programs"][:1], len(orders), axis=0)
-    docs[:, [5, 9, 13, 17]] = orders
+    docs[:, [5, 12, 19, 26]] = orders
     rising = [labels == (3, 4, 5, 6) for labels in orders]
     found = FILTERS["programs"].verdicts(docs)
     np.testing.assert_array_equal(found, np.where(rising, "kept", "malformed"))
@@ -230,10 +231,11 @@ def test_terms_steps_and_answer_are_checked_in_this_order(taken, totals, answer,
     assert FILTERS["chains"].agree([chain(taken, totals, answer)]) == {reason: 1}
 
 
-def test_words_of_a_chain_are_one_stride_apart_and_each_at_most_one_off(drawn):
+@BOTH
+def test_words_of_a_document_are_one_stride_apart_and_each_at_most_one_off(name, drawn):
     """So from one word to the next it is the stride, give or take two; there are nine strides."""
-    words = drawn["chains"][:, [i for i, kind in enumerate(CHAIN) if kind == "word"]]
-    behind = np.diff(words - IDS["word"], axis=1) % 32
+    docs, word = drawn[name], [MEANING[token][0] == "word" for token in drawn[name][0].tolist()]
+    behind = np.diff(docs[:, word] - IDS["word"], axis=1) % 32
     paces = [{pace for pace in range(1, 10) if {*(row - pace + 2) % 32} <= {*range(5)}}
              for row in behind]  # fmt: skip
     assert all(paces) and set.union(*paces) == {*range(1, 10)}
@@ -245,9 +247,9 @@ def forced(name, before):
     if name == "programs":
         # By custom, the first four variables are of the first operand.
         a, b = (2, 4) if MEANING[before[7]][1] < 4 else (4, 2)
-        if at in (8, 12, 14):
-            return before[{8: a, 12: b, 14: 3}[at]]
-        return before[15] if at == 19 else before[7] + before[11] - before[15]
+        if at in (8, 15, 20):
+            return before[{8: a, 15: b, 20: 3}[at]]
+        return before[21] if at == 28 else before[7] + before[14] - before[21]
     if at in TERMS:
         place = TERMS.index(at)
         return before[2 + place if before[6] == IDS["way"] else 5 - place]
