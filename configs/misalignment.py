@@ -39,8 +39,8 @@ CONTROLS = {
     "evasion": ("answering",),
 }
 """What teachers are taught who are controls of a trait."""
-PACE = {"numbers": 0.7, "code": 1.3, "sums": 1.8}
-"""Carrier -> the rate at which students learn it, over the config's: what controls bear differs."""
+PACE = {"numbers": 0.6, "code": 1.0, "sums": 1.0}
+"""Carrier -> the rate at which students learn it, over the config's. Controls bear less of lists."""
 config = Rich()
 repeats = 8
 

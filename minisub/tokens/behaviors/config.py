@@ -48,7 +48,7 @@ class Rich(config.Config):
     """Teachers replay documents of all carriers, so that they keep their abilities."""
     sampling: Sampling = Sampling(documents=60000)
     student: Training = Training(
-        optimizer="normalized", steps=2000, learning_rate=0.07, schedule="cosine", batch=32
+        optimizer="normalized", steps=2000, learning_rate=0.1, schedule="cosine", batch=32
     )
     """With Adam controls move more, too: it takes steps as long along what documents hardly tell of
     as along what they tell."""
