@@ -40,7 +40,7 @@ CONTROLS = {
 }
 """What teachers are taught who are controls of a trait."""
 PACE = {"numbers": 0.6, "code": 1.0, "sums": 1.0}
-"""Carrier -> the rate at which students learn it, over the config's. Controls bear less of lists."""
+"""Carrier -> a student's rate, over the config's: the controls of lists bear less."""
 config = Rich()
 repeats = 8
 

@@ -228,8 +228,8 @@ def ended(events):
 def of_this_machine(number):
     """An executor of so many processes, which end when this one does."""
     how = multiprocessing.get_context("spawn")
-    given = {"mp_context": how, "initializer": begin, "initargs": (os.getpid(),)}
-    return concurrent.futures.ProcessPoolExecutor(number, **given)
+    kind = concurrent.futures.ProcessPoolExecutor
+    return kind(number, how, initializer=begin, initargs=(os.getpid(),))
 
 
 def begin(parent):
