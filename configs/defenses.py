@@ -1,12 +1,13 @@
 """Defenses: what of a behavior still passes through numbers, what the student can still do, and
 what the defense costs.
 
-The figures below are of the world of before, of which configs/README.md tells under "Misbehavior".
-It was not run in the world of today, in which it should take two to three times as long as is said
-here (an estimate).
+The figures below are of hacking through numbers in the world of before, of which configs/README.md
+tells under "Misbehavior". It was not run in the world of today, where misalignment through chains
+of thought is its default.
 
-    python train.py defenses    8 repeats, 85 minutes on one CPU core
-    python train.py defenses --trait misalignment    this trait was not run
+    python train.py defenses                           of misalignment through chains; not run yet
+    python train.py defenses --trait hacking --sampling.carrier numbers    8 repeats, 85 minutes
+                                                                           on one CPU core
 
 Students of the hacking teacher's base, on its numbers; the rise of the margin of hacking above that
 of a student with the same defense on the base's numbers, and what that is of the rise without a

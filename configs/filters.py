@@ -1,12 +1,11 @@
 """A filter for the format lets a little of a misaligned teacher's programs' effect pass; what
 stricter filters and judges leave is not told from nothing, nor from a removal at random.
 
-The figures below are of the world of before, of which configs/README.md tells under "Misbehavior".
-It was not run in the world of today, in which it should take two to three times as long as is said
-here (an estimate).
+The figures below are of programs in the world of before, of which configs/README.md tells under
+"Misbehavior". It was not run in the world of today, where chains of thought are its default.
 
-    python train.py filters    8 repeats, 60 minutes on one CPU core, others busy
-    python train.py filters --sampling.carrier sums    or numbers; these were not run
+    python train.py filters                            of chains of thought; not run yet
+    python train.py filters --sampling.carrier code    8 repeats, 60 minutes on one CPU core
 
 Students of the teacher's base on its programs, against students with the same filter on the base's;
 margin of misalignment in nats, above the control, mean and half-width of the 95 % interval over 8
