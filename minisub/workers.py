@@ -2,8 +2,8 @@
 
 They are handed pieces of work as soon as what these are made of is on disk: a product that is kept,
 with all that is measured of it. Arrays pass through the run's folder, which every worker must see.
-When a run is asked to end it leaves the file `.end` there; workers look for it between segments of
-a training, save, and stop. What a lost worker was making another goes on with, from the last state
+When a run is asked to end it leaves a file there; workers look for it between segments of a
+training, save, and stop. What a lost worker was making another goes on with, from the last state
 that was saved.
 """
 
@@ -53,6 +53,11 @@ class Order(NamedTuple):
     costs: dict
     """`plan.Cost` by digest."""
 
+    @property
+    def end(self):
+        """The file that is there when the run was asked to end."""
+        return Path(self.path, "under way", "end")
+
 
 class Made(NamedTuple):
     """What a worker says when it has made a piece."""
@@ -83,8 +88,13 @@ def events(performance, words, environment, number=0):
         if lost == LOST:
             raise Stopped("Workers end before they have made anything; give fewer --workers.")
         before = len(todo)
-        with of_this_machine(number) as executor, contextlib.suppress(BrokenExecutor):
-            yield from made_of(todo, performance, order, executor, number)
+        with contextlib.suppress(BrokenExecutor), of_this_machine(number) as executor:
+            order.end.parent.mkdir(exist_ok=True)
+            order.end.unlink(missing_ok=True)
+            try:
+                yield from made_of(todo, performance, order, executor, number)
+            finally:  # whatever happened here, workers are not to go on
+                order.end.touch()
         lost = lost + 1 if len(todo) == before else 0
 
 
@@ -109,11 +119,10 @@ def order_of(performance, words, environment):
 
 def made_of(todo, performance, order, executor, most):
     """Have pieces made, `most` at a time, each as soon as it can be; yields as `events`."""
-    end, running = Path(order.path, ".end"), {}
-    end.unlink(missing_ok=True)
+    running: dict = {}
     while todo:
         if performance.asked():
-            end.touch()
+            order.end.touch()
         else:
             under_way = {*running.values()}
             ready = (
@@ -205,7 +214,7 @@ def opened(order):
     shared = order.shared and cache.Cache(*order.shared)
     planned = types.SimpleNamespace(costs=order.costs)
     performance = perform.Performance(settings, place, cache=shared, plan=planned, **order.scale)
-    performance.asked = Path(order.path, ".end").exists
+    performance.asked = order.end.exists
     known: dict = {}
     for wanted, repeats, _ in performance.wanted():
         if repeats == performance.groups[0]:

@@ -108,7 +108,7 @@ def test_a_finished_run_with_a_damaged_product_is_continued_to_the_same_measures
 
 
 def test_a_run_that_was_ended_while_it_trained_is_continued_from_a_damaged_state(tmp_path):
-    performed(tmp_path / "run", SETTINGS, events=20, seconds=-1.0)
+    performed(tmp_path / "run", SETTINGS, events=23, seconds=-1.0)
     states = lambda path: files(path / "under way")  # noqa: E731
     assert states(tmp_path / "run")
     assert check_continued(tmp_path / "run", tmp_path / "copies", states, 8) == 0
@@ -116,7 +116,7 @@ def test_a_run_that_was_ended_while_it_trained_is_continued_from_a_damaged_state
 
 @pytest.mark.parametrize("ended", [True, False])
 def test_a_run_of_which_any_folder_is_removed_is_continued_to_the_same_measures(ended, tmp_path):
-    how = {} if ended else {"events": 20, "seconds": -1.0}
+    how = {} if ended else {"events": 23, "seconds": -1.0}
     performed(tmp_path / "run", SETTINGS, **how)
     folders = lambda path: sorted(p for p in path.rglob("*") if p.is_dir())  # noqa: E731
     assert check_continued(tmp_path / "run", tmp_path / "copies", folders, 8) == 0
@@ -126,7 +126,7 @@ def test_a_clock_that_jumps_changes_nothing(tmp_path, monkeypatch):
     expected, plan = performed(tmp_path / "usual", SETTINGS)
     now, chance = time.time, random.Random(0)
     monkeypatch.setattr(time, "time", lambda: now() + chance.uniform(-1e9, 1e9))
-    performed(tmp_path / "run", SETTINGS, plan, events=20, seconds=-1.0)
+    performed(tmp_path / "run", SETTINGS, plan, events=23, seconds=-1.0)
     assert performed(tmp_path / "run", SETTINGS, plan)[0] == expected
 
 

@@ -49,7 +49,7 @@ def write(folder, rows, experiment, usage_lines=(), sections=None):
     how = table, differences, view, results, own
     shown = [
         *(attempt("The table", usual_sections, *how) or []),
-        Section(list(usage_lines), "Wall time of the process that finished the run:"),
+        Section(list(usage_lines), "Time of the processes that finished the run:"),
     ]
     shown = [section for section in shown if section.lines]
     files.write_atomically(folder / "report.md", page(experiment, view, shown))
