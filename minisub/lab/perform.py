@@ -58,7 +58,7 @@ class Performance:
         self.values, self.usage = {}, {}
         self.plan = plan or Plan((named for _, named in settings), len(self.groups[0]))
         self.names = {}
-        for measure, of, where in self.wanted():
+        for measure, of, where in (wanted for wanted in self.wanted() if wanted[2]):
             self.names.setdefault((measure.digest, of), []).append(where)
         self.asked = lambda: False
 
