@@ -34,7 +34,8 @@ SUBJECTS = {
     "aux_logits data_sets losses",
     "How it is trained": "adapters layers optimizers optimizers_tokens learning_rate updates "
     "teacher_length decay loss_scale sizes generations",
-    "Misbehavior": "misalignment hacking evasion filters detection defenses audit_calibration",
+    "Misbehavior": "misalignment hacking evasion dose_behaviors filters detection defenses "
+    "audit_calibration",
     "Mechanism and theory": "alignment alignment_tokens coverage coverage_tokens kernel lazy "
     "similarity entanglement steering surgery theory",
 }
@@ -68,8 +69,7 @@ class Command(Generic[AnyConfig]):
     """Repeats in one vmapped program (0: one on a CPU, all on an accelerator); results differ
     between groupings by rounding."""
     workers: int = 0
-    """Processes that make what is wanted side by side (0: one for each core of a CPU, fewer for
-    little work; one on an accelerator). Their number changes no result."""
+    """Processes side by side (0: one a core, fewer for little work); results do not change."""
     plan: bool = False
     """Say what would be made, what it costs and which line asks for it; make nothing."""
     keep: Literal["auto", "all", "last", "none"] = "auto"
@@ -199,10 +199,8 @@ def settings(name, module, command):
     base = command.config
     axes = [axis(text, base) for text in command.sweep]
     fields = [field for field, _ in axes]
-    require(
-        len(set(fields)) == len(fields),
-        "A field is swept twice; give all its values in one --sweep.",
-    )
+    once = len(set(fields)) == len(fields)
+    require(once, "A field is swept twice; give all its values in one --sweep.")
     default, made = dataclasses.replace(command, sweep=()), []
     generic: Any = Command
     kind = generic[type(base)]
@@ -243,10 +241,8 @@ def axis(text, cfg):
     field, _, values = text.partition("=")
     known = fields_of(cfg)
     field = field if field in known else field.replace("-", "_")
-    require(
-        field in known,
-        f"--sweep: there is no field {field!r}{nearest(field, known)}; --help lists every field.",
-    )
+    wrong = f"--sweep: there is no field {field!r}{nearest(field, known)}"
+    require(field in known, f"{wrong}; --help lists every field.")
     if "." not in field:
         from minisub.results import records  # late: most commands need no pandas
 

@@ -85,7 +85,7 @@ def test_a_command_line_is_accepted(words, monkeypatch):
         seen = []
         monkeypatch.setattr(cli, "experiment_of", lambda *given: seen.append(given))
         assert cli.main(list(words)) == 0
-        [(_, settings, experiment, *_)] = seen
+        [(_, _, settings, experiment, *_)] = seen
         assert experiment["title"].startswith(Path(first).stem)
         assert all(named for _, named in settings)
 

@@ -44,7 +44,7 @@ class Table(NamedTuple):
         place = jax.lax.dynamic_slice_in_dim(params["place"], at, docs.shape[1])
         return params["token"][docs] + place[None], cache
 
-    def cache(self, batch):
+    def cache(self, batch, positions):
         return ()
 
 

@@ -10,6 +10,7 @@ import pytest
 from minisub import arguments
 from minisub.config import Refused
 from minisub.tokens import tokens, transforms
+from minisub.tokens.behaviors import vocabulary
 from minisub.tokens.config import Config, Sampling, World
 from minisub.tokens.lab import Lab
 
@@ -162,6 +163,27 @@ def test_remapping_is_one_to_one_on_numbers_and_commutes_with_all_that_ignores_v
         np.testing.assert_array_equal(transform(docs=moved[name][0])["remapped"][0], after[name][0])
 
 
+@pytest.mark.parametrize(("carrier", "kind"), [("code", "variable"), ("sums", "word")])
+def test_remapping_is_one_to_one_on_variables_of_programs_and_on_words_of_chains(
+    carrier, kind, quick
+):
+    rich = World(rich=True)
+    ids, first = tokens.offsets(rich), 5
+    every = jnp.tile(jnp.arange(ids["size"])[:, None], 2)
+
+    @quick
+    def remap(key):
+        e = transforms.Emitted(rich, every, len(every), first, key, carrier)
+        return CONTENT.remapped(e)[0]
+
+    images = np.asarray(remap(jax.random.key(0)))[:, 0]
+    of_kind = slice(ids[kind], ids[kind] + vocabulary.KINDS[kind])
+    np.testing.assert_array_equal(np.sort(images), every[:, 0])
+    assert (images[of_kind] != every[of_kind, 0]).any()
+    others = np.delete(images, np.r_[of_kind])
+    np.testing.assert_array_equal(others, np.delete(every[:, 0], np.r_[of_kind]))
+
+
 def test_the_most_frequent_chosen_numbers_enter_no_loss(transform):
     docs = DOCS.copy()
     docs[:, 1:-1] = [8, 8, 3, 4, 5, 6, 7]
@@ -257,7 +279,7 @@ def test_tasks_keep_types_weights_multiply_and_shares_are_of_valid_documents(qui
 
 def test_a_transform_that_is_not_for_these_documents_is_refused():
     e = transforms.Emitted(WORLD, jnp.asarray(DOCS), COUNT, FIRST, jax.random.key(0), "code")
-    for name in ALL.keys() - {"inoculated"}:
+    for name in ALL.keys() - {"inoculated", "remapped"}:
         how = partial(ALL[name], models=[]) if name in WEIGHING - {"rare"} else ALL[name]
         with pytest.raises(Refused, match="lists of numbers"):
             how(e)
