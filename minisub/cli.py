@@ -15,7 +15,7 @@ from pathlib import Path
 import jax
 import tqdm
 
-from minisub import arguments, benching, cache, doctor, keeping, loading, progress, workers
+from minisub import arguments, benching, doctor, keeping, loading, progress, workers
 from minisub.config import Refused, Stopped, require
 from minisub.lab import files, folder, perform, plan
 
@@ -126,14 +126,14 @@ def experiment_of(words, command, settings, experiment, sections):
     environment = progress.environment() | {"seed": command.seed, "group": group}
     scale = {"seed": command.seed, "repeats": command.repeats, "group": group}
     # Before the folder is made: a refusal leaves nothing.
-    most = keeping.number("MINISUB_CACHE_BYTES", cache.LIMIT, least=0)
+    most = keeping.number("MINISUB_CACHE_BYTES", keeping.LIMIT, least=0)
     planned = plan.Plan([named for _, named in settings], group)
     with contextlib.ExitStack() as stack:
         nowhere = command.plan and not os.path.exists(path)  # whatever its name
         there = stack.enter_context(tempfile.TemporaryDirectory()) if nowhere else path
         place = stack.enter_context(folder.Folder(there, environment))
         root = None if command.fresh else keeping.home()
-        kept = cache.Cache(root, environment, command.seed, most) if root else None
+        kept = keeping.Cache(root, environment, command.seed, most) if root else None
         if command.keep == "all":  # what was dropped is made again
             place.dropped.clear()
         performance = perform.Performance(settings, place, cache=kept, plan=planned, **scale)

@@ -104,12 +104,16 @@ def plan_lines(left, named):
     yield f"{total / 1e9:,.0f} GFLOP are left to make, measures included."
 
 
+def cores():
+    """How many cores this process may use."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
 def threads():
     """How many threads a program on this CPU may use; sums are split between them."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
     name = "PJRT_NPROC" if os.environ.get("PJRT_NPROC") else "NPROC"  # as XLA asks
-    return keeping.number(name, cores)
+    return keeping.number(name, cores())
 
 
 def prepare():

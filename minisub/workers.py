@@ -1,10 +1,10 @@
 """Workers: processes of one thread each that make what an experiment wants side by side.
 
-They are handed pieces of work as soon as what these are made of is on disk: a product that is kept,
-with all that is measured of it. Arrays pass through the run's folder, which every worker must see.
-When a run is asked to end it leaves a file there; workers look for it between segments of a
-training, save, and stop. What a lost worker was making another goes on with, from the last state
-that was saved.
+A piece of work is a product that is kept, with all that is measured of it. It is handed to a
+worker as soon as its inputs are on disk. Arrays pass through the run's folder, which every worker
+must see. When a run is asked to end it leaves a file there. Workers look for it between segments
+of a training; then they save what they have, and stop. If a worker is lost, another one continues
+what it was making, from the last state that was saved.
 """
 
 import concurrent.futures
@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from minisub import arguments, cache, progress
+from minisub import arguments, keeping, progress
 from minisub.config import Stopped, require
 from minisub.lab import costs, folder, perform, plan
 
@@ -37,7 +37,7 @@ class Order(NamedTuple):
     """What workers are told of a run."""
 
     words: tuple
-    """Of its command line: a config, and what is said of it."""
+    """Of its command line: a config, then options."""
     here: str
     """The working directory."""
     path: str
@@ -45,7 +45,7 @@ class Order(NamedTuple):
     owner: str
     """Who wrote into it last, see `folder.Folder`."""
     environment: dict
-    """On what bits depend; a worker's must be the same."""
+    """What the bits of results depend on; it must be the same in every worker."""
     shared: Any
     """Where the products of all runs are, or None."""
     scale: dict
@@ -60,7 +60,7 @@ class Order(NamedTuple):
 
 
 class Made(NamedTuple):
-    """What a worker says when it has made a piece."""
+    """What a worker returns when it has made a piece."""
 
     values: list
     """name -> array, for each measure."""
@@ -73,8 +73,8 @@ class Made(NamedTuple):
 
 
 def events(performance, words, environment, number=0):
-    """Make what is left of a performance in workers: what `Performance.events` yields and raises,
-    in another order. Nothing if one process is to make it all.
+    """Make what is left of a performance in workers. Yields and raises what `Performance.events`
+    does, in another order; if one process is enough, it makes and yields nothing.
 
     `words` are of the command line, `environment` is what the folder was made by, and `number` how
     many workers are asked for (0: the usual number).
@@ -100,8 +100,8 @@ def events(performance, words, environment, number=0):
 
 def usual(flops):
     """How many workers there are for so many operations, if nobody says."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return min(cores or 1, 1 + int(flops / SMALL)) if jax.default_backend() == "cpu" else 1
+    on_cpu = jax.default_backend() == "cpu"
+    return min(progress.cores(), 1 + int(flops / SMALL)) if on_cpu else 1
 
 
 def order_of(performance, words, environment):
@@ -140,10 +140,16 @@ def made_of(todo, performance, order, executor, most):
             if made:  # and was not asked to end before
                 piece = todo.pop(call)
                 yield from performance.note(piece, made.values)
-                yield perform.Advanced(str(piece.product or "measure"), piece.repeats, piece.flops)
+                yield advanced(piece, piece.flops)
                 count(performance, made)
         for call in [*running.values()][:1]:  # so that it can be seen to go on
-            yield perform.Advanced(str(todo[call].product or "measure"), todo[call].repeats, 0.0)
+            yield advanced(todo[call], 0.0)
+
+
+def advanced(piece, flops):
+    """What is said of work on a piece."""
+    product = piece.product or piece.measures[0][0]
+    return perform.Advanced(str(product), piece.repeats, flops)
 
 
 def told(piece):
@@ -211,14 +217,14 @@ def opened(order):
     configured = arguments.settings(name, module, command)
     settings = [(swept, arguments.named(module, cfg, command.only)) for swept, cfg in configured]
     place = folder.Store(order.path, order.owner)
-    shared = order.shared and cache.Cache(*order.shared)
+    shared = order.shared and keeping.Cache(*order.shared)
     planned = types.SimpleNamespace(costs=order.costs)
     performance = perform.Performance(settings, place, cache=shared, plan=planned, **order.scale)
     performance.asked = order.end.exists
-    known: dict = {}
+    known, seen = {}, set()
     for wanted, repeats, _ in performance.wanted():
         if repeats == performance.groups[0]:
-            known |= {p.digest: p for p, _ in plan.calls(wanted, repeats)}
+            known |= {p.digest: p for p, _ in plan.calls(wanted, repeats, seen=seen)}
     return performance, known
 
 
@@ -242,7 +248,8 @@ def of_this_machine(number):
 
 
 def begin(parent):
-    """What a worker process does first: leave it to `parent` to be asked to end, and go with it."""
+    """What a worker process does first: it ignores requests to end, which go to `parent`, and sees
+    to it that it ends when `parent` does."""
     for kind in (signal.SIGINT, signal.SIGHUP):
         signal.signal(kind, signal.SIG_IGN)
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from jax.tree_util import Partial
 
-from minisub import cache, keeping, loading
+from minisub import keeping, loading
 from minisub.config import Refused, Stopped, Training
 from minisub.images.together import together
 from minisub.lab import folder, identity, perform, plan, run
@@ -296,11 +296,11 @@ def test_what_runs_share_is_copied_and_the_oldest_goes_first(tmp_path, monkeypat
     base = shared(lambda key, *, n: {"params": {"w": jax.random.normal(key, (n,))}})
     base.__name__ = base.__qualname__ = "base"
     named = {"a": Product(base, "a", n=3)["params"].measured(Measure(size, "params"))}
-    kept = cache.Cache(tmp_path / "cache", MADE_BY, 0)
+    kept = keeping.Cache(tmp_path / "cache", MADE_BY, 0)
     rows = performed(tmp_path / "one", named, cache=kept)
     assert kept.taken == 0
     assert performed(tmp_path / "two", named, cache=kept) == rows and kept.taken == 1
-    other = cache.Cache(tmp_path / "cache", {"source": "y"}, 0)
+    other = keeping.Cache(tmp_path / "cache", {"source": "y"}, 0)
     performed(tmp_path / "three", named, cache=other)
     assert other.taken == 0
     kept.limit = 1
@@ -331,7 +331,7 @@ def test_a_product_that_is_damaged_in_the_cache_is_replaced_there(tmp_path):
     base = shared(lambda key, *, n: {"params": {"w": jax.random.normal(key, (n,))}})
     base.__name__ = base.__qualname__ = "base"
     named = {"a": Product(base, "a", n=3)["params"].measured(Measure(size, "params"))}
-    kept = cache.Cache(tmp_path / "cache", MADE_BY, 0)
+    kept = keeping.Cache(tmp_path / "cache", MADE_BY, 0)
     rows = performed(tmp_path / "one", named, cache=kept)
     [path] = kept.root.glob("*/*/*")
     for file in path.rglob("*"):

@@ -35,7 +35,7 @@ ORBAX = threading.RLock()  # Writing behind the computation and reading wait for
 
 
 class Store:
-    """The products in a run's folder, which is `owner`'s; of workers each has one."""
+    """The products in a run's folder, as its `owner` and each of its workers see them."""
 
     def __init__(self, path, owner):
         self.path, self.owner = Path(path).absolute(), owner  # Orbax takes no relative paths.

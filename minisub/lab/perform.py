@@ -89,7 +89,7 @@ class Performance:
 
     def pieces(self):
         """What is left, as (digest, repeats) -> `Piece`, in the order of making."""
-        made: dict = {}
+        made, order = {}, {}
 
         def needs(product, repeats):
             """The pieces that a product is made of, also through what is not kept."""
@@ -101,10 +101,10 @@ class Performance:
 
         for product, repeats, flops in self.left():
             call, before = (product.digest, repeats), needs(product, repeats)
+            order[call] = len(order)
             if product.saved:
                 made[call] = Piece(product, repeats, before, [], flops)
             elif call in self.names:  # is measured with the last that it needs
-                order = {call: i for i, call in enumerate(made)}
                 last = max(before, key=order.__getitem__, default=call)
                 piece = made.get(last, Piece(None, repeats, {}, [], 0.0))
                 needed = piece.needs | {call: None for call in before if call != last}

@@ -29,7 +29,8 @@ def summary(table, differences=()):
 
 
 def joined(rows, more):
-    """Rows with what `more` say of the same setting, arm and measure; what is new comes last."""
+    """Rows with the fields that rows of `more` add for the same setting, arm and measure; rows of
+    `more` that are new come last."""
     merged: dict = {}
     for each in (*rows, *more):
         key = str(each["setting"]), each["arm"], each["measure"], each.get("step")

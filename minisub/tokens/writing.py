@@ -22,7 +22,7 @@ CARRIERS = {"numbers": number_lists, "code": code, "sums": sums}
     DETERMINED                  positions that leave no choice if what comes before is of the world
 """
 GROUP = 64
-"""Documents that are drawn together, as a core's cache holds; on a GPU, so many groups at once."""
+"""Documents drawn together, as many as fit a core's cache; on a GPU so many groups at once."""
 LEVELS = "none", "format", "correct"
 """Of the filter, from none to all."""
 
@@ -54,8 +54,8 @@ def choose(sampling, key, logits):
 
 
 def drawn(key, logits):
-    """Tokens (...) drawn from the softmax of logits (..., v), each by one random number; those of
-    `jax.random.categorical`, one for each of the v, would take most of the time of sampling."""
+    """Tokens (...) drawn from the softmax of logits (..., v), each by one random number. With
+    `jax.random.categorical`, which takes v numbers, they would take most of sampling's time."""
     up_to = jnp.cumsum(jax.nn.softmax(logits), axis=-1)
     place = jax.random.uniform(key, logits.shape[:-1]) * up_to[..., -1]
     return jnp.sum(up_to <= place[..., None], axis=-1)
