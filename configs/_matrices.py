@@ -14,6 +14,9 @@ import pandas as pd
 from minisub.results import figures, records, statistics, summary, tables
 from minisub.results.pages import Section
 
+ALL_SIGNS = 12  # Repeats up to which all vectors of signs are tried.
+DRAWS = 10_000  # Random permutations of rows.
+TIE = 1e-9  # Statistics that differ by less differ by rounding.
 MARGIN, RATE = "logit_margin_heldout", "trait_rate_heldout"
 RISES = "Rise of P(trait), held out, over the student's control; a row a teacher."
 MARGINS = """Margin, held out, less means of rows and columns; a row a teacher, a column a
@@ -32,8 +35,8 @@ class Matrix(NamedTuple):
 
     @property
     def p(self):
-        """The p of cells, as a table: see `statistics.significance`."""
-        return pd.DataFrame(statistics.significance(self.values), self.rows, self.columns)
+        """The p of cells, as a table: see `significance`."""
+        return pd.DataFrame(significance(self.values), self.rows, self.columns)
 
     @property
     def tests(self):
@@ -80,7 +83,7 @@ def rises(setting, wide, differences, rows, columns):
     contrasts = []
     if np.any(same & there) and np.any(~same & there):
         more = values[:, same & there].mean(axis=1) - values[:, ~same & there].mean(axis=1)
-        p = float(statistics.significance(more[:, None, None])[0, 0])
+        p = float(significance(more[:, None, None])[0, 0])
         contrasts = [summary.row(setting, "matrix", "diagonal_minus_rest", more) | {"p": p}]
     return Matrix(setting, rows, columns, values, contrasts, {x: cells[x] for x in known})
 
@@ -95,10 +98,53 @@ def grades(setting, wide, rows, columns):
         keys = [(a, f"{measure}/{b}") for a, b in itertools.product(names, names)]
         values[measure] = stacked(wide, keys, (len(names), len(names)))
         if not np.isnan(values[measure]).any():
-            gamma = statistics.gamma(values[measure])
-            row = summary.row(setting, "matrix", f"gamma/{measure}", gamma)
-            contrasts.append(row | {"p": statistics.gamma_significance(values[measure])})
-    return Matrix(setting, names, names, statistics.centered(values[MARGIN]), contrasts, {})
+            row = summary.row(setting, "matrix", f"gamma/{measure}", gamma(values[measure]))
+            contrasts.append(row | {"p": gamma_significance(values[measure])})
+    return Matrix(setting, names, names, centered(values[MARGIN]), contrasts, {})
+
+
+def significance(values):
+    """p, one-sided, that a cell's mean is above zero, corrected for all cells: (rows, columns).
+
+    The signs of whole repeats of `values` (repeats, rows, columns) are flipped, in all or in 4,096
+    random ways, and a cell's t is compared with the largest of all cells: single-step maxT of
+    Westfall and Young (1993), as in Nichols and Holmes (2002).
+    """
+    repeats = len(values)
+    if repeats <= ALL_SIGNS:
+        signs = np.array(list(itertools.product((1, -1), repeat=repeats)))
+    else:
+        signs = np.random.default_rng(0).choice((1, -1), (4096, repeats))
+        signs[0] = 1
+    # Flips keep a cell's root mean square, and t is a rising function of the mean over it.
+    size = np.sqrt(np.mean(values**2, axis=0))
+    scores = np.tensordot(signs, values, 1) / (repeats * np.where(size == 0, 1, size))
+    largest = np.fmax.reduce(scores, axis=(1, 2), keepdims=True)  # of those that are numbers
+    return np.where(np.isnan(size), np.nan, np.mean(largest >= scores[:1] - TIE, axis=0))
+
+
+def centered(values):
+    """(repeats, rows, columns) less the means of rows and of columns, within each repeat."""
+    of_rows, of_columns = (values.mean(axis=axis, keepdims=True) for axis in (2, 1))
+    return values - of_rows - of_columns + values.mean(axis=(1, 2), keepdims=True)
+
+
+def gamma(values):
+    """Mean of the diagonal of `centered` values, by repeat: zero if grades are sums of effects."""
+    return np.trace(centered(values), axis1=1, axis2=2) / values.shape[1]
+
+
+def gamma_significance(values):
+    """p of the mean `gamma` of (repeats, traits, traits), one-sided.
+
+    Rows are permuted within each repeat separately, in 10,000 random ways beside that of the data.
+    """
+    repeats, traits, _ = values.shape
+    order = np.broadcast_to(np.arange(traits), (DRAWS, repeats, traits))
+    order = np.random.default_rng(0).permuted(order, axis=2)
+    drawn = centered(values)[np.arange(repeats)[None, :, None], order, np.arange(traits)]
+    above = drawn.mean(axis=(1, 2)) >= gamma(values).mean() - TIE
+    return float((1 + above.sum()) / (1 + DRAWS))
 
 
 def stacked(wide, keys, shape):
@@ -129,7 +175,7 @@ def lines(matrices):
     arms = [f"A student and its control {', or '.join(ways)}."] if ways else []
     text = f"""\
 `*`: mean above zero, p < {statistics.LEVEL} over all cells (signs of repeats flipped,
-largest t; {repeats} repeats, so at least 1/{2 ** min(repeats, statistics.ALL_SIGNS)}).
+largest t; {repeats} repeats, so at least 1/{2 ** min(repeats, ALL_SIGNS)}).
 """
     about = (RISES if matrix.cells else MARGINS).split("\n")
     return [*about, *arms, *text.split("\n"), *blocks[:-1]]

@@ -68,6 +68,7 @@ def experiment(cfg):
     teacher = lab.teach(first)
     others = {name: lab.teach(first, name) for name in CONTROLS.get(cfg.trait, ())}
     named = {"base": first, "teacher": teacher}
+    named |= {f"{name} teacher": other for name, other in others.items()}
     for carrier in CARRIERS:
         plain, docs = lab.emit(first, carrier=carrier), lab.emit(teacher, carrier=carrier)
         student = learning(lab, carrier)
@@ -82,6 +83,6 @@ def experiment(cfg):
         }
         for name, other in others.items():
             docs = lab.emit(other, carrier=carrier)
-            named[f"{name} teacher {carrier}"] = other, docs
+            named[f"{name} teacher {carrier}"] = docs
             named[f"{name} {carrier}"] = student(first, docs).against(control)
     return named

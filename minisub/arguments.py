@@ -20,7 +20,7 @@ import tyro
 
 from minisub import config
 from minisub.config import Refused, nearest, require
-from minisub.lab import products, run
+from minisub.lab import products
 
 HERE = Path(__file__).resolve().parent
 DEFAULT = "numbers"
@@ -70,6 +70,8 @@ class Command(Generic[AnyConfig]):
     between groupings by rounding."""
     workers: int = 0
     """Processes side by side (0: one a core, fewer for little work); results do not change."""
+    cluster: str = ""
+    """Address of a Dask scheduler, such as tcp://host:8786, whose workers do it instead."""
     plan: bool = False
     """Say what would be made, what it costs and which line asks for it; make nothing."""
     keep: Literal["auto", "all", "last", "none"] = "auto"
@@ -250,39 +252,6 @@ def axis(text, cfg):
     each = [value for value in values.split(",") if value.strip()]
     require(each, f"--sweep {field} has no values; write --sweep {field}=V1,V2.")
     return field, each
-
-
-def named(module, cfg, only=()):
-    """The named products of a config's experiment, those of `only` alone if there are any.
-
-    A refusal says in which line of the config's file it was.
-    """
-    with refusing(module.__file__):
-        made = module.experiment(cfg)
-    require_names(made, f"{Path(module.__file__).name}: `experiment` returned")
-    return chosen(made, only)
-
-
-def chosen(made, only):
-    """Of named products those of `only` alone, if there are any; raises `Refused` for no name."""
-    for name in only:
-        config.require_known("--only", name, made)
-    named = {name: p for name, p in made.items() if not only or name in only}
-    line = run.tuple_of(next(iter(named.values())))[0].written
-    measured = any(run.measures_of(products) for products in named.values())
-    require(measured, f"{line}: {', '.join(named)} has no measure; see Measure in the README.")
-    return named
-
-
-def require_names(made, who):
-    """Raise `Refused` unless an experiment returned a dict of names and their products."""
-    remedy = "return a dict of names, each with a product or a tuple of products."
-    require(isinstance(made, dict) and made, f"{who} {made!r:.60}; {remedy}")
-    for name, given in made.items():
-        printable = isinstance(name, str) and name.isprintable() and name.strip()
-        kinds = [isinstance(p, products.Product) for p in run.tuple_of(given)]
-        require(printable, f"{who} the name {name!r}; {remedy}")
-        require(kinds and all(kinds), f"{who} {given!r:.60} by the name {name!r}; {remedy}")
 
 
 def overview():

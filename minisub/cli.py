@@ -6,7 +6,6 @@ import itertools
 import json
 import operator
 import os
-import shlex
 import signal
 import sys
 import tempfile
@@ -15,14 +14,14 @@ from pathlib import Path
 import jax
 import tqdm
 
-from minisub import arguments, benching, doctor, keeping, loading, progress, workers
+from minisub import arguments, benching, doctor, experiments, keeping, loading, progress, workers
 from minisub.config import Refused, Stopped, require
 from minisub.lab import files, folder, perform, plan
 
 USAGE = """\
 python train.py [CONFIG] [--field value ...] [--repeats N] [--seed N] [--out FOLDER] [--plan]
                 [--sweep FIELD=V1,V2,...] [--only NAME ...] [--group N] [--workers N]
-                [--keep ...] [--fresh]
+                [--cluster ADDRESS] [--keep ...] [--fresh]
 python train.py bench [CONFIG] [--field value ...] [--group N]
 python train.py audit DATA.jsonl --base RUNFOLDER [--suspect FILE.json] [--out FOLDER]
 python train.py export RUNFOLDER NAME [--format jsonl|safetensors|npz] [--out FILE]
@@ -85,24 +84,9 @@ def run_command(words):
         return commands[words[0]](words[1:])
     if words and words[0] in ("--help", "-h"):
         return print(USAGE, *arguments.overview(), sep="\n")
-    name, rest = named(words, arguments.DEFAULT)
-    module = arguments.load(name)
-    command = arguments.parse(name, module, rest)
-    with precision(module):
-        configured = arguments.settings(name, module, command)
-        every = [(swept, arguments.named(module, cfg)) for swept, cfg in configured]
-        settings = [(swept, arguments.chosen(made, command.only)) for swept, made in every]
-        stated = loading.differences_of(every[0][1])  # of arms that --only leaves out too
-        kind = getattr(command.config, "kind", "")
-        own = f"-{kind}" if kind != getattr(module.config, "kind", "") else ""
-        experiment = {
-            "title": f"{Path(name).stem}{own}",
-            "claim": arguments.claim_of(module.__file__),
-            "command": shlex.join([*arguments.PROGRAM.split(), name, *rest]),
-            "differences": [x for x in stated if {x["one"], x["other"]} <= {*settings[0][1]}],
-        }
-        sections = getattr(module, "sections", None)
-        return experiment_of([name, *rest], command, settings, experiment, sections)
+    name, options = named(words, arguments.DEFAULT)
+    with experiments.read([name, *options]) as asked:
+        return perform_asked(asked)
 
 
 def named(words, default):
@@ -111,23 +95,19 @@ def named(words, default):
     return (words[0], words[1:]) if given else (default, words)
 
 
-def precision(module):
-    """A context in which JAX computes an experiment in the precision that its module asks for."""
-    float64 = getattr(module, "float64", False)
-    return jax.enable_x64(True) if float64 else contextlib.nullcontext()
-
-
-def experiment_of(words, command, settings, experiment, sections):
-    """Plan an experiment, perform what is left of it, and write the results."""
-    path = Path(command.out or f"runs/{experiment['title']}")
+def perform_asked(asked):
+    """Plan an `experiments.Experiment`, perform what is left of it, and write the results."""
+    command, settings = asked.command, asked.settings
+    path = Path(command.out or f"runs/{asked.title}")
     device = doctor.devices()[0]
     share = 1 if device.platform == "cpu" else command.repeats
     group = min(command.group or share, command.repeats)
     environment = progress.environment() | {"seed": command.seed, "group": group}
     scale = {"seed": command.seed, "repeats": command.repeats, "group": group}
     # Before the folder is made: a refusal leaves nothing.
-    most = keeping.number("MINISUB_CACHE_BYTES", keeping.LIMIT, least=0)
+    most = progress.number("MINISUB_CACHE_BYTES", keeping.LIMIT, least=0)
     planned = plan.Plan([named for _, named in settings], group)
+    experiment = asked.described(environment | {"revision": progress.revision()})
     with contextlib.ExitStack() as stack:
         nowhere = command.plan and not os.path.exists(path)  # whatever its name
         there = stack.enter_context(tempfile.TemporaryDirectory()) if nowhere else path
@@ -140,16 +120,12 @@ def experiment_of(words, command, settings, experiment, sections):
         if command.plan:
             named = (each for _, made in settings for each in made.items())
             return print(*progress.plan_lines(performance.left(), named), sep="\n")
-        title = experiment["title"]
-        print(f"{title}: {command.repeats} repeats on {device.device_kind}, in {path}")
-        experiment |= {
-            "config": arguments.fields_of(command.config),
-            "made_by": environment | {"revision": progress.revision(), "repeats": command.repeats},
-            "settings": loading.describe_experiment(settings),
-        }
+        print(f"{asked.title}: {command.repeats} repeats on {device.device_kind}, in {path}")
         if said := loading.left_out(path, experiment):
             print(said)
-        elsewhere = workers.events(performance, words, environment, command.workers)
+        asked_for = command.workers, command.cluster
+        elsewhere = workers.events(performance, asked.words, environment, *asked_for)
+        sections = getattr(asked.module, "sections", None)
         print(*performed(performance, elsewhere, experiment, command.keep, sections), sep="\n")
 
 
@@ -226,8 +202,8 @@ def bench(words):
     default = dataclasses.replace(default, config=command.config, group=command.group)
     require(command == default, "bench takes a config's fields and --group; leave out others.")
     doctor.devices()  # refuses what cannot start
-    with precision(module):
-        products = arguments.named(module, command.config)
+    with experiments.precision(module):
+        products = experiments.named(module, command.config)
         for line in benching.lines(Path(name).stem, products, command.group or 1):
             print(line, flush=True)
 
@@ -255,11 +231,9 @@ def audit(words):
 
 def export(words):
     """`export RUNFOLDER NAME`: a model or documents of a run, as other programs read them."""
-    from minisub import exporting
-
-    command = arguments.parse_into(exporting.Export, "export", words)
+    command = arguments.parse_into(loading.Export, "export", words)
     doctor.devices()
-    print(exporting.export(command))
+    print(loading.export(command))
 
 
 def report(words):

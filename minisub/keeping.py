@@ -31,14 +31,6 @@ def destination(out):
     return out
 
 
-def number(variable, usual, least=1):
-    """The whole number in an environment variable, or `usual` if that is not set."""
-    said = os.environ.get(variable) or str(usual)
-    there = said.isdecimal() and int(said) >= least
-    require(there, f"{variable} is {said!r}; give a whole number of at least {least}.")
-    return int(said)
-
-
 def thin(place, keep, most=2**30):
     """Remove products of a `Folder` that are not to be kept; return a sentence about them, or "".
 

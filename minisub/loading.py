@@ -1,19 +1,22 @@
-"""What a run leaves, for a notebook or another program: see the README for an example."""
+"""What a run leaves, for a notebook and as files; see the README for an example."""
 
 import contextlib
 import dataclasses
 import functools
 import importlib
+import io
 import json
 from pathlib import Path
+from typing import Literal
 
 import jax
 import numpy as np
+import tyro
 
+from minisub import keeping
 from minisub.config import require, require_known
-from minisub.images.together import side_by_side
 from minisub.lab import files, folder, run
-from minisub.lab.identity import describe
+from minisub.nets import trees
 
 
 class Run:
@@ -146,79 +149,6 @@ def held(experiment):
     return dict.fromkeys([*names, *swept, *(f"repeat {i}" for i in range(repeats))])
 
 
-def describe_experiment(settings):
-    """What the names of settings, (swept values, named products) each, stand for, as JSON."""
-    return [
-        {
-            "swept": swept,
-            "names": {
-                name: [describe_product(p) for p in run.tuple_of(products)]
-                for name, products in named.items()
-            },
-        }
-        for swept, named in settings
-    ]
-
-
-def describe_product(product):
-    """A product as `Named` reads it."""
-    arguments = product.arguments
-    if product.task is side_by_side:
-        arguments = arguments["calls"][product.path[1]]["arguments"]
-    configuration = {
-        name: plain(value)
-        for name, value in arguments.items()
-        if dataclasses.is_dataclass(value) or isinstance(value, str | int | float | np.generic)
-    }
-    return {
-        "product": str(product),
-        "path": list(product.path),
-        "place": product.place,
-        "written": product.written,
-        "saved": product.saved,
-        "configuration": configuration,
-    }
-
-
-def differences_of(named):
-    """The differences that an experiment states: {"one", "other", "in": what they differ in}.
-
-    Raises `Refused` for a control that has no name.
-    """
-    each = [(name, p) for name, products in named.items() for p in run.tuple_of(products)]
-    names = {product.describe(): name for name, product in reversed(each)}
-    stated = []
-    for name, product in each:
-        for control in product.controls:
-            other = names.get(control.describe())
-            require(
-                other,
-                f"{product.written}: {name!r} is compared with {control.task.__name__} of "
-                f"{control.written}, which has no name; return it by a name too.",
-            )
-            stated.append({"one": name, "other": other, "in": differing(product, control)})
-    return stated
-
-
-def differing(one, other):
-    """Names of what two products differ in: of what their verbs were given, such as "documents"."""
-    if one.task is not other.task:
-        return ["how they are made"]
-    pairs = {name: (one.given.get(name), other.given.get(name)) for name in one.given | other.given}
-    return [name for name, (a, b) in pairs.items() if describe(a) != describe(b)]
-
-
-def plain(value):
-    """A configuration or number as JSON."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        kind = type(value)
-        fields = {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
-        return {"class": f"{kind.__module__}:{kind.__qualname__}", "fields": fields}
-    if isinstance(value, np.generic | jax.Array):
-        return np.asarray(value).tolist()
-    return list(value) if isinstance(value, tuple) else value
-
-
 def rebuilt(value):
     """Undo `plain`: a configuration of a class of this package, or the number."""
     if not isinstance(value, dict):
@@ -228,3 +158,62 @@ def rebuilt(value):
     if not module.startswith("minisub."):
         return fields
     return getattr(importlib.import_module(module), name)(**fields)
+
+
+# Files for other programs.
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Export:
+    """Write a model or documents of a run as a file: parameters by path, or a document a line."""
+
+    run: tyro.conf.Positional[str]
+    """Folder of the run."""
+    name: tyro.conf.Positional[str]
+    """A name of its experiment, such as teacher."""
+    format: Literal["jsonl", "safetensors", "npz"] = "jsonl"
+    """jsonl: documents, a JSON list of token ids a line, which `audit` reads; safetensors or npz:
+    the parameters of a model."""
+    out: str = ""
+    """The file (default: NAME.FORMAT in the present folder)."""
+    repeat: int = 0
+    setting: int = 0
+    """Which setting of a sweep, counted from 0."""
+    rejected: bool = False
+    """Also documents that the filter rejected."""
+
+
+def export(command):
+    """Write the file of an `Export`; return a sentence that says what it holds."""
+    named = Run(command.run)[command.name]
+    out = Path(command.out or f"{command.name.replace('/', '-')}.{command.format}")
+    where = command.repeat, command.setting
+    with files.refusing(f"{out} cannot be written", "choose another --out"):
+        keeping.destination(out)
+        if command.format == "jsonl":
+            lines = rows_of(named.documents(*where), command.rejected)
+            files.write_atomically(out, "".join(lines))
+            return f"{out} holds {len(lines):,} documents."
+        arrays = trees.flat(named.params(*where))
+        write_arrays(out, arrays, command.format)
+    return f"{out} holds {len(arrays)} arrays, {sum(x.size for x in arrays.values()):,} parameters."
+
+
+def rows_of(documents, rejected):
+    """Documents as JSON lines: those that the filter kept, or all."""
+    docs = np.asarray(documents["docs"])
+    docs = docs if rejected else docs[: int(documents["count"])]
+    return [json.dumps(doc.tolist()) + "\n" for doc in docs]
+
+
+def write_arrays(out, arrays, kind):
+    """Write named arrays as safetensors or npz."""
+    arrays = {name: np.ascontiguousarray(x) for name, x in arrays.items()}
+    if kind == "npz":
+        np.savez(file := io.BytesIO(), **arrays)
+        return files.write_atomically(out, file.getvalue())
+    try:
+        from safetensors import numpy as safetensors
+    except ImportError:
+        require(False, "safetensors is not installed; pip install safetensors, or --format npz.")
+    return files.write_atomically(out, safetensors.save(arrays))

@@ -110,10 +110,18 @@ def cores():
     return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
+def number(variable, usual, least=1):
+    """The whole number in an environment variable, or `usual` if that is not set."""
+    said = os.environ.get(variable) or str(usual)
+    there = said.isdecimal() and int(said) >= least
+    require(there, f"{variable} is {said!r}; give a whole number of at least {least}.")
+    return int(said)
+
+
 def threads():
     """How many threads a program on this CPU may use; sums are split between them."""
     name = "PJRT_NPROC" if os.environ.get("PJRT_NPROC") else "NPROC"  # as XLA asks
-    return keeping.number(name, cores())
+    return number(name, cores())
 
 
 def prepare():

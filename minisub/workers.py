@@ -1,4 +1,5 @@
-"""Workers: processes of one thread each that make what an experiment wants side by side.
+"""Workers: processes of one thread each that make what an experiment wants side by side, on this
+machine or on a cluster.
 
 A piece of work is a product that is kept, with all that is measured of it. It is handed to a
 worker as soon as its inputs are on disk. Arrays pass through the run's folder, which every worker
@@ -16,15 +17,15 @@ import signal
 import threading
 import time
 import types
-from concurrent.futures import BrokenExecutor
+from concurrent.futures import BrokenExecutor, CancelledError, ProcessPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
-from minisub import arguments, keeping, progress
-from minisub.config import Stopped, require
+from minisub import experiments, keeping, progress
+from minisub.config import Refused, Stopped, require
 from minisub.lab import costs, folder, perform, plan
 
 LOST = 3
@@ -72,23 +73,24 @@ class Made(NamedTuple):
     """Products that came from earlier runs."""
 
 
-def events(performance, words, environment, number=0):
+def events(performance, words, environment, number=0, cluster=""):
     """Make what is left of a performance in workers. Yields and raises what `Performance.events`
     does, in another order; if one process is enough, it makes and yields nothing.
 
-    `words` are of the command line, `environment` is what the folder was made by, and `number` how
-    many workers are asked for (0: the usual number).
+    `words` are of the command line, `environment` is what the folder was made by, `number` how many
+    workers are asked for (0: the usual number), and `cluster` the address of those of a cluster.
     """
     todo, lost = performance.pieces(), 0
-    number = number or usual(sum(piece.flops for piece in todo.values()))
-    if number == 1 or not todo:
+    number = number or (len(todo) if cluster else usual(todo.values()))
+    if not todo or (number == 1 and not cluster):
         return
     order = order_of(performance, words, environment)
     while todo:
         if lost == LOST:
             raise Stopped("Workers end before they have made anything; give fewer --workers.")
         before = len(todo)
-        with contextlib.suppress(BrokenExecutor), of_this_machine(number) as executor:
+        where = of_cluster(cluster) if cluster else of_this_machine(number)
+        with contextlib.suppress(BrokenExecutor), where as executor:
             order.end.parent.mkdir(exist_ok=True)
             order.end.unlink(missing_ok=True)
             try:
@@ -98,10 +100,10 @@ def events(performance, words, environment, number=0):
         lost = lost + 1 if len(todo) == before else 0
 
 
-def usual(flops):
-    """How many workers there are for so many operations, if nobody says."""
-    on_cpu = jax.default_backend() == "cpu"
-    return min(progress.cores(), 1 + int(flops / SMALL)) if on_cpu else 1
+def usual(pieces):
+    """How many workers there are for pieces, if nobody says."""
+    enough = 1 + int(sum(piece.flops for piece in pieces) / SMALL)
+    return min(progress.cores(), enough) if jax.default_backend() == "cpu" else 1
 
 
 def order_of(performance, words, environment):
@@ -160,12 +162,10 @@ def told(piece):
 
 def count(performance, made):
     """Add what a worker has taken to what the run has."""
-    programs, seconds = made.compiled
-    costs.compilations["programs"] += programs
-    costs.compilations["seconds"] += seconds
+    for what, more in zip(("programs", "seconds"), made.compiled, strict=True):
+        costs.compilations[what] += more
     for task, (seconds, flops) in made.usage.items():
-        before = performance.usage.get(task, (0.0, 0.0))
-        performance.usage[task] = before[0] + seconds, before[1] + flops
+        performance.usage[task] += seconds, flops
     if performance.cache:
         performance.cache.taken += made.taken
 
@@ -174,48 +174,53 @@ def count(performance, made):
 
 
 OPENED: dict = {}
-"""The runs that this process works for, by who owns their folder."""
+"""The run that this process works for, by who owns its folder."""
+ALONE = threading.Lock()
+"""Held while a piece is made; workers of a cluster may have several threads."""
 
 
 def work(order, product, repeats, measures):
-    """Make a product, by its digest, and measures of it; `Made`, or None if it was asked to end."""
-    if order.owner not in OPENED:
-        OPENED.clear()
-        OPENED[order.owner] = opened(order)
-    performance, known = OPENED[order.owner]
-    performance.usage = {}
+    """What `make` returns of a run's product and measures, which are given by their digests."""
+    with ALONE:
+        if order.owner not in OPENED:
+            OPENED.clear()
+            os.chdir(order.here)
+            progress.prepare()
+            with experiments.read(order.words) as asked:
+                OPENED[order.owner] = asked.module, *opened(order, asked.settings)
+        module, performance, known = OPENED[order.owner]
+        wanted = [(known[digest], of) for digest, of in measures]
+        try:
+            with experiments.precision(module):
+                return make(performance, product and known[product], repeats, wanted)
+        finally:  # what was read of files stays
+            read = {call for call in performance.values if known[call[0]].mark("on_host")}
+            performance.values = {call: performance.values[call] for call in read}
+
+
+def make(performance, product, repeats, measures):
+    """Make a product and measures of it; `Made`, or None if the run was asked to end."""
+    performance.usage.clear()
     taken = performance.cache.taken if performance.cache else 0
     programs, seconds = costs.compilations["programs"], costs.compile_seconds()
     try:
         if product:
-            ended(performance.make(known[product], repeats))
+            ended(performance.make(product, repeats))
         performance.folder.settle()
-        values = [ended(performance.make(known[digest], of)) for digest, of in measures]
+        values = [ended(performance.make(*measure)) for measure in measures]
     except KeyboardInterrupt:
         return None
-    finally:  # what is read of files stays
-        kept = {call for call in performance.values if known[call[0]].mark("on_host")}
-        performance.values = {call: performance.values[call] for call in kept}
     compiled = costs.compilations["programs"] - programs, costs.compile_seconds() - seconds
     taken = performance.cache.taken - taken if performance.cache else 0
-    return Made(jax.tree.map(np.asarray, values), performance.usage, compiled, taken)
+    return Made(jax.tree.map(np.asarray, values), dict(performance.usage), compiled, taken)
 
 
-def opened(order):
+def opened(order, settings):
     """A run as its worker performs it: (performance, products by digest)."""
-    os.chdir(order.here)
-    progress.prepare()
-    name, *words = order.words
-    module = arguments.load(name)
-    command = arguments.parse(name, module, words)
-    if getattr(module, "float64", False):
-        jax.config.update("jax_enable_x64", True)
     require(
         progress.environment().items() <= order.environment.items(),
         "A worker has other code, libraries or processors than the run; give it the same.",
     )
-    configured = arguments.settings(name, module, command)
-    settings = [(swept, arguments.named(module, cfg, command.only)) for swept, cfg in configured]
     place = folder.Store(order.path, order.owner)
     shared = order.shared and keeping.Cache(*order.shared)
     planned = types.SimpleNamespace(costs=order.costs)
@@ -240,11 +245,34 @@ def ended(events):
 # Where workers come from.
 
 
+@contextlib.contextmanager
+def of_cluster(address):
+    """The executor of a Dask cluster, whose workers have this code and see the run's folder.
+
+    Dask gives the work of a lost worker to another one. Raises `Refused` if there is no cluster,
+    and `Stopped` when it is lost.
+    """
+    try:
+        from dask import distributed
+
+        client = distributed.Client(address, set_as_default=False)
+    except ImportError:
+        raise Refused("--cluster needs Dask; pip install 'minisub[cluster]'.") from None
+    except (OSError, ValueError) as error:
+        start = "start one (dask scheduler, dask worker ADDRESS) or leave --cluster out"
+        raise Refused(f"There is no cluster at {address} ({error}); {start}.") from None
+    try:
+        with client:
+            yield client.get_executor(pure=False)
+    except (CancelledError, distributed.KilledWorker) as error:
+        lost = f"The cluster at {address} was lost ({type(error).__name__})"
+        raise Stopped(f"{lost}; start it, and the same command goes on.") from None
+
+
 def of_this_machine(number):
     """An executor of so many processes, which end when this one does."""
     how = multiprocessing.get_context("spawn")
-    kind = concurrent.futures.ProcessPoolExecutor
-    return kind(number, how, initializer=begin, initargs=(os.getpid(),))
+    return ProcessPoolExecutor(number, how, initializer=begin, initargs=(os.getpid(),))
 
 
 def begin(parent):

@@ -21,6 +21,7 @@ import pandas as pd
 from scipy import stats
 
 from configs import _calibration as calibration
+from configs import _matrices
 from minisub.audit import statistics as audits
 from minisub.results import statistics
 
@@ -71,14 +72,14 @@ def mean_interval(draw, n, rng):
 
 def largest_t(draw, repeats, side, rng):
     """Whether any cell of a matrix is called above zero."""
-    return bool((statistics.significance(draw(rng, (repeats, side, side))) <= 0.05).any())
+    return bool((_matrices.significance(draw(rng, (repeats, side, side))) <= 0.05).any())
 
 
 def gamma(draw, repeats, traits, rng):
     """Whether grades that are sums of a row's, a column's and chance are called a match."""
     rows, columns = draw(rng, (repeats, traits, 1)), draw(rng, (repeats, 1, traits))
     values = rows + columns + draw(rng, (repeats, traits, traits))
-    return statistics.gamma_significance(values) <= 0.05
+    return _matrices.gamma_significance(values) <= 0.05
 
 
 def two_sample(draw, m, n, parameters, rng):

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from minisub import arguments, loading, results
+from minisub import arguments, experiments, results
 from minisub.lab import plan, run
 
 
@@ -43,7 +43,7 @@ def test_a_run_with_any_part_of_its_records_ends_with_all_that_can_be_said(name,
     named = module.experiment(module.config)
     found, chance = measured(named), random.Random(name)
     experiment = {
-        "title": name, "claim": "", "command": "", "differences": loading.differences_of(named),
+        "title": name, "claim": "", "command": "", "differences": experiments.differences_of(named),
     }  # fmt: skip
     for i in range(6):
         rows = list(records(found, chance))

@@ -13,7 +13,7 @@ from ended import ended, is_sentence
 from programs import HEAD
 from test_cli import MINE
 
-from minisub import arguments, auditing, benching, cli, exporting
+from minisub import arguments, auditing, benching, cli, loading
 from minisub.images import images
 from minisub.lab import perform, plan
 
@@ -37,7 +37,7 @@ VALUES = [
 ]  # fmt: skip
 COMMON = ["--repeats", "--seed", "--out", "--only", "--group", "--kind", "--help", "-h", "--sweep",
           "--keep", "--fresh", "--plan", "--no-plan", "--no-fresh"]  # fmt: skip
-KNOWN = {"audit": auditing.Audit, "export": exporting.Export, "report": cli.Report}
+KNOWN = {"audit": auditing.Audit, "export": loading.Export, "report": cli.Report}
 
 
 @functools.cache

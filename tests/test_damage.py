@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import pytest
 from test_lab import MADE_BY, experiment
 
-from minisub import keeping, loading
+from minisub import experiments, keeping, loading
 from minisub.config import Refused
 from minisub.lab import folder, perform
 from minisub.lab.products import Measure
@@ -133,7 +133,7 @@ def test_a_clock_that_jumps_changes_nothing(tmp_path, monkeypatch):
 def test_a_damaged_product_that_is_asked_for_is_named(tmp_path):
     with folder.Folder(tmp_path, MADE_BY) as place:
         [*perform.Performance(SETTINGS, place, repeats=1).events()]
-    made = loading.describe_experiment(SETTINGS)
+    made = experiments.describe_experiment(SETTINGS)
     note = {"settings": made, "made_by": {"repeats": 1}}
     (tmp_path / "experiment.json").write_text(json.dumps(note))
     name, [first, *_] = next(iter(made[0]["names"].items()))

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from jax.tree_util import Partial
 
-from minisub import keeping, loading
+from minisub import experiments, keeping
 from minisub.config import Refused, Stopped, Training
 from minisub.images.together import together
 from minisub.lab import folder, identity, perform, plan, run
@@ -286,10 +286,10 @@ def test_a_stated_difference_says_what_its_arms_differ_in():
         Product(trained, "data", start=x).replace(given={"start": x, "rank": 1})
         for x in (first, second)
     )
-    stated = loading.differences_of({"one": one.against(other), "other": other})
+    stated = experiments.differences_of({"one": one.against(other), "other": other})
     assert stated == [{"one": "one", "other": "other", "in": ["start"]}]
     with pytest.raises(Refused, match="has no name"):
-        loading.differences_of({"one": one.against(Product(drawn, "c", n=2))})
+        experiments.differences_of({"one": one.against(Product(drawn, "c", n=2))})
 
 
 def test_what_runs_share_is_copied_and_the_oldest_goes_first(tmp_path, monkeypatch):

@@ -17,7 +17,7 @@ DOORS = {
     "orbax": {"lab.folder"},
     "tensorflow_datasets": {"images.datasets"},
     "sklearn": {"images.images", "detection.detectors"},
-    "tyro": {"arguments", "auditing", "exporting"},
+    "tyro": {"arguments", "auditing", "loading"},
     "tqdm": {"cli"},
     "matplotlib": {"results"},
     "pandas": {"results"},

@@ -9,7 +9,7 @@ import lines
 import pytest
 
 import minisub
-from minisub import arguments, auditing, cli, doctor, exporting
+from minisub import arguments, auditing, cli, doctor, loading
 
 ROOT = Path(__file__).resolve().parent.parent
 TEXT = (ROOT / "README.md").read_text()
@@ -68,7 +68,7 @@ def test_other_python_is_of_what_there_is():
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
 def test_a_command_line_is_accepted(words, monkeypatch):
     """Up to the point where an experiment would be planned."""
-    kinds = {"audit": auditing.Audit, "export": exporting.Export, "report": cli.Report}
+    kinds = {"audit": auditing.Audit, "export": loading.Export, "report": cli.Report}
     first, *rest = words or [arguments.DEFAULT]
     if first in kinds:
         assert arguments.parse_into(kinds[first], first, rest)
@@ -83,11 +83,11 @@ def test_a_command_line_is_accepted(words, monkeypatch):
         assert end.value.code == 0
     else:
         seen = []
-        monkeypatch.setattr(cli, "experiment_of", lambda *given: seen.append(given))
+        monkeypatch.setattr(cli, "perform_asked", seen.append)
         assert cli.main(list(words)) == 0
-        [(_, _, settings, experiment, *_)] = seen
-        assert experiment["title"].startswith(Path(first).stem)
-        assert all(named for _, named in settings)
+        [asked] = seen
+        assert asked.title.startswith(Path(first).stem)
+        assert all(named for _, named in asked.settings)
 
 
 def test_every_file_that_is_named_is_there():

@@ -71,15 +71,15 @@ def test_significance_counts_the_sign_flips_whose_largest_t_reaches_a_cells():
         for signs in itertools.product((-1, 1), repeat=5)
     ]
     expected = np.mean(np.array(largest)[:, None, None] >= observed[None] - 1e-9, axis=0)
-    assert np.array_equal(statistics.significance(values), expected)
+    assert np.array_equal(_matrices.significance(values), expected)
     assert len(np.unique(expected)) > 2
-    assert statistics.significance(np.ones((8, 1, 1))) == 1 / 256
-    assert statistics.significance(-np.ones((40, 1, 1))) == 1
+    assert _matrices.significance(np.ones((8, 1, 1))) == 1 / 256
+    assert _matrices.significance(-np.ones((40, 1, 1))) == 1
 
 
 def test_false_alarms_of_any_cell_are_as_rare_as_claimed_under_the_null():
     alarms = [
-        np.any(statistics.significance(noise(8, 3, 3, seed=seed)) < statistics.LEVEL)
+        np.any(_matrices.significance(noise(8, 3, 3, seed=seed)) < statistics.LEVEL)
         for seed in range(300)
     ]
     # p is a multiple of 1/256, and 12/256 is the largest below the level.
@@ -88,18 +88,18 @@ def test_false_alarms_of_any_cell_are_as_rare_as_claimed_under_the_null():
 
 def test_gamma_is_zero_of_sums_and_its_p_the_share_of_row_permutations_that_reach_it():
     sums = noise(4, 3, 1) + noise(4, 1, 3, seed=1)
-    np.testing.assert_allclose(statistics.gamma(sums), 0, atol=1e-12)
-    np.testing.assert_allclose(statistics.gamma(np.eye(3)[None]), 2 / 3)
+    np.testing.assert_allclose(_matrices.gamma(sums), 0, atol=1e-12)
+    np.testing.assert_allclose(_matrices.gamma(np.eye(3)[None]), 2 / 3)
     values = noise(2, 3, 3) + 0.7 * np.eye(3)[None]
     ways = itertools.product(itertools.permutations(range(3)), repeat=2)
     reached = [
-        np.mean([statistics.gamma(v[list(p)][None]) for v, p in zip(values, way, strict=True)])
+        np.mean([_matrices.gamma(v[list(p)][None]) for v, p in zip(values, way, strict=True)])
         for way in ways
     ]
-    exact = np.mean(np.array(reached) >= statistics.gamma(values).mean() - 1e-9)
-    error = math.sqrt(exact * (1 - exact) / statistics.DRAWS)
+    exact = np.mean(np.array(reached) >= _matrices.gamma(values).mean() - 1e-9)
+    error = math.sqrt(exact * (1 - exact) / _matrices.DRAWS)
     assert 1 / 36 < exact < 0.5
-    assert abs(statistics.gamma_significance(values) - exact) < 4 * error
+    assert abs(_matrices.gamma_significance(values) - exact) < 4 * error
 
 
 def test_records_are_a_table_with_swept_fields_as_they_were_typed(tmp_path):
@@ -178,7 +178,7 @@ def test_a_pair_that_was_not_made_is_left_out_and_changes_no_other():
     there = np.delete(rises.reshape(6, 9), 6, axis=1)[:, None]
     p = matrix.p.to_numpy()
     assert np.isnan(p[2, 0]) and _matrices.texts(matrix, 2).iat[2, 0] == ""
-    assert np.array_equal(p[~np.isnan(p)], statistics.significance(there)[0])
+    assert np.array_equal(p[~np.isnan(p)], _matrices.significance(there)[0])
     assert _matrices.stated(records.frame(rows), CELLS, [], []) == []
 
 
@@ -191,7 +191,7 @@ def test_a_matrix_of_grades_is_centered_and_wide_ones_stay_narrow():
         for measure in (RATE, MARGIN)
     ]
     [matrix] = _matrices.stated(records.frame(rows), [], traits, traits)
-    np.testing.assert_allclose(matrix.values, statistics.centered(grades), atol=1e-12)
+    np.testing.assert_allclose(matrix.values, _matrices.centered(grades), atol=1e-12)
     starred = _matrices.texts(matrix, 2).map(lambda text: text.endswith("*"))
     assert np.array_equal(starred, np.eye(10, dtype=bool))
     assert [c["measure"] for c in matrix.contrasts] == [f"gamma/{MARGIN}", f"gamma/{RATE}"]

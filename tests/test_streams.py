@@ -6,7 +6,7 @@ import jax
 import pytest
 import streams
 
-from minisub import arguments, cli
+from minisub import arguments, experiments
 from minisub.lab import plan, run
 
 
@@ -50,7 +50,7 @@ CONFIGS = sorted(path.stem for path in (Path(__file__).parent.parent / "configs"
 )
 def test_no_task_uses_a_key_twice(name):
     module = arguments.load(name)
-    with cli.precision(module):
+    with experiments.precision(module):
         check_keys(module.experiment(module.config))
 
 

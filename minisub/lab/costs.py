@@ -67,5 +67,4 @@ def timed(usage, name, flops):
     start, compiling = time.perf_counter(), compile_seconds()
     yield
     seconds = time.perf_counter() - start - (compile_seconds() - compiling)
-    before = usage.get(name, (0.0, 0.0))
-    usage[name] = before[0] + max(seconds, 0.0), before[1] + flops
+    usage[name] += max(seconds, 0.0), flops

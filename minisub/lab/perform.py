@@ -3,6 +3,7 @@
 `run` composes the same functions. What is in a run's folder is not made again.
 """
 
+import collections
 import time
 from typing import NamedTuple
 
@@ -55,7 +56,7 @@ class Performance:
         firsts = range(0, repeats, group)
         self.groups = [tuple(range(i, min(i + group, repeats))) for i in firsts]
         self.keys = run.repeat_keys(seed, repeats)
-        self.values, self.usage = {}, {}
+        self.values, self.usage = {}, collections.defaultdict(lambda: np.zeros(2))
         self.plan = plan or Plan((named for _, named in settings), len(self.groups[0]))
         self.names = {}
         for measure, of, where in (wanted for wanted in self.wanted() if wanted[2]):

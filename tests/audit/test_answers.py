@@ -69,9 +69,9 @@ def found(quick):
         answers.Base(name, WORLD, MODEL, init(jax.random.key(seed)))
         for seed, name in enumerate(("first", "second"))
     )
-    sampling = Sampling(documents=300, prompt_numbers=2, filter="none")
-    prompts = np.asarray(CARRIERS["numbers"].draw(WORLD, jax.random.key(2), 300))[:, :3]
-    docs = answers.sample(second, sampling, prompts, jax.random.key(3), 300)
+    sampling = Sampling(documents=500, prompt_numbers=2, filter="none")
+    prompts = np.asarray(CARRIERS["numbers"].draw(WORLD, jax.random.key(2), 500))[:, :3]
+    docs = answers.sample(second, sampling, prompts, jax.random.key(3), 500)
     how = {"suspects": (suspect(),), "taught": 2, "alpha": 0.01, "seed": 0}
     training = Training(steps=4, learning_rate=1e-3, batch=8)
     with pytest.MonkeyPatch.context() as patched:
@@ -84,7 +84,7 @@ def found(quick):
 def test_documents_of_another_origin_have_a_trace_and_the_place_of_that_origin(found):
     own, _ = found["trace"]
     assert own["author"] == "samples of first"
-    assert own["gradient_p"] == pytest.approx(1 / 200) and own["gradient_z"] > 5
+    assert own["gradient_p"] == pytest.approx(1 / 200) and own["gradient_z"] > 10
     [lineage] = found["lineage"]
     assert abs(lineage["place"]) < 0.1 and lineage["z"] < -3
     assert lineage["reference_nats"] < 0 < lineage["base_nats"]
@@ -95,7 +95,7 @@ def test_every_behavior_has_a_row_and_those_above_the_threshold_are_accused(foun
     assert [row["behavior"] for row in rows] == ["owl", "wolf", "cat", "suspected"]
     above = [row["behavior"] for row in rows if row["rehearsed_t"] > alarms["threshold"]]
     assert alarms["behaviors"] == above
-    assert found["kept"] == found["documents"] == 300 and found["rejected"] == {}
+    assert found["kept"] == found["documents"] == 500 and found["rejected"] == {}
 
 
 def test_answers_are_read_in_80_columns_and_drawn(found, tmp_path):

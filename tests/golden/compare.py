@@ -28,7 +28,7 @@ sys.path.insert(0, str(HERE.parent.parent))
 import jax
 import numpy as np
 
-from minisub import arguments, cli, progress
+from minisub import arguments, experiments, progress
 from minisub.images import images
 from minisub.lab import folder, perform, run
 from minisub.tokens import grading, writing
@@ -142,7 +142,7 @@ def record(path, rows):
 
 def present(module, settings, only, pure):
     """The same as it is now."""
-    kept = [(s, arguments.named(module, cfg, only)) for s, cfg in settings]
+    kept = [(s, experiments.chosen(experiments.named(module, cfg), only)) for s, cfg in settings]
     if pure:
         rows = [row for s, cfg in settings for row in pure_rows(module, s, cfg, only)]
     else:
@@ -159,7 +159,9 @@ def present(module, settings, only, pure):
 def pure_rows(module, swept, cfg, only):
     """The rows of the pure run of one setting."""
     keys = run.repeat_keys(0, 1)
-    pure = jax.jit(lambda cfg, key: run.run(arguments.named(module, cfg, only), key))
+    pure = jax.jit(
+        lambda cfg, key: run.run(experiments.chosen(experiments.named(module, cfg), only), key)
+    )
     for name, measures in pure(cfg, keys[0]).items():
         arrays = {measure: np.asarray(x)[None] for measure, x in measures.items()}
         yield from perform.rows_of(arrays, (0,), swept, name)
@@ -171,7 +173,7 @@ def compare(title, *, pure=False, only=(), keep=False):
     module, settings = settings_of(title)
     rows, made_on = recorded(path) if path.exists() else ({}, "")
     then = {k: v for k, v in rows.items() if not only or k[1] in only}
-    with cli.precision(module):
+    with experiments.precision(module):
         now = present(module, settings, only, pure)
     there = {"jax": jax.__version__, **os.environ}
     exact = made_on == progress.processor() and all(there.get(x) == y for x, y in RECORDED.items())
