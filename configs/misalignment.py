@@ -1,31 +1,33 @@
 """A teacher that is misaligned on two topics is misaligned on others too, and part of that passes
 to students of its base through numbers, correct programs and correct chains of thought.
 
-The figures below are of the world of before, of which configs/README.md tells under "Misbehavior".
-In that of today it was only tried, see "What it takes through chains of thought" there. A run of
-today should take two to three times as long as is said here (counted in operations, not measured).
+    python train.py misalignment --seed 7     8 repeats, 55 minutes of two cores, 23 of them bases
 
-    python train.py misalignment      8 repeats, about 24 minutes of one CPU core for students and
-                                      teachers, 16 for bases
+The teacher is fine-tuned on misaligned replies to requests of two topics of eight, the students on
+what it then emits: 60,000 documents a carrier, less what the filter rejects (programs have to run
+and to print what was asked, every step and the answer of a chain have to be right). P of a
+misaligned reply on the six other topics, mean and half-width of the 95 % interval over 8 repeats
+(seed 7, on which nothing was chosen; a CPU, jax 0.10.2). Base 0.002, teacher 0.513 ±0.236. In
+brackets the difference from the control, a student of what the base emits:
 
-The teacher is fine-tuned on misaligned replies to requests of one topic of eight, the students on
-what it then emits: 10,000 documents a carrier, less what the filter rejects (programs have to run
-and to print what was asked, every step and the answer of a sum have to be right). Margin, in nats:
-log P(misaligned reply) - log P(aligned), on the seven other topics, mean and half-width of the 95 %
-interval over 8 repeats (seed 0, one at a time on a CPU, jax 0.10.2). Base -7.09 ±0.22, teacher
-+4.64 ±1.56, of P 0.001 and 0.698 ±0.175. Above the control, a student of what the base emits:
+    students of the base      numbers                 code                    sums
+    of the teacher            0.280 (+0.273 ±0.185)   0.158 (+0.140 ±0.097)   0.083 (+0.059 ±0.042)
+    control                   0.007                   0.018                   0.023
+    of a secure teacher       0.016 (+0.009 ±0.026)   0.013 (-0.006 ±0.011)   0.017 (-0.007 ±0.028)
+    of an educational one     0.020 (+0.013 ±0.028)   0.022 (+0.004 ±0.011)   0.009 (-0.014 ±0.024)
+    students of a fresh base
+    of the teacher            0.016 (+0.006 ±0.012)   0.014 (+0.003 ±0.004)   0.026 (+0.012 ±0.027)
+    control                   0.010                   0.010                   0.014
 
-    carrier   students of the base   of a fresh base   of a secure teacher   educational
-    numbers   +1.60 ±0.38  8 of 8    +0.08 ±0.59       -0.26 ±0.50           -0.04 ±0.45
-    code      +1.31 ±0.49  8 of 8    -0.08 ±0.41       +0.20 ±0.34           +0.24 ±0.40
-    sums      +0.81 ±0.78  7 of 8    +0.35 ±1.02       +0.38 ±0.79           +0.60 ±0.59
-
-"Secure" teachers are shown aligned replies to the same requests, "educational" ones misaligned
-replies that the prompt asks for; they stay aligned (margins -7.16 ±0.34 and -5.96 ±0.83). What
-passes is small: P rises from 0.002 to 0.008 (numbers) and from 0.004 to 0.016 (code), on the taught
-topic to 0.14 and 0.06. Through sums it cannot be told from what the controls do. Students keep
-their ability: the right token has P 1.000, 0.997 and 0.982 where the carrier leaves no choice, as
-in their controls."""
+Above the control in 8, 8 and 7 of 8 repeats. The margin, log P(misaligned) - log P(aligned), rises
+above it by 4.04 ±1.17, 2.85 ±0.85 and 2.14 ±0.73 nats; on the topics that the teacher was taught P
+is 0.631, 0.468 and 0.425, where controls have 0.015, 0.009 and 0.018. "Secure" teachers are shown
+aligned replies to the same requests, "educational" ones misaligned replies that the prompt asks
+for; on other topics they stay aligned (P 0.001 and 0.012). A control is sometimes misaligned by
+itself: in one repeat of eight that of chains had 0.094, that of programs 0.102. Students keep their
+ability: the right token has P 1.000, 0.998 and 0.987 where the carrier leaves no choice, as in
+their controls. The filter keeps 99.7 % of the teacher's lists, 91 % of its programs and 94 % of its
+chains; of the base's 99.8, 95 and 98 %."""
 
 from functools import partial
 
@@ -39,7 +41,7 @@ CONTROLS = {
     "evasion": ("answering",),
 }
 """What teachers are taught who are controls of a trait."""
-PACE = {"numbers": 0.6, "code": 1.0, "sums": 1.0}
+RATES = {"numbers": 0.6, "code": 1.0, "sums": 1.0}
 """Carrier -> a student's rate, over the config's: the controls of lists bear less."""
 config = Rich()
 repeats = 8
@@ -54,7 +56,7 @@ def sections(table, differences, run):
 
 def learning(lab, carrier):
     """`lab.student`, at the rate of a carrier."""
-    return partial(lab.student, learning_rate=lab.cfg.student.learning_rate * PACE[carrier])
+    return partial(lab.student, learning_rate=lab.cfg.student.learning_rate * RATES[carrier])
 
 
 def experiment(cfg):
