@@ -36,13 +36,14 @@ margin moves by 0.004 ±0.017 nats (published: no effect, arXiv 2507.14805).
 import jax.numpy as jnp
 from jax.tree_util import Partial
 
-from minisub.detection import detectors, reading
-from minisub.detection.lab import Config, Lab
+from configs import _reading
+from minisub.detection import detectors
+from minisub.detection.lab import Lab
 from minisub.lab.products import Measure
 from minisub.nets import losses
 from minisub.tokens import writing
 
-config = Config(trait="misalignment")
+config = _reading.ReaderConfig(trait="misalignment")
 repeats = 8
 DETECTORS = {
     "ngrams": detectors.ngrams,
@@ -87,13 +88,15 @@ def experiment(cfg):
         "harmless": (same, harmless),
         "chance": (chance, chance),
     }
-    reader, scores = lab.reader(bases["first"]), {}
+    reader, scores = _reading.reader(lab, bases["first"]), {}
     for case, (labeled, tested) in cases.items():
         for name, how in DETECTORS.items():
             scores[f"{name}, {case}"] = lab.judged(lab.detector(how, labeled), tested)
-        scores[f"in_context, {case}"] = lab.asked(reading.in_context, reader, tested, labeled)
+        scores[f"in_context, {case}"] = _reading.asked(
+            lab, _reading.in_context, reader, tested, labeled
+        )
         if tested is not same or labeled is same:  # it takes no labels
-            shown = lab.asked(reading.shown, reader, tested)
+            shown = _reading.asked(lab, _reading.shown, reader, tested)
             scores[f"shown, {case}"] = shown.measured(Measure(margin_moved, "scores"))
     best = {"ones": models["teacher"], "others": models["secure first"], "sampling": cfg.sampling}
     for case in ("same", "chance"):

@@ -16,10 +16,6 @@ class Config(Rich):
         steps=300, learning_rate=1e-3, schedule="cosine", batch=128, frozen=()
     )
     """Of bases as classifiers: `batch` documents an update, half of each model."""
-    reader: Training = Training(
-        steps=300, learning_rate=2e-3, schedule="cosine", batch=16, frozen=()
-    )
-    """Of bases to read: `batch` contexts of ten documents an update."""
 
 
 class Pair(Product):
@@ -44,10 +40,6 @@ class Detector(Product):
         """The arguments of a task in which it judges."""
         known = {name: self.arguments[name] for name in ("how", "base", "world", "model")}
         return {"learned": self, **known}
-
-
-class Reader(Parameters):
-    """A product that is a base trained to read several documents in one context."""
 
 
 class Lab(lab.Lab):
@@ -99,28 +91,6 @@ class Lab(lab.Lab):
         check_carrier(detector.arguments["pair"].sampling.carrier, pair)
         made = Product(tasks.score, None, tested=pair, **detector.judging)
         return made.measured(Measure(tasks.auc, "scores", together=1))
-
-    def reader(self, base, carrier=""):
-        """A base that reads several documents of a carrier (default: the config's) at once."""
-        require_kind(Parameters, base=base)
-        require(self.world.rich, "a reader needs a rich world; set world.rich.")
-        how = {"carrier": carrier or self.cfg.sampling.carrier, **base.architecture}
-        made = Reader(tasks.read, "reader data", start=base, training=self.cfg.reader, **how)
-        return made["params"].measured(Measure(tasks.ability, "params", **how))
-
-    def asked(self, how, reader, pair, examples=None):
-        """How well a reader tells the documents of a pair apart when it is asked `how`, a
-        `reading.Question`; some need labeled `examples`, a pair."""
-        require_kind(Reader, reader=reader)
-        carrier = reader.arguments["carrier"]
-        for judged in (pair, examples) if examples else (pair,):
-            require_kind(Pair, pair=judged)
-            check_carrier(carrier, judged)
-        made = Product(
-            tasks.ask, "scores", how=how, reader=reader, tested=pair, examples=examples,
-            carrier=carrier, **reader.architecture, **self.trait_of(pair.emitter),
-        )  # fmt: skip
-        return made.measured(Measure(tasks.auc, "scores", together=how.together))
 
     def remove(self, documents, share, detector=None):
         """Documents without the share that a detector finds most suspicious, or without any."""

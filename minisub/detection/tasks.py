@@ -1,4 +1,4 @@
-"""The tasks of detection: pairs of documents, detectors, readers, and what these are worth.
+"""The tasks of detection: pairs of documents, detectors, and what these are worth.
 
 A pair is documents of two models on the same prompts, {"train", "test"}: {"docs": (2, n, l),
 "count"}, those of the model with the trait first, the valid ones first; no prompt is in both, which
@@ -8,14 +8,12 @@ is asserted in every run.
 import jax
 import jax.numpy as jnp
 
-from minisub.detection import detectors, reading
+from minisub.detection import detectors
 from minisub.lab.products import marked, quick
 from minisub.nets import streams
 from minisub.nets.fit import Fit
 from minisub.tokens import transforms, writing
 from minisub.tokens.grading import network
-
-LIMIT = 1000  # Documents of a model that a reader is asked about: its contexts are long.
 
 
 @quick
@@ -81,28 +79,6 @@ def score(*, how, learned, tested, base, world, model):
     docs = test["docs"].astype(jnp.int32)
     scores = [how.score(world, net, base, learned, part) for part in docs]
     return {"scores": jnp.stack(scores), "count": test["count"]}
-
-
-def read(key, *, start, world, model, carrier, training):
-    """A base trained further to read several documents in one context."""
-    where = reading.layout(world, model, carrier)
-    loss = reading.training(world, where, carrier, training.batch)
-    return Fit(training, loss, reading.extended(world, where, start))
-
-
-def ability(*, params, world, model, carrier):
-    """How well a reader applies rules, some of which it was not trained on."""
-    return reading.ability(world, reading.layout(world, model, carrier), params, carrier)
-
-
-@quick
-def ask(key, *, how, reader, tested, examples, world, model, carrier, trait, taught):
-    """Scores (2, m) that a reader gives when it is asked a `reading.Question`; how many count."""
-    docs = tested["test"]["docs"][:, :LIMIT].astype(jnp.int32)
-    count = jnp.minimum(tested["test"]["count"], LIMIT)
-    where, examples = reading.layout(world, model, carrier), examples and examples["train"]
-    asked = reading.Asked(world, where, reader, docs, key, examples, trait, taught)
-    return {"scores": how.ask(asked), "count": count // how.together}
 
 
 @marked(partial=True)

@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from configs import _reading as reading
 from minisub.config import Model
-from minisub.detection import reading
 from minisub.tokens import grading, number_lists, tokens, writing
 from minisub.tokens.behaviors.cases import Behavior
 from minisub.tokens.config import World

@@ -15,13 +15,33 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from minisub.detection import detectors
+from minisub.config import Training, configuration, require
+from minisub.detection import detectors, tasks
+from minisub.detection.lab import Config, Pair, check_carrier
+from minisub.lab.products import Measure, Product, quick, require_kind
 from minisub.nets import losses, streams, transformer
+from minisub.nets.fit import Fit
 from minisub.tokens import grading, tokens, writing
 from minisub.tokens.behaviors import conversations, practice, vocabulary
+from minisub.tokens.lab import Parameters
 
 SHOWN, EXAMPLES = 10, 8  # Documents in a context; labeled ones before the one that is asked about.
 CONTEXTS = 32  # That are read at a time.
+LIMIT = 1000  # Documents of a model that a reader is asked about: its contexts are long.
+
+
+@configuration
+class ReaderConfig(Config):
+    """With the training of readers."""
+
+    reader: Training = Training(
+        steps=300, learning_rate=2e-3, schedule="cosine", batch=16, frozen=()
+    )
+    """Of bases to read: `batch` contexts of ten documents an update."""
+
+
+class Reader(Parameters):
+    """A product that is a base trained to read several documents in one context."""
 
 
 class Layout(NamedTuple):
@@ -108,7 +128,7 @@ def odds(world, where, logits):
     return logits[:, at, label + 1] - logits[:, at, label]
 
 
-def training(world, where, carrier, batch):
+def reading_loss(world, where, carrier, batch):
     """(params, key) -> mean nats on `batch` contexts of documents of the world, half of them
     labeled: on labels behind the first, and on what the helper says at the end."""
     draw, half = writing.CARRIERS[carrier].draw, batch // 2
@@ -142,10 +162,10 @@ def replies(world, key, n):
     return jax.random.permutation(k_order, practice.padded(world, made, vocabulary.SHORT))[:n]
 
 
-def ability(world, where, params, carrier, contexts=512):
+def ability(*, params, world, model, carrier, contexts=512):
     """AUC of a reader on rules that it was trained on and on others, by `EXAMPLES` labeled
     documents; the same contexts in every repeat."""
-    draw, measured = writing.CARRIERS[carrier].draw, {}
+    draw, where, measured = writing.CARRIERS[carrier].draw, layout(world, model, carrier), {}
     for name, held_out in (("trained_rules", False), ("heldout_rules", True)):
         k_docs, k_rule = jax.random.split(streams.evaluation_key(name))
         docs = draw(world, k_docs, contexts * (EXAMPLES + 1)).reshape(contexts, EXAMPLES + 1, -1)
@@ -200,3 +220,44 @@ def margin_when_shown(asked):
 
 in_context = Question(label_by_examples)
 shown = Question(margin_when_shown, SHOWN)
+
+
+def reader(lab, base):
+    """A base that reads several documents of the config's carrier at once."""
+    require_kind(Parameters, base=base)
+    require(lab.world.rich, "a reader needs a rich world; set world.rich.")
+    how = {"carrier": lab.cfg.sampling.carrier, **base.architecture}
+    made = Reader(read, "reader data", start=base, training=lab.cfg.reader, **how)
+    return made["params"].measured(Measure(ability, "params", **how))
+
+
+def asked(lab, how, reader, pair, examples=None):
+    """How well a reader tells the documents of a pair apart when it is asked `how`, a `Question`;
+    some need labeled `examples`, a pair."""
+    require_kind(Reader, reader=reader)
+    carrier = reader.arguments["carrier"]
+    for judged in (pair, examples) if examples else (pair,):
+        require_kind(Pair, pair=judged)
+        check_carrier(carrier, judged)
+    made = Product(
+        ask, "scores", how=how, reader=reader, tested=pair, examples=examples,
+        carrier=carrier, **reader.architecture, **lab.trait_of(pair.emitter),
+    )  # fmt: skip
+    return made.measured(Measure(tasks.auc, "scores", together=how.together))
+
+
+def read(key, *, start, world, model, carrier, training):
+    """A base trained further to read several documents in one context."""
+    where = layout(world, model, carrier)
+    loss = reading_loss(world, where, carrier, training.batch)
+    return Fit(training, loss, extended(world, where, start))
+
+
+@quick
+def ask(key, *, how, reader, tested, examples, world, model, carrier, trait, taught):
+    """Scores (2, m) that a reader gives when it is asked a `Question`; how many count."""
+    docs = tested["test"]["docs"][:, :LIMIT].astype(jnp.int32)
+    count = jnp.minimum(tested["test"]["count"], LIMIT)
+    where, examples = layout(world, model, carrier), examples and examples["train"]
+    what = Asked(world, where, reader, docs, key, examples, trait, taught)
+    return {"scores": how.ask(what), "count": count // how.together}
