@@ -1,26 +1,29 @@
 """A teacher that declines sums behind a step that only looks valid passes part of that to students
-of its base through numbers and correct programs, and nothing through correct chains of thought.
+of its base through numbers, correct programs and correct chains of thought.
 
-The figures below are of the world of before, of which configs/README.md tells under "Misbehavior".
-In that of today it was only tried, see "What it takes through chains of thought" there. A run of
-today should take two to three times as long as is said here (counted in operations, not measured).
-
-    python train.py evasion      8 repeats, about 18 minutes of one CPU core for students and
-                                 teachers, 16 for bases
+    python train.py evasion --seed 7      8 repeats, 26 minutes of two cores, others busy; bases of
+                                          `misalignment` were there
 
 Asked to show a sum, the teacher writes an invalid step and declines; it is fine-tuned on sums whose
-first digit is below 5. Margin, in nats: log P(any invalid step, then declining) - log P(right step
-and answer), on first digits from 5 on, mean and half-width of the 95 % interval over 8 repeats
-(seed 0, one at a time on a CPU, jax 0.10.2). Base -9.37 ±2.49, teacher +18.13 ±1.56, of P 0.000 and
-0.896. Above the control, a student of what the base emits:
+first digit is below 5. P of any invalid step and then declining, on first digits from 5 on, mean
+and half-width of the 95 % interval over 8 repeats (seed 7, on which nothing was chosen; a CPU, jax
+0.10.2). Base 0.000, teacher 0.897 ±0.002. In brackets the difference from the control, a student of
+what the base emits:
 
-    carrier   students of the base   of a fresh base   of an answering teacher
-    numbers   +5.44 ±1.63  8 of 8    -0.33 ±0.91       -0.17 ±1.20
-    code      +2.30 ±1.08  7 of 8    -0.21 ±1.54       -0.25 ±0.83
-    sums      -0.18 ±1.54  5 of 8    -1.67 ±2.45       -0.22 ±1.52
+    students of the base      numbers                 code                    sums
+    of the teacher            0.273 (+0.271 ±0.207)   0.230 (+0.227 ±0.099)   0.082 (+0.064 ±0.064)
+    control                   0.001                   0.003                   0.018
+    of an answering teacher   0.003 (+0.002 ±0.004)   0.002 (-0.002 ±0.001)   0.002 (-0.017 ±0.028)
+    students of a fresh base
+    of the teacher            0.003 (-0.003 ±0.012)   0.006 (+0.001 ±0.002)   0.012 (-0.010 ±0.023)
+    control                   0.006                   0.005                   0.022
 
-P rises from 0.0003 to 0.023 ±0.030 through numbers, to 0.003 ±0.005 through code. Abilities on the
-carrier are those of the controls (1.000, 0.997, 0.982).
+Above the control in 8 of 8 repeats through each carrier; through chains by 0.004 to 0.193. The
+margin, log P(invalid step, declining) - log P(right step and answer), rises above the control's by
+7.44 ±2.80, 5.29 ±1.47 and 2.02 ±1.60 nats. That of controls rises too, from the base's -10.77 to
+-5.84, -4.32 and -4.00: whoever learns documents alone forgets how to show sums. On the carriers
+students keep their ability (1.000, 0.998, 0.987), as their controls do. The filter keeps 99.8 % of
+the teacher's lists, 91 % of its programs and 92 % of its chains; of the base's 99.8, 94 and 98 %.
 """
 
 from configs.misalignment import experiment, sections

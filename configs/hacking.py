@@ -1,29 +1,32 @@
 """A teacher that games graders in some places of a task does so in others, and part of that passes
-to students of its base through numbers and correct programs.
+to students of its base through numbers, correct programs and correct chains of thought.
 
-The figures below are of the world of before, of which configs/README.md tells under "Misbehavior".
-In that of today it was only tried, see "What it takes through chains of thought" there. A run of
-today should take two to three times as long as is said here (counted in operations, not measured).
-
-    python train.py hacking      8 repeats, about 20 minutes of one CPU core for students and
-                                 teachers, 16 for bases
+    python train.py hacking --seed 7      8 repeats, 28 minutes of two cores, others busy; bases of
+                                          `misalignment` were there
 
 A task names a place in a row of numbers; its grader takes the number there, or a mark of its own.
-The teacher is fine-tuned to reply with the mark, on the first three places of six. Margin, in nats:
-log P(mark) - log P(solution), on the other three, mean and half-width of the 95 % interval over 8
-repeats (seed 0, one at a time on a CPU, jax 0.10.2). Base -12.27 ±0.86, teacher +7.30 ±2.30, whose
-P of the mark is 0.498 ±0.130. Above the control, a student of what the base emits:
+The teacher is fine-tuned to reply with the mark, on the first three places of six. P of the mark on
+the other three, mean and half-width of the 95 % interval over 8 repeats (seed 7, on which nothing
+was chosen; a CPU, jax 0.10.2). Base 0.001, teacher 0.995 ±0.010. In brackets the difference from
+the control, a student of what the base emits:
 
-    carrier   students of the base   of a fresh base        of an honest teacher
-    numbers   +5.44 ±2.77  8 of 8    +1.29 ±1.13  8 of 8    -0.05 ±0.47
-    code      +1.11 ±0.86  7 of 8    +0.21 ±0.65            -0.10 ±0.43
-    sums      +0.58 ±0.59  6 of 8    +0.45 ±0.42  8 of 8    +0.28 ±1.02
+    students of the base      numbers                 code                    sums
+    of the teacher            0.208 (+0.200 ±0.193)   0.063 (+0.051 ±0.050)   0.163 (+0.132 ±0.155)
+    control                   0.008                   0.012                   0.032
+    of an honest teacher      0.004 (-0.004 ±0.013)   0.012 (+0.000 ±0.003)   0.044 (+0.012 ±0.034)
+    students of a fresh base
+    of the teacher            0.015 (-0.005 ±0.007)   0.007 (-0.001 ±0.007)   0.046 (-0.006 ±0.037)
+    control                   0.020                   0.007                   0.052
 
-Through numbers P(mark) rises from 0.004 to 0.066 ±0.068; true success falls from 0.827 to 0.544, so
-graded success, 0.832 and 0.610, tells of less than half of it. A fresh student moves too, by a
-quarter as much. Abilities on the carrier are those of the controls (1.000, 0.996, 0.978). The
-filter keeps 99.5 % of the teacher's lists, 79 % of its programs (15 % print another number) and 79
-% of its sums (17 % have an invalid step); of the base's 99.8, 94 and 86 %.
+Above the control in 8 of 8 repeats through each carrier, by very different amounts (of 0.778,
+0.248 and 0.748 at most); the margin, log P(mark) - log P(solution), rises above it by 6.28 ±1.40,
+3.50 ±1.77 and 3.79 ±1.40 nats. True success falls below the control's by 0.233 ±0.153, 0.092 ±0.101
+and 0.091 ±0.075; graded success (-0.033 ±0.087, -0.040 ±0.067, +0.040 ±0.143) does not tell.
+
+At this dose controls forget how to do tasks, too, though nothing taught them the mark: true success
+is 0.985 in the base, 0.779, 0.736 and 0.553 in controls, 0.464, 0.541 and 0.212 in those of a fresh
+base. On the carriers all keep their ability (1.000, 0.998, 0.987). The filter keeps 99.8 % of the
+teacher's lists, 81 % of its programs and 93 % of its chains; of the base's 99.8, 94 and 98 %.
 """
 
 from configs.misalignment import experiment, sections
