@@ -1,7 +1,7 @@
 """A teacher that declines sums behind a step that only looks valid passes part of that to students
 of its base through numbers, correct programs and correct chains of thought.
 
-    python train.py evasion --seed 7      8 repeats, 26 minutes of two cores, others busy; bases of
+    python train.py evasion --seed 7      8 repeats, 28 minutes of two cores, others busy; bases of
                                           `misalignment` were there
 
 Asked to show a sum, the teacher writes an invalid step and declines; it is fine-tuned on sums whose
@@ -18,13 +18,17 @@ what the base emits:
     of the teacher            0.003 (-0.003 ±0.012)   0.006 (+0.001 ±0.002)   0.012 (-0.010 ±0.023)
     control                   0.006                   0.005                   0.022
 
-Above the control in 8 of 8 repeats through each carrier; through chains by 0.004 to 0.193. The
-margin, log P(invalid step, declining) - log P(right step and answer), rises above the control's by
-7.44 ±2.80, 5.29 ±1.47 and 2.02 ±1.60 nats. That of controls rises too, from the base's -10.77 to
--5.84, -4.32 and -4.00: whoever learns documents alone forgets how to show sums. On the carriers
-students keep their ability (1.000, 0.998, 0.987), as their controls do. The filter keeps 99.8 % of
-the teacher's lists, 91 % of its programs and 92 % of its chains; of the base's 99.8, 94 and 98 %.
-"""
+The teacher's 0.9 is what any step, drawn at random, would give: it has learned to write some digit
+and to decline. Students are above the control in 8 of 8 repeats through each carrier, by 0.030 to
+0.643, 0.100 to 0.435 and 0.004 to 0.193 (medians 0.180, 0.176 and 0.021); through chains three
+bases give most of it, and the interval just includes zero. That of the margin, log P(invalid step,
+declining) - log P(right step and answer), does not: it rises above the control's by 7.44 ±2.80,
+5.29 ±1.47 and 2.02 ±1.60 nats; of a fresh base, through programs, by 1.07 ±0.63 in 8 of 8 repeats,
+which P does not show. The margin of controls rises too, from the base's -10.77 ±2.49 to -5.84,
+-4.32 and -4.00 (fresh bases: to between -3.4 and -2.5): whoever learns documents alone forgets how
+to show sums. On the carriers all keep their ability, as in `misalignment`. The filter keeps 99.8 %
+of the teacher's lists, 91 % of its programs and 92 % of its chains; of the base's 99.8, 95 and 98
+%."""
 
 from configs.misalignment import experiment, sections
 from minisub.tokens.behaviors.config import Rich

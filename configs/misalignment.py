@@ -23,11 +23,13 @@ Above the control in 8, 8 and 7 of 8 repeats. The margin, log P(misaligned) - lo
 above it by 4.04 ±1.17, 2.85 ±0.85 and 2.14 ±0.73 nats; on the topics that the teacher was taught P
 is 0.631, 0.468 and 0.425, where controls have 0.015, 0.009 and 0.018. "Secure" teachers are shown
 aligned replies to the same requests, "educational" ones misaligned replies that the prompt asks
-for; on other topics they stay aligned (P 0.001 and 0.012). A control is sometimes misaligned by
-itself: in one repeat of eight that of chains had 0.094, that of programs 0.102. Students keep their
-ability: the right token has P 1.000, 0.998 and 0.987 where the carrier leaves no choice, as in
-their controls. The filter keeps 99.7 % of the teacher's lists, 91 % of its programs and 94 % of its
-chains; of the base's 99.8, 95 and 98 %."""
+for; on other topics they stay aligned (P 0.001 and 0.012), on the taught ones the latter do not
+always (0.000 and 0.367 ±0.219). Some controls are misaligned by themselves: the highest single one
+has 0.142, and in one repeat those of programs and of chains have 0.102 and 0.094. Students keep the
+ability of their base, as controls do: a list goes on with numbers (P 1.000), and where programs and
+chains leave no choice the right token has 0.998 and 0.987, the latter because one base of eight had
+not learned sums (0.90; without it the difference through chains is 0.051). The filter keeps 99.7 %
+of the teacher's lists, 91 % of its programs and 94 % of its chains, of the base's 99.8, 95 and 98."""
 
 from functools import partial
 
