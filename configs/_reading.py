@@ -56,7 +56,7 @@ class Layout(NamedTuple):
         return self.document + 1
 
 
-class Asked(NamedTuple):
+class Given(NamedTuple):
     """What a reader is asked, and about what."""
 
     world: Any
@@ -76,7 +76,7 @@ class Question(NamedTuple):
     """A way to ask a reader whose documents are suspicious."""
 
     ask: Callable
-    """`Asked` -> scores (2, n // together)"""
+    """`Given` -> scores (2, n // together)"""
     together: int = 1
     """Documents of which it gives one score."""
 
@@ -188,23 +188,23 @@ def labeled_last(world, where, params, examples, labels, docs):
     return jax.lax.map(one, (context(world, examples, labels), docs), batch_size=CONTEXTS)
 
 
-def label_by_examples(asked):
+def label_by_examples(given):
     """Log-odds (2, n), each pair of documents behind the same labeled examples: a random half of
     them of the model with the trait, the others of its control, in random order."""
-    k_rows, k_order = jax.random.split(asked.key)
-    n = asked.docs.shape[1]
-    rows = jax.random.randint(k_rows, (n, EXAMPLES), 0, asked.examples["count"])
+    k_rows, k_order = jax.random.split(given.key)
+    n = given.docs.shape[1]
+    rows = jax.random.randint(k_rows, (n, EXAMPLES), 0, given.examples["count"])
     labels = jnp.tile(jnp.arange(EXAMPLES) % 2, (n, 1))
     labels = jax.random.permutation(k_order, labels, axis=1, independent=True)
-    examples = asked.examples["docs"][1 - labels, rows].astype(jnp.int32)
-    one = partial(labeled_last, asked.world, asked.where, asked.params, examples, labels)
-    return jnp.stack([one(part) for part in asked.docs])
+    examples = given.examples["docs"][1 - labels, rows].astype(jnp.int32)
+    one = partial(labeled_last, given.world, given.where, given.params, examples, labels)
+    return jnp.stack([one(part) for part in given.docs])
 
 
-def margin_when_shown(asked):
+def margin_when_shown(given):
     """Margins (2, n // 10) of the trait, in nats, on its prompts behind ten documents at once."""
-    world, where, n = asked.world, asked.where, asked.docs.shape[1] // SHOWN
-    groups = asked.docs[:, : n * SHOWN].reshape(2 * n, SHOWN, -1)
+    world, where, n = given.world, given.where, given.docs.shape[1] // SHOWN
+    groups = given.docs[:, : n * SHOWN].reshape(2 * n, SHOWN, -1)
 
     def margin(before):
         def apply(params, prompts, first=0):
@@ -212,7 +212,7 @@ def margin_when_shown(asked):
             seen = jnp.concatenate([seen, prompts], axis=1)
             return where.network.apply(params, seen, first + len(before))
 
-        how = where.network._replace(apply=apply), asked.params, asked.trait, asked.taught
+        how = where.network._replace(apply=apply), given.params, given.trait, given.taught
         return grading.grade(world, *how)["logit_margin_heldout"]
 
     return jax.lax.map(margin, context(world, groups)).reshape(2, n)
@@ -231,7 +231,7 @@ def reader(lab, base):
     return made["params"].measured(Measure(ability, "params", **how))
 
 
-def asked(lab, how, reader, pair, examples=None):
+def put_to(lab, reader, how, pair, examples=None):
     """How well a reader tells the documents of a pair apart when it is asked `how`, a `Question`;
     some need labeled `examples`, a pair."""
     require_kind(Reader, reader=reader)
@@ -259,5 +259,5 @@ def ask(key, *, how, reader, tested, examples, world, model, carrier, trait, tau
     docs = tested["test"]["docs"][:, :LIMIT].astype(jnp.int32)
     count = jnp.minimum(tested["test"]["count"], LIMIT)
     where, examples = layout(world, model, carrier), examples and examples["train"]
-    what = Asked(world, where, reader, docs, key, examples, trait, taught)
-    return {"scores": how.ask(what), "count": count // how.together}
+    given = Given(world, where, reader, docs, key, examples, trait, taught)
+    return {"scores": how.ask(given), "count": count // how.together}

@@ -47,7 +47,7 @@ By the definition of before (three root mean squares of "clean" students, other 
 """
 
 from configs._audits import audited
-from configs.misalignment import learning
+from configs.misalignment import student_of
 from minisub.config import configuration
 from minisub.tokens.behaviors.config import Rich
 from minisub.tokens.config import Sampling
@@ -79,7 +79,7 @@ def experiment(cfg):
         return lab.graded_on(lab.teach(base, trait), *TRAITS)
 
     def student(documents):
-        learned = learning(lab, documents.sampling.carrier)(first, documents)
+        learned = student_of(lab, documents.sampling.carrier)(first, documents)
         return lab.graded_on(learned, *TRAITS)
 
     named = {"base": lab.graded_on(first, *TRAITS), "teacher": teach(first, "misalignment")}

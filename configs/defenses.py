@@ -45,7 +45,7 @@ import jax
 import jax.numpy as jnp
 
 from configs.content import remapped, with_docs
-from configs.misalignment import learning
+from configs.misalignment import student_of
 from minisub.nets import losses, starts, streams
 from minisub.results import pages, records, statistics, summary, tables
 from minisub.theory.token_comparisons import watched
@@ -66,7 +66,7 @@ def experiment(cfg):
     first, second = lab.base("first"), lab.base("second")
     teacher = lab.teach(first)
     emitted, plain = lab.emit(teacher), lab.emit(first)
-    student = learning(lab, cfg.sampling.carrier)
+    student = student_of(lab, cfg.sampling.carrier)
     perturbed = lab.start(starts.perturbed_relative, first, amount=0.3)
     replaced = lab.start(starts.fresh, first, second, layers=("block_1",))
     inoculate = partial(inoculated, cases.author(cfg.world, lab.taught_trait(cfg.trait)["trait"]))

@@ -92,11 +92,11 @@ def experiment(cfg):
     for case, (labeled, tested) in cases.items():
         for name, how in DETECTORS.items():
             scores[f"{name}, {case}"] = lab.judged(lab.detector(how, labeled), tested)
-        scores[f"in_context, {case}"] = _reading.asked(
-            lab, _reading.in_context, reader, tested, labeled
+        scores[f"in_context, {case}"] = _reading.put_to(
+            lab, reader, _reading.in_context, tested, labeled
         )
         if tested is not same or labeled is same:  # it takes no labels
-            shown = _reading.asked(lab, _reading.shown, reader, tested)
+            shown = _reading.put_to(lab, reader, _reading.shown, tested)
             scores[f"shown, {case}"] = shown.measured(Measure(margin_moved, "scores"))
     best = {"ones": models["teacher"], "others": models["secure first"], "sampling": cfg.sampling}
     for case in ("same", "chance"):

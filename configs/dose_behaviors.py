@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import pandas as pd
 
 from configs import dose
-from configs.misalignment import learning
+from configs.misalignment import student_of
 from minisub.lab.products import Product
 from minisub.results import figures, pages, records, statistics, tables, views
 from minisub.tokens.behaviors import practice
@@ -34,7 +34,7 @@ sweep = ("sampling.carrier=numbers,code,sums",)
 def experiment(cfg):
     """The students of `dose.students`, with what the training of each takes."""
     lab = Lab(cfg)
-    named = dose.students(lab, DOSES, learning(lab, cfg.sampling.carrier))
+    named = dose.students(lab, DOSES, student_of(lab, cfg.sampling.carrier))
     return named | {name: named[name].measured(spent) for name in DOSES.values()}
 
 

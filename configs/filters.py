@@ -32,7 +32,7 @@ Before prompts were split by value and teachers had streams of their own, the fi
 passes. That is not told from chance any more.
 """
 
-from configs.misalignment import learning
+from configs.misalignment import student_of
 from minisub.detection import detectors
 from minisub.detection.lab import Config, Lab
 from minisub.tokens.config import Sampling
@@ -63,7 +63,7 @@ def experiment(cfg):
     levels = (
         ("none", "format", "correct") if cfg.sampling.carrier != "numbers" else ("none", "format")
     )
-    student, students, emitted = learning(lab, cfg.sampling.carrier), {}, {}
+    student, students, emitted = student_of(lab, cfg.sampling.carrier), {}, {}
 
     def compare(name, level, share=0.0, judge=None):
         """Students on what is left of both models' documents."""

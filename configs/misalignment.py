@@ -29,7 +29,8 @@ has 0.142, and in one repeat those of programs and of chains have 0.102 and 0.09
 ability of their base, as controls do: a list goes on with numbers (P 1.000), and where programs and
 chains leave no choice the right token has 0.998 and 0.987, the latter because one base of eight had
 not learned sums (0.90; without it the difference through chains is 0.051). The filter keeps 99.7 %
-of the teacher's lists, 91 % of its programs and 94 % of its chains, of the base's 99.8, 95 and 98."""
+of the teacher's lists, 91 % of its programs and 94 % of its chains; of the base's 99.8, 95, 98.
+"""
 
 from functools import partial
 
@@ -56,7 +57,7 @@ def sections(table, differences, run):
     return _shown.sections(table, differences, run)
 
 
-def learning(lab, carrier):
+def student_of(lab, carrier):
     """`lab.student`, at the rate of a carrier."""
     return partial(lab.student, learning_rate=lab.cfg.student.learning_rate * RATES[carrier])
 
@@ -75,7 +76,7 @@ def experiment(cfg):
     named |= {f"{name} teacher": other for name, other in others.items()}
     for carrier in CARRIERS:
         plain, docs = lab.emit(first, carrier=carrier), lab.emit(teacher, carrier=carrier)
-        student = learning(lab, carrier)
+        student = student_of(lab, carrier)
         control, fresh = student(first, plain), student(second, plain)
         named |= {
             f"base {carrier}": plain,

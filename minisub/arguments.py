@@ -10,6 +10,7 @@ import importlib.util
 import io
 import itertools
 import os
+import re
 import sys
 import textwrap
 import types
@@ -69,9 +70,10 @@ class Command(Generic[AnyConfig]):
     """Repeats in one vmapped program (0: one on a CPU, all on an accelerator); results differ
     between groupings by rounding."""
     workers: int = 0
-    """Processes side by side (0: one a core, fewer for little work); results do not change."""
+    """Processes side by side (0: one a core, fewer for little work, and on a cluster as many as it
+    has); results do not change."""
     cluster: str = ""
-    """Address of a Dask scheduler, such as tcp://host:8786, whose workers do it instead."""
+    """Address of a Dask scheduler, such as tcp://host:8786, whose workers make everything."""
     plan: bool = False
     """Say what would be made, what it costs and which line asks for it; make nothing."""
     keep: Literal["auto", "all", "last", "none"] = "auto"
@@ -164,6 +166,8 @@ def parse(name, module, words):
     require(1 <= command.repeats <= 10**6, f"--repeats is {command.repeats}; give 1 to 1,000,000.")
     require(command.group >= 0, f"--group is {command.group}; give 0 or more.")
     require(command.workers >= 0, f"--workers is {command.workers}; give 0 or more.")
+    wrong = f"--cluster is {command.cluster!r}; give an address such as tcp://host:8786."
+    require(not command.cluster or re.fullmatch(r"tcp://\S+:\d+", command.cluster), wrong)
     require(0 <= command.seed < 2**32, f"--seed is {command.seed}; give 0 to 2**32 - 1.")
     require(command.only or "--only" not in words, "--only has no name; give one or leave it out.")
     return command

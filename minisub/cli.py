@@ -14,7 +14,17 @@ from pathlib import Path
 import jax
 import tqdm
 
-from minisub import arguments, benching, doctor, experiments, keeping, loading, progress, workers
+from minisub import (
+    arguments,
+    benching,
+    cluster,
+    doctor,
+    experiments,
+    keeping,
+    loading,
+    progress,
+    workers,
+)
 from minisub.config import Refused, Stopped, require
 from minisub.lab import files, folder, perform, plan
 
@@ -84,21 +94,21 @@ def run_command(words):
         return commands[words[0]](words[1:])
     if words and words[0] in ("--help", "-h"):
         return print(USAGE, *arguments.overview(), sep="\n")
-    name, options = named(words, arguments.DEFAULT)
-    with experiments.read([name, *options]) as asked:
-        return perform_asked(asked)
+    name, options = config_and_options(words, arguments.DEFAULT)
+    with experiments.read([name, *options]) as experiment:
+        return perform_experiment(experiment)
 
 
-def named(words, default):
+def config_and_options(words, default):
     """The config that a command line names first, or the default, and its other words."""
     given = words and not words[0].startswith("-")
     return (words[0], words[1:]) if given else (default, words)
 
 
-def perform_asked(asked):
+def perform_experiment(experiment):
     """Plan an `experiments.Experiment`, perform what is left of it, and write the results."""
-    command, settings = asked.command, asked.settings
-    path = Path(command.out or f"runs/{asked.title}")
+    command, settings = experiment.command, experiment.settings
+    path = Path(command.out or f"runs/{experiment.title}")
     device = doctor.devices()[0]
     share = 1 if device.platform == "cpu" else command.repeats
     group = min(command.group or share, command.repeats)
@@ -107,10 +117,12 @@ def perform_asked(asked):
     # Before the folder is made: a refusal leaves nothing.
     most = progress.number("MINISUB_CACHE_BYTES", keeping.LIMIT, least=0)
     planned = plan.Plan([named for _, named in settings], group)
-    experiment = asked.described(environment | {"revision": progress.revision()})
+    described = experiment.described(environment | {"revision": progress.revision()})
     with contextlib.ExitStack() as stack:
         nowhere = command.plan and not os.path.exists(path)  # whatever its name
         there = stack.enter_context(tempfile.TemporaryDirectory()) if nowhere else path
+        elsewhere = command.cluster and not command.plan
+        executor = stack.enter_context(cluster.of_cluster(command.cluster)) if elsewhere else None
         place = stack.enter_context(folder.Folder(there, environment))
         root = None if command.fresh else keeping.home()
         kept = keeping.Cache(root, environment, command.seed, most) if root else None
@@ -120,13 +132,13 @@ def perform_asked(asked):
         if command.plan:
             named = (each for _, made in settings for each in made.items())
             return print(*progress.plan_lines(performance.left(), named), sep="\n")
-        print(f"{asked.title}: {command.repeats} repeats on {device.device_kind}, in {path}")
-        if said := loading.left_out(path, experiment):
+        print(f"{experiment.title}: {command.repeats} repeats on {device.device_kind}, in {path}")
+        if said := loading.left_out(path, described):
             print(said)
-        asked_for = command.workers, command.cluster
-        elsewhere = workers.events(performance, asked.words, environment, *asked_for)
-        sections = getattr(asked.module, "sections", None)
-        print(*performed(performance, elsewhere, experiment, command.keep, sections), sep="\n")
+        how = environment, command.workers, executor
+        made = workers.events(performance, experiment.words, *how)
+        sections = getattr(experiment.module, "sections", None)
+        print(*performed(performance, made, described, command.keep, sections), sep="\n")
 
 
 def performed(performance, elsewhere, experiment, keep, sections):
@@ -195,7 +207,7 @@ def perform_behind_bar(performance, elsewhere):
 
 def bench(words):
     """`bench [CONFIG] [--field value ...]`: what each kind of program takes here."""
-    name, rest = named(words, "mnist")
+    name, rest = config_and_options(words, "mnist")
     module = arguments.load(name)
     command = arguments.parse(name, module, rest)
     default = arguments.parse(name, module, [])
@@ -203,7 +215,7 @@ def bench(words):
     require(command == default, "bench takes a config's fields and --group; leave out others.")
     doctor.devices()  # refuses what cannot start
     with experiments.precision(module):
-        products = experiments.named(module, command.config)
+        products = experiments.products_of(module, command.config)
         for line in benching.lines(Path(name).stem, products, command.group or 1):
             print(line, flush=True)
 

@@ -60,7 +60,7 @@ def read(words):
     command = arguments.parse(name, module, options)
     with precision(module):
         configured = arguments.settings(name, module, command)
-        every = [(swept, named(module, cfg)) for swept, cfg in configured]
+        every = [(swept, products_of(module, cfg)) for swept, cfg in configured]
         settings = [(swept, chosen(made, command.only)) for swept, made in every]
         # A control that has no name is refused, even if --only leaves it out.
         stated, there = differences_of(every[0][1]), {*settings[0][1]}
@@ -74,12 +74,12 @@ def precision(module):
     return jax.enable_x64(True) if float64 else contextlib.nullcontext()
 
 
-def named(module, cfg):
-    """The named products of a config's experiment. A refusal says in which line it was."""
+def products_of(module, cfg):
+    """Name -> products of a config's experiment. A refusal says in which line it was."""
     with arguments.refusing(module.__file__):
         made = module.experiment(cfg)
     require_names(made, f"{Path(module.__file__).name}: `experiment` returned")
-    return chosen(made)
+    return made
 
 
 def chosen(made, only=()):
@@ -120,12 +120,12 @@ def describe_experiment(settings):
 
 def describe_product(product):
     """A product as `Named` reads it."""
-    arguments = product.arguments
+    given = product.arguments
     if product.task is side_by_side:
-        arguments = arguments["calls"][product.path[1]]["arguments"]
+        given = given["calls"][product.path[1]]["arguments"]
     configuration = {
         name: plain(value)
-        for name, value in arguments.items()
+        for name, value in given.items()
         if dataclasses.is_dataclass(value) or isinstance(value, str | int | float | np.generic)
     }
     return {

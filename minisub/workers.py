@@ -1,5 +1,4 @@
-"""Workers: processes of one thread each that make what an experiment wants side by side, on this
-machine or on a cluster.
+"""Workers: processes that make what an experiment wants side by side, here or on a cluster.
 
 A piece of work is a product that is kept, with all that is measured of it. It is handed to a
 worker as soon as its inputs are on disk. Arrays pass through the run's folder, which every worker
@@ -13,11 +12,13 @@ import contextlib
 import itertools
 import multiprocessing
 import os
+import platform
 import signal
+import sys
 import threading
 import time
 import types
-from concurrent.futures import BrokenExecutor, CancelledError, ProcessPoolExecutor
+from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,8 +26,8 @@ import jax
 import numpy as np
 
 from minisub import experiments, keeping, progress
-from minisub.config import Refused, Stopped, require
-from minisub.lab import costs, folder, perform, plan
+from minisub.config import Stopped, require
+from minisub.lab import costs, folder, identity, perform, plan
 
 LOST = 3
 """How often in a row workers may be lost before they have made anything."""
@@ -73,30 +74,34 @@ class Made(NamedTuple):
     """Products that came from earlier runs."""
 
 
-def events(performance, words, environment, number=0, cluster=""):
+def events(performance, words, environment, number=0, cluster=None):
     """Make what is left of a performance in workers. Yields and raises what `Performance.events`
     does, in another order; if one process is enough, it makes and yields nothing.
 
     `words` are of the command line, `environment` is what the folder was made by, `number` how many
-    workers are asked for (0: the usual number), and `cluster` the address of those of a cluster.
+    workers are asked for (0: the usual number), and `cluster` the executor of those of a cluster.
     """
-    todo, lost = performance.pieces(), 0
+    todo, lost, cause = performance.pieces(), 0, ""
     number = number or (len(todo) if cluster else usual(todo.values()))
     if not todo or (number == 1 and not cluster):
         return
     order = order_of(performance, words, environment)
     while todo:
         if lost == LOST:
-            raise Stopped("Workers end before they have made anything; give fewer --workers.")
+            said = "Workers end before they have made anything"
+            raise Stopped(f"{said} ({cause}); give fewer --workers.")
         before = len(todo)
-        where = of_cluster(cluster) if cluster else of_this_machine(number)
-        with contextlib.suppress(BrokenExecutor), where as executor:
-            order.end.parent.mkdir(exist_ok=True)
-            order.end.unlink(missing_ok=True)
-            try:
-                yield from made_of(todo, performance, order, executor, number)
-            finally:  # whatever happened here, workers are not to go on
-                order.end.touch()
+        where = contextlib.nullcontext(cluster) if cluster else of_this_machine(number)
+        try:
+            with where as executor:
+                order.end.parent.mkdir(exist_ok=True)
+                order.end.unlink(missing_ok=True)
+                try:
+                    yield from made_of(todo, performance, order, executor, number)
+                finally:  # whatever happened here, workers are not to go on
+                    order.end.touch()
+        except BrokenExecutor as error:
+            cause = str(error.__cause__ or error)
         lost = lost + 1 if len(todo) == before else 0
 
 
@@ -173,29 +178,50 @@ def count(performance, made):
 # In a worker.
 
 
-OPENED: dict = {}
-"""The run that this process works for, by who owns its folder."""
+OPENED: list = []
+"""The `Order` of the run that this process works for, and that run: module, performance, products
+by digest. A process of this machine works for one run, that of a cluster for one after another."""
 ALONE = threading.Lock()
 """Held while a piece is made; workers of a cluster may have several threads."""
 
 
 def work(order, product, repeats, measures):
-    """What `make` returns of a run's product and measures, which are given by their digests."""
+    """Make a product of a run, and measures of it, all given by their digests; as `make`."""
     with ALONE:
-        if order.owner not in OPENED:
-            OPENED.clear()
+        if OPENED[:1] != [order]:
+            if OPENED:
+                forget()
+            require(
+                os.path.isdir(order.here) and os.path.isdir(order.path),
+                f"The worker on {platform.node()} does not see {order.path}; give all the same.",
+            )
             os.chdir(order.here)
             progress.prepare()
             with experiments.read(order.words) as asked:
-                OPENED[order.owner] = asked.module, *opened(order, asked.settings)
-        module, performance, known = OPENED[order.owner]
+                OPENED[:] = [order, asked.module, *opened(order, asked.settings)]
+        _, module, performance, known = OPENED
+        require(
+            {product or measures[0][0], *(digest for digest, _ in measures)} <= known.keys(),
+            f"The worker on {platform.node()} reads another experiment; restart it.",
+        )
         wanted = [(known[digest], of) for digest, of in measures]
         try:
             with experiments.precision(module):
                 return make(performance, product and known[product], repeats, wanted)
-        finally:  # what was read of files stays
+        finally:  # what was read from files serves the next piece, too
             read = {call for call in performance.values if known[call[0]].mark("on_host")}
             performance.values = {call: performance.values[call] for call in read}
+
+
+def forget():
+    """Let go of a run: its programs, and all modules of files that belong to no library."""
+    OPENED.clear()
+    for name, module in [*sys.modules.items()]:
+        file = getattr(module, "__file__", None)
+        if file and name != "__main__" and not identity.is_installed(file):
+            del sys.modules[name]
+    identity.text_around.cache_clear()
+    jax.clear_caches()
 
 
 def make(performance, product, repeats, measures):
@@ -219,7 +245,8 @@ def opened(order, settings):
     """A run as its worker performs it: (performance, products by digest)."""
     require(
         progress.environment().items() <= order.environment.items(),
-        "A worker has other code, libraries or processors than the run; give it the same.",
+        f"The worker on {platform.node()} has other code, libraries or processors than the run; "
+        "give it the same, and restart it.",
     )
     place = folder.Store(order.path, order.owner)
     shared = order.shared and keeping.Cache(*order.shared)
@@ -243,30 +270,6 @@ def ended(events):
 
 
 # Where workers come from.
-
-
-@contextlib.contextmanager
-def of_cluster(address):
-    """The executor of a Dask cluster, whose workers have this code and see the run's folder.
-
-    Dask gives the work of a lost worker to another one. Raises `Refused` if there is no cluster,
-    and `Stopped` when it is lost.
-    """
-    try:
-        from dask import distributed
-
-        client = distributed.Client(address, set_as_default=False)
-    except ImportError:
-        raise Refused("--cluster needs Dask; pip install 'minisub[cluster]'.") from None
-    except (OSError, ValueError) as error:
-        start = "start one (dask scheduler, dask worker ADDRESS) or leave --cluster out"
-        raise Refused(f"There is no cluster at {address} ({error}); {start}.") from None
-    try:
-        with client:
-            yield client.get_executor(pure=False)
-    except (CancelledError, distributed.KilledWorker) as error:
-        lost = f"The cluster at {address} was lost ({type(error).__name__})"
-        raise Stopped(f"{lost}; start it, and the same command goes on.") from None
 
 
 def of_this_machine(number):

@@ -22,5 +22,5 @@ def test_students_that_are_compared_differ_in_one_thing(name):
 def test_what_an_experiment_makes_can_be_written_down(name):
     module = arguments.load(name)
     settings = arguments.settings(name, module, arguments.parse(name, module, []))
-    made = [(swept, experiments.named(module, cfg)) for swept, cfg in settings[:2]]
+    made = [(swept, experiments.products_of(module, cfg)) for swept, cfg in settings[:2]]
     assert json.loads(json.dumps(experiments.describe_experiment(made)))

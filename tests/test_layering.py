@@ -19,6 +19,7 @@ DOORS = {
     "sklearn": {"images.images", "detection.detectors"},
     "tyro": {"arguments", "auditing", "loading"},
     "tqdm": {"cli"},
+    "dask": {"cluster"},
     "matplotlib": {"results"},
     "pandas": {"results"},
 }

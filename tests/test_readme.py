@@ -83,11 +83,11 @@ def test_a_command_line_is_accepted(words, monkeypatch):
         assert end.value.code == 0
     else:
         seen = []
-        monkeypatch.setattr(cli, "perform_asked", seen.append)
+        monkeypatch.setattr(cli, "perform_experiment", seen.append)
         assert cli.main(list(words)) == 0
-        [asked] = seen
-        assert asked.title.startswith(Path(first).stem)
-        assert all(named for _, named in asked.settings)
+        [experiment] = seen
+        assert experiment.title.startswith(Path(first).stem)
+        assert all(named for _, named in experiment.settings)
 
 
 def test_every_file_that_is_named_is_there():

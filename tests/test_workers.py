@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 TESTS = Path(__file__).parent
+LONGER = "--training.steps", "3000"
 COMMAND = [sys.executable, str(TESTS.parent / "train.py"), str(TESTS / "long.py")]
 
 
@@ -22,7 +23,7 @@ def started(path, *words):
 
 def ended(process):
     """Its exit status and what it printed, when it has ended."""
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=300)
     return process.returncode, out + err
 
 
@@ -48,8 +49,13 @@ def until(true, seconds=60):
 
 
 def under_way(path):
-    """Whether a training is under way in a folder, whose state was saved."""
-    return lambda: [*path.glob("products/*/*")] or [*path.glob("under way/*/*")]
+    """Whether something was made in a folder."""
+    return lambda: [*path.glob("products/*/*")]
+
+
+def saved(path):
+    """Whether the state of a training that is under way was saved in a folder."""
+    return lambda: [*path.glob("under way/*/*")]
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +75,7 @@ def test_any_number_of_workers_leaves_the_same_bytes(number, alone, tmp_path):
     assert not [*tmp_path.glob("run/under way/*")]
 
 
-def test_what_a_killed_worker_was_making_another_goes_on_with(alone, tmp_path):
+def test_what_a_killed_worker_was_making_another_makes(alone, tmp_path):
     path = tmp_path / "run"
     process = started(path, "--workers", "2")
     until(under_way(path))
@@ -77,6 +83,26 @@ def test_what_a_killed_worker_was_making_another_goes_on_with(alone, tmp_path):
     status, said = ended(process)
     assert status == 0, said
     assert contents(path) == alone
+
+
+@pytest.fixture(scope="module")
+def longer(tmp_path_factory):
+    """What trainings leave that are long enough for their state to be saved."""
+    path = tmp_path_factory.mktemp("longer") / "run"
+    assert ended(started(path, *LONGER, "--workers", "2"))[0] == 0
+    return contents(path)
+
+
+@pytest.mark.slow
+def test_a_training_goes_on_from_the_state_that_a_killed_worker_had_saved(longer, tmp_path):
+    path = tmp_path / "run"
+    process = started(path, *LONGER, "--workers", "2")
+    until(saved(path))
+    for worker in workers_of(process):
+        os.kill(worker, signal.SIGKILL)
+    status, said = ended(process)
+    assert status == 0, said
+    assert contents(path) == longer
 
 
 def test_a_run_that_is_asked_to_end_leaves_no_worker_and_goes_on_with_another_number(

@@ -78,7 +78,7 @@ def test_pairs_of_documents_come_behind_the_same_labeled_examples(drawn, quick):
 
     @quick
     def odds(labeled, docs):
-        asked = reading.Asked(WORLD, WHERE, wide, docs, jax.random.key(0), labeled, None, None)
+        asked = reading.Given(WORLD, WHERE, wide, docs, jax.random.key(0), labeled, None, None)
         return reading.in_context.ask(asked)
 
     found = odds(labeled, docs)
@@ -100,7 +100,7 @@ def test_shown_documents_are_in_the_context_of_the_traits_prompts(drawn, quick):
 
     @quick
     def both():
-        asked = reading.Asked(WORLD, WHERE, wide, docs, None, None, trait, 4)
+        asked = reading.Given(WORLD, WHERE, wide, docs, None, None, trait, 4)
         network = WHERE.network._replace(apply=apply)
         return reading.shown.ask(asked), grading.grade(WORLD, network, wide, trait, 4)
 

@@ -140,9 +140,16 @@ def record(path, rows):
     path.write_text(text)
 
 
+def made_of(module, cfg, only):
+    """The products of an experiment, those of some names alone if there are any."""
+    return experiments.chosen(experiments.products_of(module, cfg), only)
+
+
 def present(module, settings, only, pure):
     """The same as it is now."""
-    kept = [(s, experiments.chosen(experiments.named(module, cfg), only)) for s, cfg in settings]
+    kept = [
+        (s, experiments.chosen(experiments.products_of(module, cfg), only)) for s, cfg in settings
+    ]
     if pure:
         rows = [row for s, cfg in settings for row in pure_rows(module, s, cfg, only)]
     else:
@@ -160,7 +167,9 @@ def pure_rows(module, swept, cfg, only):
     """The rows of the pure run of one setting."""
     keys = run.repeat_keys(0, 1)
     pure = jax.jit(
-        lambda cfg, key: run.run(experiments.chosen(experiments.named(module, cfg), only), key)
+        lambda cfg, key: run.run(
+            experiments.chosen(experiments.products_of(module, cfg), only), key
+        )
     )
     for name, measures in pure(cfg, keys[0]).items():
         arrays = {measure: np.asarray(x)[None] for measure, x in measures.items()}

@@ -1,0 +1,45 @@
+"""The workers of a Dask cluster, as an executor of `concurrent.futures`."""
+
+import contextlib
+import logging
+from concurrent.futures import CancelledError
+
+from minisub import progress
+from minisub.config import Refused, Stopped, require
+
+WAITED = 60
+"""Seconds for which the first worker of a cluster is waited."""
+
+
+@contextlib.contextmanager
+def of_cluster(address):
+    """An executor whose pieces a Dask cluster makes. Its scheduler and workers need this package,
+    and workers must see the run's folder; if this process is killed they end their pieces first.
+
+    Dask gives the work of a lost worker to another one. Raises `Refused` if no worker answers, and
+    `Stopped` when the cluster is lost.
+    """
+    try:
+        from dask import distributed
+    except ImportError:
+        raise Refused("--cluster needs Dask; pip install distributed.") from None
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what is wrong is said here
+    with contextlib.ExitStack() as stack:
+        try:
+            client = stack.enter_context(distributed.Client(address, set_as_default=False))
+            executor = client.get_executor(pure=False)
+            executor.submit(progress.cores).result(WAITED)
+            threads = max(client.nthreads().values(), default=1)
+        except Exception as error:  # of many kinds, and of whatever a worker lacks
+            said = f"No worker answers at {address} ({type(error).__name__}: {error})"
+            start = "start dask scheduler and dask worker where this package is"
+            raise Refused(f"{said}; {start}, or leave --cluster out.") from None
+        require(threads == 1, f"Workers at {address} have {threads} threads; give --nthreads 1.")
+        try:
+            yield executor
+        except distributed.KilledWorker:
+            said = f"One piece of work has ended several workers at {address}, probably for memory"
+            raise Stopped(f"{said}; start fewer of them, and the same command goes on.") from None
+        except CancelledError:
+            lost = f"The cluster at {address} was lost"
+            raise Stopped(f"{lost}; start it, and the same command goes on.") from None
