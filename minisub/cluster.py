@@ -23,7 +23,8 @@ def of_cluster(address):
         from dask import distributed
     except ImportError:
         raise Refused("--cluster needs Dask; pip install distributed.") from None
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what is wrong is said here
+    for name in ("distributed", "distributed.client"):  # what is wrong is said here
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     with contextlib.ExitStack() as stack:
         try:
             client = stack.enter_context(distributed.Client(address, set_as_default=False))
