@@ -117,7 +117,6 @@ def perform_experiment(experiment):
     # Before the folder is made: a refusal leaves nothing.
     most = progress.number("MINISUB_CACHE_BYTES", keeping.LIMIT, least=0)
     planned = plan.Plan([named for _, named in settings], group)
-    described = experiment.described(environment | {"revision": progress.revision()})
     with contextlib.ExitStack() as stack:
         nowhere = command.plan and not os.path.exists(path)  # whatever its name
         there = stack.enter_context(tempfile.TemporaryDirectory()) if nowhere else path
@@ -132,6 +131,7 @@ def perform_experiment(experiment):
         if command.plan:
             named = (each for _, made in settings for each in made.items())
             return print(*progress.plan_lines(performance.left(), named), sep="\n")
+        described = experiment.described(environment | {"revision": progress.revision()})
         print(f"{experiment.title}: {command.repeats} repeats on {device.device_kind}, in {path}")
         if said := loading.left_out(path, described):
             print(said)

@@ -188,22 +188,10 @@ ALONE = threading.Lock()
 def work(order, product, repeats, measures):
     """Make a product of a run, and measures of it, all given by their digests; as `make`."""
     with ALONE:
-        if OPENED[:1] != [order]:
-            if OPENED:
-                forget()
-            require(
-                os.path.isdir(order.here) and os.path.isdir(order.path),
-                f"The worker on {platform.node()} does not see {order.path}; give all the same.",
-            )
-            os.chdir(order.here)
-            progress.prepare()
-            with experiments.read(order.words) as asked:
-                OPENED[:] = [order, asked.module, *opened(order, asked.settings)]
-        _, module, performance, known = OPENED
-        require(
-            {product or measures[0][0], *(digest for digest, _ in measures)} <= known.keys(),
-            f"The worker on {platform.node()} reads another experiment; restart it.",
-        )
+        module, performance, known = run_of(order)
+        digests = {product, *(digest for digest, _ in measures)} - {None}
+        other = f"The worker on {platform.node()} reads another experiment; restart it."
+        require(digests <= known.keys(), other)
         wanted = [(known[digest], of) for digest, of in measures]
         try:
             with experiments.precision(module):
@@ -211,6 +199,21 @@ def work(order, product, repeats, measures):
         finally:  # what was read from files serves the next piece, too
             read = {call for call in performance.values if known[call[0]].mark("on_host")}
             performance.values = {call: performance.values[call] for call in read}
+
+
+def run_of(order):
+    """The run of an order as in `OPENED`; it is opened if the last piece was of another run."""
+    if OPENED[:1] != [order]:
+        if OPENED:
+            forget()
+        there = os.path.isdir(order.here) and os.path.isdir(order.path)
+        blind = f"The worker on {platform.node()} does not see {order.path}"
+        require(there, f"{blind}; give all workers the same folders.")
+        os.chdir(order.here)
+        progress.prepare()
+        with experiments.read(order.words) as experiment:
+            OPENED[:] = [order, experiment.module, *opened(order, experiment.settings)]
+    return OPENED[1:]
 
 
 def forget():

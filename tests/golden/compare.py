@@ -147,9 +147,7 @@ def made_of(module, cfg, only):
 
 def present(module, settings, only, pure):
     """The same as it is now."""
-    kept = [
-        (s, experiments.chosen(experiments.products_of(module, cfg), only)) for s, cfg in settings
-    ]
+    kept = [(s, made_of(module, cfg, only)) for s, cfg in settings]
     if pure:
         rows = [row for s, cfg in settings for row in pure_rows(module, s, cfg, only)]
     else:
@@ -166,11 +164,7 @@ def present(module, settings, only, pure):
 def pure_rows(module, swept, cfg, only):
     """The rows of the pure run of one setting."""
     keys = run.repeat_keys(0, 1)
-    pure = jax.jit(
-        lambda cfg, key: run.run(
-            experiments.chosen(experiments.products_of(module, cfg), only), key
-        )
-    )
+    pure = jax.jit(lambda cfg, key: run.run(made_of(module, cfg, only), key))
     for name, measures in pure(cfg, keys[0]).items():
         arrays = {measure: np.asarray(x)[None] for measure, x in measures.items()}
         yield from perform.rows_of(arrays, (0,), swept, name)
