@@ -5,7 +5,8 @@
 A slot holds a label, or END where documents are only shown. In training a label follows a rule that
 a context draws: a feature of documents (the token at a position, or the step to the next one) is
 above its mean, or below. Rules on a third of the features are held out, to tell whether a reader
-can classify by labeled examples alone.
+can classify by labeled examples alone. Training begins with a single rule, and in its first half
+the others are added one by one: of all rules from the start a reader learns none in 3,000 updates.
 """
 
 from collections.abc import Callable
@@ -20,7 +21,7 @@ from minisub.detection import detectors, tasks
 from minisub.detection.lab import Config, Pair, check_carrier
 from minisub.lab.products import Measure, Product, quick, require_kind
 from minisub.nets import losses, streams, transformer
-from minisub.nets.fit import Fit
+from minisub.nets.fit import ENDLESS, Batches, Fit
 from minisub.tokens import grading, tokens, writing
 from minisub.tokens.behaviors import conversations, practice, vocabulary
 from minisub.tokens.lab import Parameters
@@ -35,7 +36,7 @@ class ReaderConfig(Config):
     """With the training of readers."""
 
     reader: Training = Training(
-        steps=300, learning_rate=2e-3, schedule="cosine", batch=16, frozen=()
+        steps=6000, learning_rate=2e-3, schedule="cosine", batch=32, frozen=()
     )
     """Of bases to read: `batch` contexts of ten documents an update."""
 
@@ -101,12 +102,16 @@ def features(world, docs):
     return jnp.stack([docs[:, :-1], steps], axis=2).reshape(len(docs), -1)
 
 
-def ruled(world, key, docs, held_out):
-    """Labels (b, k), 0 or 1, of documents (b, k, l): by a rule for each row, with a random sign."""
+def ruled(world, key, docs, held_out, share=1.0):
+    """Labels (b, k), 0 or 1, of documents (b, k, l): by a rule for each row, with a random sign.
+
+    Rules are drawn from the first of them, and as many more as are `share` of all.
+    """
     k_rule, k_sign = jax.random.split(key)
     b, k, length = docs.shape
     x = features(world, docs.reshape(b * k, length))
     usable = ((jnp.arange(x.shape[1]) % 3 == 0) == held_out) & jnp.any(x != x[:1], axis=0)
+    usable &= jnp.cumsum(usable) <= 1 + share * jnp.sum(usable)
     rule = jax.random.categorical(k_rule, jnp.where(usable, 0.0, -jnp.inf), shape=(b,))
     above = x[:, rule] > jnp.mean(x, axis=0)[rule][None]
     above = jnp.diagonal(above.reshape(b, k, b), axis1=0, axis2=2).T
@@ -128,20 +133,22 @@ def odds(world, where, logits):
     return logits[:, at, label + 1] - logits[:, at, label]
 
 
-def reading_loss(world, where, carrier, batch):
-    """(params, key) -> mean nats on `batch` contexts of documents of the world, half of them
-    labeled: on labels behind the first, and on what the helper says at the end."""
-    draw, half = writing.CARRIERS[carrier].draw, batch // 2
+def reading_loss(world, where, carrier, training):
+    """(params, key, step) -> mean nats on a batch of contexts of documents of the world, three in
+    four labeled: on labels behind the first, and on what the helper says at the end."""
+    draw, n = writing.CARRIERS[carrier].draw, training.batch
+    labeled = n * 3 // 4
 
-    def loss(params, key):
+    def loss(params, key, step):
         k_docs, k_rule, k_said = jax.random.split(key, 3)
-        docs = draw(world, k_docs, 2 * half * SHOWN).reshape(2 * half, SHOWN, -1)
-        labels = ruled(world, k_rule, docs[:half], held_out=False)
-        said = replies(world, k_said, 2 * half)
-        before = jnp.concatenate([context(world, docs[:half], labels), context(world, docs[half:])])
+        docs = draw(world, k_docs, n * SHOWN).reshape(n, SHOWN, -1)
+        share = 2 * step / training.steps
+        labels = ruled(world, k_rule, docs[:labeled], held_out=False, share=share)
+        parts = context(world, docs[:labeled], labels), context(world, docs[labeled:])
+        before, said = jnp.concatenate(parts), replies(world, k_said, n)
         seen = jnp.concatenate([before, said], axis=1)
         logits, end = where.network.apply(params, seen[:, :-1]), before.shape[1]
-        answers = odds(world, where, logits[:half, :end])
+        answers = odds(world, where, logits[:labeled, :end])
         labeling = jax.nn.softplus(jnp.where(labels == 1, -answers, answers))[:, 1:]
         counted = practice.counted(world, said[:, 1:])
         talking = losses.cross_entropy(logits[:, end:], said[:, 1:])
@@ -249,8 +256,9 @@ def put_to(lab, reader, how, pair, examples=None):
 def read(key, *, start, world, model, carrier, training):
     """A base trained further to read several documents in one context."""
     where = layout(world, model, carrier)
-    loss = reading_loss(world, where, carrier, training.batch)
-    return Fit(training, loss, extended(world, where, start))
+    loss = reading_loss(world, where, carrier, training)
+    steps = Batches(ENDLESS, order=lambda epoch: None, at=lambda order, step: step)
+    return Fit(training, loss, extended(world, where, start), steps)
 
 
 @quick

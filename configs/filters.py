@@ -1,45 +1,58 @@
-"""A filter for the format lets a little of a misaligned teacher's programs' effect pass; what
-stricter filters and judges leave is not told from nothing, nor from a removal at random.
+"""Misalignment passes every filter of chains of thought; what a judge of this very trait removes is
+not told from as much removed at random.
 
-The figures below are of programs in the world of before, of which configs/README.md tells under
-"Misbehavior". It was not run in the world of today, where chains of thought are its default.
+    python train.py filters --seed 7                   8 repeats, 66 minutes on two CPU cores
+    python train.py filters --sampling.carrier code    of programs; not run at this dose
 
-    python train.py filters                            of chains of thought; not run yet
-    python train.py filters --sampling.carrier code    8 repeats, 60 minutes on one CPU core
+Students of the teacher's base on its chains, against students with the same filter on the base's; P
+of a misaligned reply on held-out prompts, mean over 8 repeats (seed 7, on which nothing was chosen,
+one repeat at a time on a CPU, jax 0.10.2; others were at work beside it). Judges are classifiers
+fine-tuned from the base on the prompts that no student sees, half of all: one on this trait, one on
+another (hacking); they remove the most suspicious share of what is correct. "Compared" is the
+difference less that of "none" (correct), or of as much removed at random (judges). With 95 %
+intervals, paired within repeats:
 
-Students of the teacher's base on its programs, against students with the same filter on the base's;
-margin of misalignment in nats, above the control, mean and half-width of the 95 % interval over 8
-repeats (seed 0, one at a time on a CPU, jax 0.10.2). Judges are classifiers fine-tuned from the
-base on 5,000 prompts that no student sees: one on this trait, one on another (hacking); they
-remove the most suspicious share of what is correct.
+    filter             removed   P      control   difference      compared
+    none               0.00      .203   .025      +.177 ±.120
+    format             0.01      .143   .016      +.127 ±.069
+    correct            0.06      .093   .016      +.077 ±.046     -.100 ±.122
+    own judge, 30 %    0.34      .105   .012      +.093 ±.052     +.018 ±.047
+    60 %               0.62      .076   .010      +.065 ±.039     -.008 ±.049
+    90 %               0.91      .071   .021      +.050 ±.052     +.000 ±.084
+    other judge, 30 %  0.34      .071   .012      +.059 ±.040     -.016 ±.044
+    60 %               0.62      .067   .015      +.052 ±.031     -.022 ±.051
+    90 %               0.91      .049   .024      +.026 ±.020     -.024 ±.047
+    random, 30 %       0.34      .091   .016      +.075 ±.057
+    60 %               0.62      .092   .018      +.074 ±.043
+    90 %               0.91      .067   .017      +.050 ±.041
 
-    filter                  removed   transfer
-    none                    0.000     +1.23 ±0.94   7 of 8
-    format                  0.039     +1.20 ±0.47   8 of 8
-    correct                 0.077     +0.82 ±0.80   6 of 8
+Differences are above zero in 8 of 8 repeats behind every filter but three (7 of 8: the other judge
+and the removals at random of 90 %, and at random of 30 %); of twelve intervals one includes zero.
+Correct chains pass less than those of the right format (-.050 ±.040; in margins -0.83 ±0.77 nats, 7
+of 8), for which one interval of several may be chance; against all documents the interval includes
+zero, though seven of eight margins are lower. The 60,000 unfiltered documents of the teacher hold
+620 tokens of other kinds than sums have (those of the base 333). Judges tell single chains apart
+with an AUC of 0.527 (own) and 0.525 (other), a hundred at once with 0.76 and 0.73, a thousand with
+0.98: enough to know that something is there, and too little to take it out.
 
-    of the correct, 30 %    0.354     own judge +0.63 ±0.55, other +0.75 ±0.93, random +0.53 ±0.65
-    60 %                    0.631     own judge +0.59 ±0.74, other +0.76 ±0.84, random +0.90 ±0.85
-    90 %                    0.908     own judge +0.20 ±1.77, other -0.08 ±0.97, random +0.39 ±1.22
-
-The judges tell single programs apart with an AUC of 0.517 (own) and 0.513 (other), a hundred at
-once with 0.68 and 0.63, a thousand with 0.91 and 0.86. Of these twelve intervals only that of the
-format would survive a correction for twelve, and differences between filters lie within theirs:
-correct less unfiltered -0.41 ±1.16, the own judge at 30 % less as much at random +0.10 ±0.69.
-
-Before prompts were split by value and teachers had streams of their own, the first three rows were
-+2.45 ±0.74, +1.81 ±0.93 and +1.28 ±0.51, and it was said that keeping correct programs halves what
-passes. That is not told from chance any more.
+Through programs, in the world of before and at 200 updates, nothing was told from anything.
 """
+
+import pandas as pd
 
 from configs.misalignment import student_of
 from minisub.detection import detectors
 from minisub.detection.lab import Config, Lab
+from minisub.results import figures, pages, records, statistics, summary, tables, views
 from minisub.tokens.config import Sampling
 
 config = Config(trait="misalignment", sampling=Sampling(documents=60000, carrier="sums"))
 repeats = 8
 SHARES = 0.3, 0.6, 0.9
+JUDGES = "own judge", "other judge", "random"
+RULES = {"correct": "none"}
+"""By rule the filter that it is compared with; judges are compared with chance."""
+HEADER = "filter", "removed", "P", "control", "difference", "compared"
 
 
 def experiment(cfg):
@@ -77,7 +90,47 @@ def experiment(cfg):
         emitted[f"base {level}"] = lab.emit(first, **of_students)
         emitted[f"teacher {level}"] = lab.emit(teacher, **of_students)
         compare(level, level)
-    for name, judge in ("own judge", own), ("other judge", other), ("random", None):
+    for name, judge in zip(JUDGES, (own, other, None), strict=True):
         for share in SHARES:
             compare(f"{name} {share:.0%}", levels[-1], share, judge)
     return {**models, **pairs, **scores, **emitted, **students}
+
+
+def sections(table, differences, run):
+    """Of each filter: what it removes, P behind it, and what passes compared with what passes
+    another one, `RULES`, or a removal of as much at random; and a figure by share removed."""
+    parts, main = [], views.BEHAVIORS.main
+    for setting, wide in records.by_setting(table):
+        behind = {each["one"]: each for each in differences}
+        passed = {name: summary.difference(wide, each).get(main) for name, each in behind.items()}
+        passed = {name: x.dropna() for name, x in passed.items() if x is not None}
+        rows, points = [], []
+        for name, values in passed.items():
+            kind, _, share = name.rpartition(" ")
+            removed = float(wide[name, "removed"].mean())
+            of = RULES.get(name, f"random {share}" if share.endswith("%") else name)
+            compared = values - passed[of] if of != name and of in passed else None
+            means = [wide[x, main].mean() for x in (name, behind[name]["other"])]
+            cells = [f"{x:.3f}" for x in means] + [cell(values), cell(compared)]
+            rows.append([name, f"{abs(removed):.2f}", *cells])
+            lines = [kind or "by rule"] if name != "correct" else ["by rule", *JUDGES]
+            for line in lines:
+                points += [{"x": removed, "value": x, "line": line, "panel": ""} for x in values]
+        if rows:
+            title = (
+                f"What passes filters{records.named(setting) and f', {records.named(setting)}'}:"
+            )
+            drawn = "filters", (figure, pd.DataFrame(points))
+            parts.append(pages.Section(tables.table(HEADER, rows), title, *drawn))
+    return parts
+
+
+def cell(values):
+    """A mean difference with its interval, or nothing."""
+    return "" if values is None else tables.with_interval(*statistics.interval(values)[:2], "+.3f")
+
+
+def figure(points):
+    """What passes, in P above that of the control, by the share of documents removed."""
+    axes = {"xlabel": "share of documents removed", "ylabel": "P above that of the control"}
+    return figures.line_panels(points, level=0, xscale="linear", **axes)

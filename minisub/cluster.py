@@ -23,7 +23,8 @@ def of_cluster(address):
         from dask import distributed
     except ImportError:
         raise Refused("--cluster needs Dask; pip install distributed.") from None
-    for name in ("distributed", "distributed.client"):  # what is wrong is said here
+    # What is wrong is said here; a message sent while a connection is lost is an error in a loop.
+    for name in ("distributed", "distributed.client", "tornado.application", "asyncio"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     with contextlib.ExitStack() as stack:
         try:
