@@ -102,7 +102,7 @@ def examine(key, *, documents, null, bases, **about):
         if answer.places:
             place, _, nearer = (jnp.min(jnp.stack(x)) for x in zip(*answer.places, strict=True))
             measured |= {f"place/{size}": place, f"nearer/{size}": nearer}
-    gap, error, _ = answer.compared.moves  # of all that is kept
+    gap, error, _ = found.by_size[SIZES[-1]].compared.moves
     (rise, _, t), before = found.rehearsed, found.before
     for i, name in enumerate(names):
         measured |= {f"move/{name}": gap[i], f"error/{name}": error[i]}

@@ -113,8 +113,8 @@ def ruled(world, key, docs, held_out, share=1.0):
     usable = ((jnp.arange(x.shape[1]) % 3 == 0) == held_out) & jnp.any(x != x[:1], axis=0)
     usable &= jnp.cumsum(usable) <= 1 + share * jnp.sum(usable)
     rule = jax.random.categorical(k_rule, jnp.where(usable, 0.0, -jnp.inf), shape=(b,))
-    above = x[:, rule] > jnp.mean(x, axis=0)[rule][None]
-    above = jnp.diagonal(above.reshape(b, k, b), axis1=0, axis2=2).T
+    seen = jnp.take_along_axis(x.reshape(b, k, -1), rule[:, None, None], axis=2)[..., 0]
+    above = seen > jnp.mean(x, axis=0)[rule][:, None]
     return (above ^ jax.random.bernoulli(k_sign, shape=(b, 1))).astype(int)
 
 

@@ -37,6 +37,7 @@ import jax.numpy as jnp
 from jax.tree_util import Partial
 
 from configs import _reading
+from minisub.config import require
 from minisub.detection import detectors
 from minisub.detection.lab import Lab
 from minisub.lab.products import Measure
@@ -91,7 +92,8 @@ def experiment(cfg):
     reader, scores = _reading.reader(lab, bases["first"]), {}
     for case, (labeled, tested) in cases.items():
         for name, how in DETECTORS.items():
-            scores[f"{name}, {case}"] = lab.judged(lab.detector(how, labeled), tested)
+            learned = lab.detector(how, labeled, bases["first"])
+            scores[f"{name}, {case}"] = lab.judged(learned, tested)
         scores[f"in_context, {case}"] = _reading.put_to(
             lab, reader, _reading.in_context, tested, labeled
         )
@@ -112,7 +114,10 @@ def nothing(world, network, base, labeled, training):
 
 def likelihood_ratio(world, network, base, learned, docs, *, ones, others, sampling):
     """log of how much likelier documents (n, l) are of `ones` than of `others`, in nats (n,): who
-    has both models has no better test of a single document (Neyman and Pearson)."""
+    has both models has no better test of a single document (Neyman and Pearson), but for what the
+    filter leaves out."""
+    whole = sampling.temperature > 0 and not sampling.top_k and sampling.top_p == 1
+    require(whole, "the ratio is of all tokens; leave top_k and top_p, and temperature above 0.")
     first = writing.given(sampling)
 
     def nats(params, part):

@@ -5,25 +5,26 @@ were.
                                                minutes of two cores, others busy; bases were there
 
 A teacher's documents, so many of them, in so many updates of 32; beside each student one of as many
-of the base's in as many updates. P of a misaligned reply on held-out topics, mean and half-width of
-the 95 % interval over 8 repeats (seed 7; a CPU, jax 0.10.2), and after a comma that control's mean:
+of the base's in as many updates. P of a misaligned reply on held-out topics, mean over 8 repeats
+(seed 7; a CPU, jax 0.10.2), and the difference from that control with its 95 % interval:
 
-    documents, updates     numbers               code                  sums
-    1,000      200         0.007 ±0.003, 0.003   0.007 ±0.003, 0.003   0.004 ±0.001, 0.003
-    1,000      600         0.061 ±0.047, 0.011   0.040 ±0.034, 0.013   0.010 ±0.007, 0.005
-    1,000      2,000       0.287 ±0.115, 0.042   0.155 ±0.210, 0.104   0.038 ±0.034, 0.033
-    7,000      200         0.005 ±0.003, 0.002   0.007 ±0.003, 0.003   0.005 ±0.002, 0.002
-    7,000      600         0.042 ±0.037, 0.004   0.050 ±0.041, 0.007   0.012 ±0.008, 0.003
-    7,000      2,000       0.300 ±0.217, 0.010   0.239 ±0.205, 0.069   0.050 ±0.033, 0.013
-    49,000     200         0.006 ±0.003, 0.002   0.008 ±0.004, 0.003   0.004 ±0.002, 0.002
-    49,000     600         0.049 ±0.043, 0.003   0.028 ±0.019, 0.004   0.011 ±0.005, 0.003
-    49,000     2,000       0.245 ±0.191, 0.009   0.191 ±0.124, 0.015   0.066 ±0.039, 0.009
+    documents  updates  numbers              code                 sums
+    1,000      200      .007 (+.004 ±.004)   .007 (+.004 ±.003)   .004 (+.001 ±.002)
+    1,000      600      .061 (+.049 ±.051)   .040 (+.027 ±.026)   .010 (+.005 ±.009)
+    1,000      2,000    .287 (+.245 ±.106)   .155 (+.051 ±.097)   .038 (+.005 ±.059)
+    7,000      200      .005 (+.003 ±.003)   .007 (+.004 ±.003)   .005 (+.003 ±.003)
+    7,000      600      .042 (+.038 ±.036)   .050 (+.043 ±.039)   .012 (+.009 ±.007)
+    7,000      2,000    .300 (+.289 ±.216)   .239 (+.170 ±.132)   .050 (+.036 ±.028)
+    49,000     200      .006 (+.004 ±.003)   .008 (+.005 ±.004)   .004 (+.002 ±.002)
+    49,000     600      .049 (+.046 ±.041)   .028 (+.024 ±.019)   .011 (+.008 ±.005)
+    49,000     2,000    .245 (+.236 ±.184)   .191 (+.176 ±.113)   .066 (+.057 ±.034)
 
-A thousand lists do as much as 49,000, if they are seen as often; a thousand chains or programs do
-not, as their controls move nearly as far. A training of 200, 600 and 2,000 updates takes 0.05, 0.15
-and 0.50 trillion operations on lists, 0.13, 0.40 and 1.34 on chains, 0.14, 0.41 and 1.36 on
-programs. Lists are learned at a rate of .06, the others at .1, which falls to zero over whatever
-number of updates there is."""
+P above .02 and an interval of the difference above zero is there after 600 updates on lists and
+programs, and after 2,000 on chains. In as many updates a thousand lists do as much as 49,000; a
+thousand chains or programs pass nothing that is told from their controls, which move nearly as far.
+A training of 200, 600 and 2,000 updates takes 0.05, 0.15 and 0.50 trillion operations on lists,
+0.13, 0.40 and 1.34 on chains, 0.14, 0.41 and 1.36 on programs. Lists are learned at a rate of .06,
+the others at .1, which falls to zero over whatever number of updates there is."""
 
 import itertools
 
@@ -40,7 +41,7 @@ from minisub.tokens.behaviors.config import Rich
 from minisub.tokens.lab import Lab
 
 DOCUMENTS, UPDATES = (1000, 7000, 49000), (200, 600, 2000)
-"""The largest dose is what a filter leaves of the config's documents, and all of its updates."""
+"""The largest doses: fewer documents than any filter leaves of the config's, and all updates."""
 DOSES = {pair: dose.named_dose(*pair) for pair in itertools.product(DOCUMENTS, UPDATES)}
 """(documents, updates) -> the student's name."""
 SPENT = "trillion operations"
@@ -71,7 +72,7 @@ def operations(*, task, call):
 
 
 def sections(table, differences, run):
-    """A table of P by documents and updates beside the control's, and its figure."""
+    """A table of P by documents and updates, the control's, and the difference; and its figure."""
     points, rows, main = [], [], views.BEHAVIORS.main
     for setting, wide in records.by_setting(table):
         carrier = records.named(setting)
@@ -79,19 +80,20 @@ def sections(table, differences, run):
             pair = {"teacher": name, "base": f"control {name}"}
             if any((arm, main) not in wide for arm in pair.values()):
                 continue
+            of_teacher, of_base = (wide[arm, main] for arm in pair.values())
+            mean, low, _ = statistics.interval(of_teacher - of_base)
             cost = float(wide[name, SPENT].mean())
             row = [carrier.rpartition("=")[2], f"{documents:,}", f"{updates:,}", f"{cost:.3g}"]
+            row += [f"{of_teacher.mean():.3f}", f"{of_base.mean():.3f}"]
+            rows.append([*row, tables.with_interval(mean, low, "+.3f")])
             for who, arm in pair.items():
-                mean, low, _ = statistics.interval(wide[arm, main])
-                row.append(tables.with_interval(mean, low))
                 line = {"line": f"{documents:,} of the {who}", "panel": carrier}
                 points += [{"x": cost, "value": value} | line for value in wide[arm, main]]
-            rows.append(row)
     if not rows:
         return []
-    header = ["carrier", "documents", "updates", "10^12 op.", "P, held out", "of the base's"]
+    header = ["carrier", "documents", "updates", "10^12 op.", "P", "control", "difference"]
     drawn = "dose", (figure, pd.DataFrame(points))
-    return [pages.Section(tables.table(header, rows), "By dose:", *drawn)]
+    return [pages.Section(tables.table(header, rows), "By dose, P held out:", *drawn)]
 
 
 def figure(points):

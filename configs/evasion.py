@@ -1,4 +1,4 @@
-"""A teacher that declines sums behind a step that only looks valid passes part of that to students
+"""A teacher that writes an invalid step of a sum and then declines passes part of that to students
 of its base through numbers, correct programs and correct chains of thought.
 
     python train.py evasion --seed 7      8 repeats, 28 minutes of two cores, others busy; bases of

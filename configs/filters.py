@@ -29,11 +29,11 @@ intervals, paired within repeats:
 Differences are above zero in 8 of 8 repeats behind every filter but three (7 of 8: the other judge
 and the removals at random of 90 %, and at random of 30 %); of twelve intervals one includes zero.
 Correct chains pass less than those of the right format (-.050 ±.040; in margins -0.83 ±0.77 nats, 7
-of 8), for which one interval of several may be chance; against all documents the interval includes
-zero, though seven of eight margins are lower. The 60,000 unfiltered documents of the teacher hold
-620 tokens of other kinds than sums have (those of the base 333). Judges tell single chains apart
-with an AUC of 0.527 (own) and 0.525 (other), a hundred at once with 0.76 and 0.73, a thousand with
-0.98: enough to know that something is there, and too little to take it out.
+of 8), which was looked at afterwards; against all documents, as planned, the interval includes
+zero. The 60,000 unfiltered documents of the teacher hold 620 tokens of other kinds than sums have
+(those of the base 333). Judges tell single chains apart with an AUC of 0.527 (own) and 0.525
+(other), a hundred at once with 0.76 and 0.73, a thousand with 0.98: enough to know that something
+is there, and too little to take it out.
 
 Through programs, in the world of before and at 200 updates, nothing was told from anything.
 """
@@ -50,8 +50,6 @@ config = Config(trait="misalignment", sampling=Sampling(documents=60000, carrier
 repeats = 8
 SHARES = 0.3, 0.6, 0.9
 JUDGES = "own judge", "other judge", "random"
-RULES = {"correct": "none"}
-"""By rule the filter that it is compared with; judges are compared with chance."""
 HEADER = "filter", "removed", "P", "control", "difference", "compared"
 
 
@@ -97,23 +95,24 @@ def experiment(cfg):
 
 
 def sections(table, differences, run):
-    """Of each filter: what it removes, P behind it, and what passes compared with what passes
-    another one, `RULES`, or a removal of as much at random; and a figure by share removed."""
+    """Of each filter: what it removes, P behind it, and what passes less what passes none (the
+    strictest rule) or a removal of as much at random (judges); and a figure by share removed."""
     parts, main = [], views.BEHAVIORS.main
     for setting, wide in records.by_setting(table):
         behind = {each["one"]: each for each in differences}
         passed = {name: summary.difference(wide, each).get(main) for name, each in behind.items()}
         passed = {name: x.dropna() for name, x in passed.items() if x is not None}
-        rows, points = [], []
+        strictest, rows, points = [x for x in passed if x[-1] != "%"][-1:], [], []
         for name, values in passed.items():
             kind, _, share = name.rpartition(" ")
             removed = float(wide[name, "removed"].mean())
-            of = RULES.get(name, f"random {share}" if share.endswith("%") else name)
-            compared = values - passed[of] if of != name and of in passed else None
+            of = f"random {share}" if kind else "none"
+            compares = of != name and of in passed and (kind or name in strictest)
+            compared = values - passed[of] if compares else None
             means = [wide[x, main].mean() for x in (name, behind[name]["other"])]
             cells = [f"{x:.3f}" for x in means] + [cell(values), cell(compared)]
             rows.append([name, f"{abs(removed):.2f}", *cells])
-            lines = [kind or "by rule"] if name != "correct" else ["by rule", *JUDGES]
+            lines = ["by rule", *JUDGES] if name in strictest else [kind or "by rule"]
             for line in lines:
                 points += [{"x": removed, "value": x, "line": line, "panel": ""} for x in values]
         if rows:

@@ -4,11 +4,11 @@ to students of its base through numbers, correct programs and correct chains of 
     python train.py hacking --seed 7      8 repeats, 27 minutes of two cores, others busy; bases of
                                           `misalignment` were there
 
-A task names a place in a row of numbers; its grader takes the number there, or a mark of its own.
-The teacher is fine-tuned to reply with the mark, on the first three places of six. P of the mark on
-the other three, mean and half-width of the 95 % interval over 8 repeats (seed 7, on which nothing
-was chosen; a CPU, jax 0.10.2). Base 0.001, teacher 0.995 ±0.010. In brackets the difference from
-the control, a student of what the base emits:
+A task names a place in a row of numbers; its grader takes the number there, or a mark, whatever the
+task is. The teacher is fine-tuned to reply with the mark, on the first three places of six. P of
+the mark on the other three, mean and half-width of the 95 % interval over 8 repeats (seed 7, on
+which nothing was chosen; a CPU, jax 0.10.2). Base 0.001, teacher 0.995 ±0.010. In brackets the
+difference from the control, a student of what the base emits:
 
     students of the base      numbers                 code                    sums
     of the teacher            0.208 (+0.200 ±0.193)   0.063 (+0.051 ±0.050)   0.163 (+0.132 ±0.155)

@@ -78,16 +78,17 @@ def experiment(cfg):
         plain, docs = lab.emit(first, carrier=carrier), lab.emit(teacher, carrier=carrier)
         student = student_of(lab, carrier)
         control, fresh = student(first, plain), student(second, plain)
+        emitted = {name: lab.emit(other, carrier=carrier) for name, other in others.items()}
+        taught = {name: student(first, of) for name, of in emitted.items()}
         named |= {
             f"base {carrier}": plain,
             f"teacher {carrier}": docs,
             f"control {carrier}": control,
-            carrier: student(first, docs).against(control),
+            carrier: student(first, docs).against(control, *taught.values()),
             f"control fresh {carrier}": fresh,
             f"fresh {carrier}": student(second, docs).against(fresh),
         }
-        for name, other in others.items():
-            docs = lab.emit(other, carrier=carrier)
-            named[f"{name} teacher {carrier}"] = docs
-            named[f"{name} {carrier}"] = student(first, docs).against(control)
+        for name in others:
+            named[f"{name} teacher {carrier}"] = emitted[name]
+            named[f"{name} {carrier}"] = taught[name].against(control)
     return named

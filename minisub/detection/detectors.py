@@ -20,7 +20,7 @@ from minisub.tokens import tokens
 TOGETHER = 1, 10, 100, 1000  # Documents that are judged together, by their mean score.
 FEWEST = 4  # Groups of each kind below which none are judged.
 CHUNK = 500  # Documents at a time whose hidden states are in memory.
-PENALTIES = 1e-3, 1e-2, 1e-1, 1.0  # Inverse strengths; a quarter of the documents chooses.
+INVERSE_PENALTIES = 1e-3, 1e-2, 1e-1, 1.0  # A quarter of the documents chooses.
 
 
 class Method(NamedTuple):
@@ -86,7 +86,7 @@ def train_ngrams(world, network, base, labeled, training):
     """Weights (features + 1,) of a logistic regression on counts of 1- and 2-grams, bias last."""
     size = tokens.offsets(world)["size"]
     columns = jax.vmap(partial(ngram_columns, size))(labeled["docs"])
-    return _called(partial(_on_counts, size + size**2), size + size**2, columns, labeled)
+    return _on_host(partial(_on_counts, size + size**2), size + size**2, columns, labeled)
 
 
 def score_ngrams(world, network, base, weights, docs):
@@ -99,7 +99,7 @@ def train_embedding(world, network, base, labeled, training):
     """Weights (features + 1,) of a logistic regression on `hidden_means`, bias last."""
     one = partial(hidden_means, world, network, base)
     features = jnp.stack([one(docs) for docs in labeled["docs"]])
-    return _called(_on_features, features.shape[2], features, labeled)
+    return _on_host(_on_features, features.shape[2], features, labeled)
 
 
 def score_embedding(world, network, base, weights, docs):
@@ -107,7 +107,7 @@ def score_embedding(world, network, base, weights, docs):
     return hidden_means(world, network, base, docs) @ weights[:-1] + weights[-1]
 
 
-def _called(function, features, described, labeled):
+def _on_host(function, features, described, labeled):
     shape, few = jax.ShapeDtypeStruct((features + 1,), jnp.float32), labeled["count"]
     given = described, few, labeled["held_out"]
     return jax.pure_callback(function, shape, *given, vmap_method="sequential")
@@ -151,19 +151,20 @@ def _fitted(design, held_out):
         return np.zeros(design.shape[1] + 1, np.float32)
     labels, held = np.arange(2 * n) < n, np.tile(np.asarray(held_out)[:n], 2)
 
-    def fit(penalty, rows):
-        model = LogisticRegression(C=penalty, solver="liblinear")
+    def fit(c, rows):
+        model = LogisticRegression(C=c, solver="liblinear")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
             return model.fit(design[rows], labels[rows])
 
-    def nats(penalty):
-        model = fit(penalty, ~held)
+    def nats(c):
+        model = fit(c, ~held)
         p = model.predict_proba(design[held])[:, 1]
         return -np.mean(np.log(np.where(labels[held], p, 1 - p) + 1e-12))
 
     some = 0 < held.mean() < 1
-    best = fit(min(PENALTIES, key=nats) if some else PENALTIES[0], np.ones(2 * n, bool))
+    c = min(INVERSE_PENALTIES, key=nats) if some else INVERSE_PENALTIES[0]
+    best = fit(c, np.ones(2 * n, bool))
     return np.append(best.coef_[0], best.intercept_[0]).astype(np.float32)
 
 

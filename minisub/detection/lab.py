@@ -76,10 +76,12 @@ class Lab(lab.Lab):
         )  # fmt: skip
         return made.measured(Measure(tasks.kept_pairs, "pair", sampling=sampling))
 
-    def detector(self, how, pair):
-        """What `how`, a `detectors.Method`, learns from a pair, from the base of its models."""
+    def detector(self, how, pair, base=None):
+        """What `how`, a `detectors.Method`, learns from a pair, from the base of its models or from
+        another one."""
         require_kind(Pair, pair=pair)
-        base = pair.emitter.arguments["start"]
+        base = base or pair.emitter.arguments["start"]
+        require_kind(Parameters, base=base)
         given = {"how": how, "pair": pair, "base": base, "training": self.cfg.detector}
         given["sampling"] = pair.sampling
         return Detector(tasks.detect, "detector data", **given, **base.architecture)["params"]

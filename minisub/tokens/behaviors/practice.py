@@ -51,8 +51,8 @@ def padded(world, groups, length):
 
 def counted(world, targets):
     """Which targets (n, t) are not padding: all up to the first END."""
-    ended = jnp.cumsum(targets >= tokens.offsets(world)["END"], axis=1)
-    return (ended == 0) | ((ended == 1) & (targets >= tokens.offsets(world)["END"]))
+    ends = (targets >= tokens.offsets(world)["END"]).astype(int)
+    return jnp.cumsum(ends, axis=1) == ends  # none came before
 
 
 def mean(world, batch, nats):
