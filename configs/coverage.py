@@ -22,6 +22,7 @@ fresh class head the first row is 0.68 ±0.04, 0.84 ±0.03, of means 0.78 and 0.
 import dataclasses
 
 from configs import carriers, digits
+from configs.interpolation import rotated
 from minisub.images.lab import Lab
 from minisub.images.together import together
 from minisub.nets import starts
@@ -59,7 +60,7 @@ def experiment(cfg):
         "fresh hidden": lab.start(starts.fresh, first, second, layers=("fc1", "fc2")),
         "perturbed .2": lab.start(starts.perturbed_relative, first, amount=0.2),
         "perturbed .5": lab.start(starts.perturbed_relative, first, amount=0.5),
-        "halfway": lab.start(starts.rotated, first, second, amount=0.5),
+        "halfway": lab.start(rotated, first, second, amount=0.5),
     }
     foreign = compared(lab, lab.student(first, lab.teach(second)), coverage)
     students = {

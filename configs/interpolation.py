@@ -25,6 +25,9 @@ sooner: cos(pi t / 2) of the origin is left instead of 1 - t, beside sin(pi t / 
 the other.
 """
 
+import jax
+import jax.numpy as jnp
+
 from minisub.images.config import Config
 from minisub.images.lab import Lab
 from minisub.images.together import together
@@ -42,9 +45,24 @@ def experiment(cfg):
     teacher = lab.teach(first)
     fresh = lab.student(second, teacher)
     students = {"shared": lab.student(first, teacher).against(fresh)}
-    for name, how in ("linear", starts.interpolated), ("rotated", starts.rotated):
+    for name, how in ("linear", starts.interpolated), ("rotated", rotated):
         for amount in AMOUNTS:
             start = lab.start(how, first, second, amount=amount)
             students[f"{name} {amount}"] = lab.student(start, teacher).against(fresh)
     students["fresh"] = fresh
     return {"untrained": first, "teacher": teacher, **together(students)}
+
+
+def rotated(materials):
+    """As `starts.interpolated`, on a quarter circle: independent Gaussians keep their variance.
+
+    Elements that are equal in both origins stay, such as the scales of a new normalization.
+    """
+    t = materials.amount
+
+    def rotate(a, b):
+        mixed = jnp.cos(jnp.pi * t / 2) * a + jnp.sin(jnp.pi * t / 2) * b
+        # Rounding of pi must not move the ends.
+        return jnp.where((t == 0) | (a == b), a, jnp.where(t == 1, b, mixed))
+
+    return jax.tree.map(rotate, materials.origin, materials.other)

@@ -111,7 +111,8 @@ def load(name):
     package = types.ModuleType("configs")
     package.__path__ = sorted({str(p.parent) for p in known.values()})
     sys.modules.setdefault("configs", package)
-    title = f"{'configs' if known.get(path.stem) == path else 'user'}.{path.stem}"
+    ours = known.get(path.stem) in (path, path.resolve())
+    title = f"{'configs' if ours else 'user'}.{path.stem}"
     spec = importlib.util.spec_from_file_location(title, path)
     module = importlib.util.module_from_spec(spec)  # type: ignore[arg-type]
     sys.modules[title] = module  # where tyro looks for the docstrings of its fields

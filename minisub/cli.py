@@ -110,8 +110,8 @@ def perform_experiment(experiment):
     command, settings = experiment.command, experiment.settings
     path = Path(command.out or f"runs/{experiment.title}")
     device = doctor.devices()[0]
-    share = 1 if device.platform == "cpu" else command.repeats
-    group = min(command.group or share, command.repeats)
+    usual = 1 if device.platform == "cpu" else grouped(path) or command.repeats
+    group = min(command.group or usual, command.repeats)
     environment = progress.environment() | {"seed": command.seed, "group": group}
     scale = {"seed": command.seed, "repeats": command.repeats, "group": group}
     # Before the folder is made: a refusal leaves nothing.
@@ -141,18 +141,25 @@ def perform_experiment(experiment):
         print(*performed(performance, made, described, command.keep, sections), sep="\n")
 
 
+def grouped(path):
+    """How many repeats were in one program when a run's folder was made; None if it is new."""
+    with contextlib.suppress(OSError, ValueError, LookupError, TypeError):
+        return json.loads((path / "made_by.json").read_bytes())["group"]
+    return None
+
+
 def performed(performance, elsewhere, experiment, keep, sections):
     """Make what is left of an experiment, write the results, and return lines that sum them up;
     first comes what happens `elsewhere`, in workers."""
-    place, kept = performance.folder, performance.cache
+    place = performance.folder
     with files.refusing(f"{place.path} cannot be written", files.NO_SPACE, Stopped):
         text = json.dumps(experiment, indent=1) + "\n"
         files.write_atomically(place.path / "experiment.json", text)
         rows = perform_behind_bar(performance, elsewhere)
-        text = "".join(json.dumps(row, allow_nan=False) + "\n" for row in rows)
+        text = "".join(json.dumps(x, allow_nan=False, default=str) + "\n" for x in rows)
         files.write_atomically(place.path / "records.jsonl", text)
-        taken, rate = kept.taken if kept else 0, benching.matmul_rate()
-        usage = progress.usage_lines(performance.usage, rate, taken)
+        rate = benching.matmul_rate()
+        usage = progress.usage_lines(performance.usage, rate, performance.taken)
         from minisub import results  # late: --help and refusals need no pandas and no matplotlib
 
         own = sections and (lambda *of: sections(*of, loading.load(place.path)))

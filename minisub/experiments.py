@@ -172,6 +172,8 @@ def plain(value):
         kind = type(value)
         fields = {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
         return {"class": f"{kind.__module__}:{kind.__qualname__}", "fields": fields}
-    if isinstance(value, np.generic | jax.Array):
+    if isinstance(value, np.generic | np.ndarray | jax.Array):
         return np.asarray(value).tolist()
-    return list(value) if isinstance(value, tuple) else value
+    if isinstance(value, tuple | list):
+        return [plain(x) for x in value]
+    return value if isinstance(value, int | float | str | dict | None) else str(value)

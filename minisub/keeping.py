@@ -66,7 +66,7 @@ class Cache:
         digest = hashlib.sha256(json.dumps(environment, sort_keys=True).encode())
         self.root, self.seed = Path(root) / "products", seed
         self.folder = self.root / digest.hexdigest()[:16]
-        self.limit, self.taken = limit, 0
+        self.limit = limit
 
     def where(self, product, repeats):
         """The folder of a product."""

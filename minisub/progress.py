@@ -75,11 +75,13 @@ def usage_lines(usage, rate, taken):
 
 
 def peak_memory():
-    """Most memory that this process has held so far, in bytes; of the host, not of a device."""
+    """Most memory that this process or one of its workers has held so far, in bytes; of the host,
+    not of a device."""
     import resource  # here, because Windows has none
 
     unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    who = resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN
+    return max(resource.getrusage(x).ru_maxrss for x in who) * unit
 
 
 def plan_lines(left, named):

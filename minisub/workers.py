@@ -27,7 +27,7 @@ import numpy as np
 
 from minisub import experiments, keeping, progress
 from minisub.config import Stopped, require
-from minisub.lab import costs, folder, identity, perform, plan
+from minisub.lab import costs, folder, identity, perform, plan, products
 
 LOST = 3
 """How often in a row workers may be lost before they have made anything."""
@@ -50,7 +50,7 @@ class Order(NamedTuple):
     """What the bits of results depend on; it must be the same in every worker."""
     shared: Any
     """Where the products of all runs are, or None."""
-    scale: dict
+    scale: tuple
     """Seed, repeats and group."""
     costs: dict
     """`plan.Cost` by digest."""
@@ -101,7 +101,7 @@ def events(performance, words, environment, number=0, cluster=None):
                 finally:  # whatever happened here, workers are not to go on
                     order.end.touch()
         except BrokenExecutor as error:
-            cause = str(error.__cause__ or error)
+            cause = str(error.__cause__ or error).strip("\n'").splitlines()[-1]
         lost = lost + 1 if len(todo) == before else 0
 
 
@@ -115,12 +115,10 @@ def order_of(performance, words, environment):
     """What workers are told of a performance."""
     place, kept = performance.folder, performance.cache
     place.check()  # signs it
-    repeats = sum(len(group) for group in performance.groups)
-    scale = {"seed": performance.seed, "repeats": repeats, "group": len(performance.groups[0])}
     shared = kept and (kept.root.parent, environment, performance.seed, kept.limit)
     return Order(
-        tuple(words), os.getcwd(), str(place.path), place.owner, environment, shared, scale,
-        performance.plan.costs,
+        tuple(words), os.getcwd(), str(place.path), place.owner, environment, shared,
+        performance.scale, performance.plan.costs,
     )  # fmt: skip
 
 
@@ -142,7 +140,7 @@ def made_of(todo, performance, order, executor, most):
         if not running:
             performance.heed()
         done, _ = concurrent.futures.wait(running, 1.0, concurrent.futures.FIRST_COMPLETED)
-        for future in done:
+        for future in sorted(done, key=lambda f: f.exception() is not None):
             call, made = running.pop(future), future.result()
             if made:  # and was not asked to end before
                 piece = todo.pop(call)
@@ -171,8 +169,7 @@ def count(performance, made):
         costs.compilations[what] += more
     for task, (seconds, flops) in made.usage.items():
         performance.usage[task] += seconds, flops
-    if performance.cache:
-        performance.cache.taken += made.taken
+    performance.taken += made.taken
 
 
 # In a worker.
@@ -190,12 +187,15 @@ def work(order, product, repeats, measures):
     with ALONE:
         module, performance, known = run_of(order)
         digests = {product, *(digest for digest, _ in measures)} - {None}
-        other = f"The worker on {platform.node()} reads another experiment; restart it."
-        require(digests <= known.keys(), other)
+        edited = f"The worker on {platform.node()} reads another experiment than the run"
+        other = f"{edited}: a file was edited; restart it, and the same command goes on."
+        if not digests <= known.keys():
+            raise Stopped(other)
         wanted = [(known[digest], of) for digest, of in measures]
+        piece = perform.Piece(product and known[product], repeats, {}, wanted, 0.0)
         try:
             with experiments.precision(module):
-                return make(performance, product and known[product], repeats, wanted)
+                return make(performance, piece)
         finally:  # what was read from files serves the next piece, too
             read = {call for call in performance.values if known[call[0]].mark("on_host")}
             performance.values = {call: performance.values[call] for call in read}
@@ -204,8 +204,7 @@ def work(order, product, repeats, measures):
 def run_of(order):
     """The run of an order as in `OPENED`; it is opened if the last piece was of another run."""
     if OPENED[:1] != [order]:
-        if OPENED:
-            forget()
+        forget()
         there = os.path.isdir(order.here) and os.path.isdir(order.path)
         blind = f"The worker on {platform.node()} does not see {order.path}"
         require(there, f"{blind}; give all workers the same folders.")
@@ -219,29 +218,29 @@ def run_of(order):
 def forget():
     """Let go of a run: its programs, and all modules of files that belong to no library."""
     OPENED.clear()
+    products.STATIC.clear()
     for name, module in [*sys.modules.items()]:
-        file = getattr(module, "__file__", None)
-        if file and name != "__main__" and not identity.is_installed(file):
+        inside = [f"{folder}/any" for folder in getattr(module, "__path__", ())]
+        files = filter(None, [getattr(module, "__file__", None), *inside])
+        if not name.endswith("main__") and not all(map(identity.is_installed, files)):
             del sys.modules[name]
     identity.text_around.cache_clear()
     jax.clear_caches()
 
 
-def make(performance, product, repeats, measures):
-    """Make a product and measures of it; `Made`, or None if the run was asked to end."""
+def make(performance, piece):
+    """Make a `perform.Piece`; `Made`, or None if the run was asked to end."""
     performance.usage.clear()
-    taken = performance.cache.taken if performance.cache else 0
+    performance.taken = 0
     programs, seconds = costs.compilations["programs"], costs.compile_seconds()
     try:
-        if product:
-            ended(performance.make(product, repeats))
+        values = ended(performance.make_piece(piece))
         performance.folder.settle()
-        values = [ended(performance.make(*measure)) for measure in measures]
     except KeyboardInterrupt:
         return None
     compiled = costs.compilations["programs"] - programs, costs.compile_seconds() - seconds
-    taken = performance.cache.taken - taken if performance.cache else 0
-    return Made(jax.tree.map(np.asarray, values), dict(performance.usage), compiled, taken)
+    values = jax.tree.map(np.asarray, values)
+    return Made(values, dict(performance.usage), compiled, performance.taken)
 
 
 def opened(order, settings):
@@ -254,12 +253,13 @@ def opened(order, settings):
     place = folder.Store(order.path, order.owner)
     shared = order.shared and keeping.Cache(*order.shared)
     planned = types.SimpleNamespace(costs=order.costs)
-    performance = perform.Performance(settings, place, cache=shared, plan=planned, **order.scale)
+    performance = perform.Performance(settings, place, *order.scale, cache=shared, plan=planned)
     performance.asked = order.end.exists
     known, seen = {}, set()
     for wanted, repeats, _ in performance.wanted():
         if repeats == performance.groups[0]:
-            known |= {p.digest: p for p, _ in plan.calls(wanted, repeats, seen=seen)}
+            calls = plan.calls(wanted, repeats, seen=seen)
+            known |= {p.digest: p.replace(place="here") for p, _ in calls}  # repeats are told
     return performance, known
 
 

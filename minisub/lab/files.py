@@ -15,12 +15,17 @@ def refusing(what, remedy, kind=Refused):
     try:
         yield
     except Exception as error:
-        # TensorStore and Orbax raise ValueErrors that quote the number of an error or describe 2.
-        quoted = re.search(r"os_error_code='(\d+)'|NOT_FOUND|does not exist", str(error))
-        code = int(quoted[1] or 2) if quoted else getattr(error, "errno", None)
-        if code is None:
+        if not (code := code_of(error)):
             raise
         raise kind(f"{what} ({os.strerror(code)}); {remedy}.") from None
+
+
+def code_of(error):
+    """The number of an error of the file system, or None if it is another error."""
+    # TensorStore and Orbax raise ValueErrors that quote the number of an error or describe 2.
+    said = str(error) if isinstance(error, ValueError) else ""
+    quoted = re.search(r"os_error_code='(\d+)'|NOT_FOUND|does not exist", said)
+    return int(quoted[1] or 2) if quoted else getattr(error, "errno", None)
 
 
 def lock(folder):

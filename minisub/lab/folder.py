@@ -13,6 +13,7 @@ Arrays have an axis of repeats. A kill leaves what is whole, or is recognized an
 
 import concurrent.futures
 import contextlib
+import errno
 import hashlib
 import json
 import logging
@@ -31,6 +32,7 @@ from minisub.config import Refused, Stopped, require
 from minisub.lab import files
 
 OWNER = f"of process {os.getpid()} on {platform.node()} ({os.urandom(8).hex()})"
+DAMAGE = None, errno.ENOENT, errno.ENOTDIR, errno.EISDIR  # Other errors of files may pass.
 ORBAX = threading.RLock()  # Writing behind the computation and reading wait for each other.
 
 
@@ -101,7 +103,8 @@ class Store:
 
     def load_state(self, product, repeats, begun):
         """(step, state) of a training that was under way; of one that was not (0, `begun`)."""
-        for path in self.under_way(product, repeats).glob("*"):
+        states = [p for p in self.under_way(product, repeats).glob("*") if p.name.isdecimal()]
+        for path in sorted(states, key=lambda p: -int(p.name)):
             note, leaves = read(path)
             if note:
                 in_order = [leaves[str(i)] for i in range(len(leaves))]
@@ -134,7 +137,8 @@ class Folder(Store):
         """Note what makes this folder's products, or refuse it if something else made them."""
         note = self.path / "made_by.json"
         remedy = "choose another --out, or remove that folder to make everything anew."
-        others = [p.name for p in self.path.iterdir() if p.name not in (".lock", note.name)]
+        empty = ".lock", note.name, f".{note.name}.tmp"  # or a kill left it so
+        others = [p.name for p in self.path.iterdir() if p.name not in empty]
         if not note.exists():
             require(not others, f"{path} has {', '.join(sorted(others)[:3])} but no run; {remedy}")
             files.write_atomically(note, json.dumps(made_by, indent=1) + "\n")
@@ -193,10 +197,6 @@ class Folder(Store):
         self.writer.shutdown()
         self.lock.close()
 
-    def tidy(self):
-        """Forget the training that was under way, which is done."""
-        shutil.rmtree(self.path / "under way", ignore_errors=True)
-
 
 def label(repeats):
     """A group of repeats as the name of a folder; that of what is made once is "run"."""
@@ -231,13 +231,18 @@ def write(path, tree, note):
 
 def read(path):
     """(note, tree) of a folder, or (None, None) if it is not there, or not as it was written."""
-    if path.exists():
-        with contextlib.suppress(Exception), quiet(path) as (ocp, place):  # whatever the damage
+    if not path.exists():
+        return None, None
+    try:
+        with quiet(path) as (ocp, place):
             seal, tree = ocp.metadata(place).custom_metadata, ocp.load(place)
-            if seal["sha256"] == checksum(tree, seal["note"]):
-                # Copied: JAX could use memory in place, which a program that donates it must not.
-                return seal["note"], jax.device_put(tree, may_alias=False)
-    return None, None
+        whole = seal["sha256"] == checksum(tree, seal["note"])
+    except Exception as error:  # whatever the damage
+        if isinstance(error, MemoryError) or files.code_of(error) not in DAMAGE:
+            raise
+        return None, None
+    # Copied: JAX could use memory in place, which a program that donates it must not.
+    return (seal["note"], jax.device_put(tree, may_alias=False)) if whole else (None, None)
 
 
 def checksum(tree, note):

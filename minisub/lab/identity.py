@@ -54,7 +54,10 @@ def describe(x, seen=None):
             return f"{getattr(home, '__name__', '')}:{getattr(x, '__qualname__', '')}"
     if dataclasses.is_dataclass(x) and not isinstance(x, type):
         fields = {f.name: getattr(x, f.name) for f in dataclasses.fields(x)}
-        return f"{type(x).__qualname__}{describe(fields, seen)}"
+        does = [getattr(f, "fget", f) for f in vars(type(x)).values()]
+        functions = (f for f in does if isinstance(f, types.FunctionType))
+        written = [f for f in functions if f.__code__.co_filename != "<string>"]
+        return f"{type(x).__qualname__}{describe([fields, *written], seen)}"
     if isinstance(x, dict):
         each = (f"{describe(k, seen)}: {describe(v, seen)}" for k, v in x.items())
         return f"{{{', '.join(sorted(each))}}}"

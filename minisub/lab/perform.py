@@ -4,7 +4,9 @@
 """
 
 import collections
+import shutil
 import time
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -48,20 +50,20 @@ class Performance:
     """
 
     def __init__(
-        self, settings, folder, *, seed=0, repeats=1, group=1, segment=100, seconds=10.0,
+        self, settings, folder, seed=0, repeats=1, group=1, *, segment=100, seconds=10.0,
         cache=None, plan=None,
     ):  # fmt: skip
         self.settings, self.folder, self.seed, self.cache = settings, folder, seed, cache
         self.segment, self.seconds, self.saved_at = segment, seconds, time.monotonic()
         firsts = range(0, repeats, group)
         self.groups = [tuple(range(i, min(i + group, repeats))) for i in firsts]
-        self.keys = run.repeat_keys(seed, repeats)
+        self.keys, self.scale = run.repeat_keys(seed, repeats), (seed, repeats, group)
         self.values, self.usage = {}, collections.defaultdict(lambda: np.zeros(2))
+        self.taken, self.asked = 0, lambda: False
         self.plan = plan or Plan((named for _, named in settings), len(self.groups[0]))
         self.names = {}
         for measure, of, where in (wanted for wanted in self.wanted() if wanted[2]):
             self.names.setdefault((measure.digest, of), []).append(where)
-        self.asked = lambda: False
 
     def wanted(self):
         """All that is wanted, in order: (product, repeats, where), `where` being (swept values,
@@ -73,18 +75,19 @@ class Performance:
                     for measure in run.measures_of(products):
                         yield measure, repeats, (swept, name)
 
-    def there(self, product, repeats):
+    def there(self, product, repeats, even_dropped=True):
         """Whether a product, or what a measure says, is on disk."""
         if not product.saved:
             return self.folder.measures(product, repeats) is not None
-        return self.folder.holds(product, repeats)
+        at_hand = self.folder.where(product, repeats).exists()
+        return at_hand or (even_dropped and self.folder.holds(product, repeats))
 
     def left(self):
         """What is not on disk yet: (product, repeats, operations), in the order of making."""
-        seen: set = set()
+        seen, at_hand = set(), partial(self.there, even_dropped=False)
         for wanted, repeats, where in self.wanted():
             if where or wanted.saved:
-                for product, of in calls(wanted, repeats, self.there, seen):
+                for product, of in calls(wanted, repeats, self.there, seen, at_hand):
                     flops = self.plan.costs[product.digest].flops
                     yield product, of, flops * max(len(of), 1)
 
@@ -127,7 +130,7 @@ class Performance:
             yield from self.note(piece, values)
             self.values = {call: x for call, x in self.values.items() if last[call] > i}
         self.folder.settle()
-        self.folder.tidy()
+        shutil.rmtree(self.folder.path / "under way", ignore_errors=True)
 
     def make_piece(self, piece):
         """Make and keep a piece's product, and return what its measures are, in order."""
@@ -174,7 +177,7 @@ class Performance:
         if there is None and self.cache and product.mark("shared"):
             self.cache.copy_to(self.folder, product, repeats)
             there = self.folder.load(product, repeats)
-            self.cache.taken += there is not None
+            self.taken += there is not None
         return there
 
     def perform(self, product, repeats):
@@ -211,11 +214,11 @@ class Performance:
                 state = run.advance()(*arguments, state, np.int32(first), np.int32(step))
                 require_finite(product, np.asarray(state.bad_step), repeats)
             yield Advanced(str(product), repeats, done)
-            due = time.monotonic() - self.saved_at > self.seconds
-            if (due or self.asked()) and step < cost.steps:
+            due = self.asked() or time.monotonic() - self.saved_at > self.seconds
+            if due and step < cost.steps:
                 self.folder.save_state(product, repeats, state, step)
                 self.saved_at = time.monotonic()
-            self.heed()
+                self.heed()  # at its end it is kept first
         with costs.timed(self.usage, name, 0):
             return jax.block_until_ready(run.end(state))
 

@@ -39,16 +39,16 @@ class Plan:
 
     def __init__(self, experiments, group=1):
         self.shapes, self.costs = {}, {}
-        seen: set = set()
+        seen, everyone = set(), tuple(range(group))
         for named in experiments:
             for products in named.values():
                 measures, recorded = run.measures_of(products), set()
                 for wanted in (*run.tuple_of(products), *measures):
-                    for product, repeats in calls(wanted, tuple(range(group)), seen=seen):
-                        if product.digest not in self.shapes:
-                            self.shapes[product.digest] = self.try_call(product, repeats)
+                    for product, repeats in calls(wanted, everyone, seen=seen):
+                        self.shapes[product.digest, repeats] = self.try_call(product, repeats)
                 for measure in measures:
-                    require_numbers(measure, self.shapes[measure.digest], recorded)
+                    made = self.shapes[measure.digest, repeats_of(measure, everyone)]
+                    require_numbers(measure, made, recorded)
 
     def try_call(self, product, repeats):
         """The shapes of what a call makes; its cost is noted."""
@@ -63,7 +63,8 @@ class Plan:
 
     def trace(self, product, repeats):
         """The shapes of what a call makes, and its `Cost`."""
-        values = [run.part(self.shapes[p.digest], p.path) for p in product.inputs]
+        calls = ((p, (p.digest, repeats_of(p, repeats))) for p in product.inputs)
+        values = [run.part(self.shapes[call], p.path) for p, call in calls]
         if product.mark("on_host"):
             return jax.eval_shape(partial(run.called_on_host, product, values)), Cost()
         n = max(len(repeats), 1)
@@ -130,18 +131,18 @@ def repeats_of(product, repeats):
     return () if product.place == "once" else repeats
 
 
-def calls(product, repeats, known=lambda product, repeats: False, seen=None):
+def calls(product, repeats, known=lambda product, repeats: False, seen=None, inside=None):
     """Every (product, repeats) that a product is made of, inputs first, each once; and itself.
 
-    What is `known`, and what that is made of, is left out.
+    What is `known` is left out, as is, of what it is made of, what is known `inside`.
     """
-    seen = set() if seen is None else seen
+    seen, inside = set() if seen is None else seen, inside or known
     repeats = repeats_of(product, repeats)
     call = product.digest, repeats
     if call not in seen and not known(product, repeats):
         seen.add(call)
         for p in product.inputs:
-            yield from calls(p, repeats, known, seen)
+            yield from calls(p, repeats, inside, seen)
         yield product, repeats
 
 

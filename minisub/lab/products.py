@@ -82,7 +82,8 @@ class Product:
                 made = error
             name = getattr(measure, "__name__", measure)
             remedy = f'wrap a function of arrays: Measure({name}, "params")'
-            require(isinstance(made, Product), f"The measure {name} gave {made!r}; {remedy}.")
+            fits = isinstance(made, Product) and not made.saved and made.place == "here"
+            require(fits, f"The measure {name} gave {made!r}; {remedy}.")
         return self.replace(measures=(*self.measures, *measures))
 
     def against(self, *controls):

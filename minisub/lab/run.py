@@ -5,6 +5,7 @@ every arm, repeat and setting of a sweep.
 """
 
 from functools import cache, partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -147,12 +148,8 @@ def advance():
 
     # Small matrix products on a CPU lose more to being split over threads than they gain.
     options = {"xla_cpu_multi_thread_eigen": False} if jax.default_backend() == "cpu" else None
-    return jax.jit(
-        advance,
-        static_argnames=("task", "static"),
-        donate_argnames="state",
-        compiler_options=options,
-    )
+    how: Any = {"static_argnames": ("task", "static"), "donate_argnames": "state"}
+    return jax.jit(advance, compiler_options=options, **how)
 
 
 @jax.jit

@@ -37,21 +37,6 @@ def interpolated(materials):
     return jax.tree.map(lambda a, b: (1 - t) * a + t * b, materials.origin, materials.other)
 
 
-def rotated(materials):
-    """As `interpolated`, on a quarter circle: independent Gaussian weights keep their variance.
-
-    Elements that are equal in both origins stay, such as the scales of a new normalization.
-    """
-    t = materials.amount
-
-    def rotate(a, b):
-        mixed = jnp.cos(jnp.pi * t / 2) * a + jnp.sin(jnp.pi * t / 2) * b
-        # Rounding of pi must not move the ends.
-        return jnp.where((t == 0) | (a == b), a, jnp.where(t == 1, b, mixed))
-
-    return jax.tree.map(rotate, materials.origin, materials.other)
-
-
 def perturbed_relative(materials):
     """Every parameter plus Gaussian noise, whose standard deviation is `amount` times that of its
     leaf; constant leaves stay."""

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from same import by_path, dense_layers, differing, equal, vector
 
-from configs import perturbation, relabeling
+from configs import interpolation, perturbation, relabeling
 from minisub.config import Refused
 from minisub.nets import starts
 
@@ -19,7 +19,7 @@ ORIGIN["fc1"]["bias"][:] = OTHER["fc1"]["bias"][:] = 0.25  # constant, and equal
 
 
 ALL = (
-    starts.fresh, starts.interpolated, starts.rotated, starts.perturbed_relative,
+    starts.fresh, starts.interpolated, interpolation.rotated, starts.perturbed_relative,
     perturbation.perturbed, relabeling.rescaled,
 )  # fmt: skip
 LAYERS = (), ("fc1",), ("fc2",)
