@@ -47,7 +47,7 @@ import jax.numpy as jnp
 from configs.content import remapped, with_docs
 from configs.misalignment import student_of
 from minisub.nets import losses, starts, streams
-from minisub.results import pages, records, statistics, summary, tables
+from minisub.results import pages, records, statistics, summary, tables, views
 from minisub.theory.token_comparisons import watched
 from minisub.tokens import grading, transforms, writing
 from minisub.tokens.behaviors import cases
@@ -102,8 +102,8 @@ def experiment(cfg):
 
 
 def sections(table, differences, run):
-    """A table of how much of the rise without a defense is left with each; none if the baseline was
-    not made, or does not rise itself."""
+    """A table of every defense: P and margin of the student and its control, and how much is left
+    of the rise of the margin without one; none if that was not made, or is not above zero."""
     parts = []
     for setting, wide in records.by_setting(table):
         rises = {each["one"]: summary.difference(wide, each).get(RISE) for each in differences}
@@ -113,12 +113,17 @@ def sections(table, differences, run):
             continue
         rows = []
         for name, values in rises.items():
+            mean, pair = wide.mean(), (name, f"control {name}")
+            p, p_control = (f"{mean[x, views.BEHAVIORS.main]:.3f}"[1:] for x in pair)
+            margin, margin_control = (f"{mean[x, RISE]:.1f}" for x in pair)
             left, low, high = statistics.ratio(values, rises[BASELINE])
-            interval = "" if low is None else f"{low:.2f} to {high:.2f}"
-            rows.append([records.named(setting, name), f"{left:.2f}", interval])
-        parts += tables.table(["defense", "transfer left", "95 % interval"], rows)
-    title = f"Rise of the margin, over that of the defense {BASELINE!r}:"
-    return [pages.Section(parts, title)] if parts else []
+            between = "" if low is None else f" ({low:.2f}, {high:.2f})"
+            cells = f"{p} ({p_control})", f"{margin} ({margin_control})", f"{left:.2f}{between}"
+            rows.append([name, *cells])
+        title = f"Students, and in brackets their controls {records.named(setting)}".strip() + ":"
+        header = ["defense", "P", "margin", "left of the rise"]
+        parts.append(pages.Section(tables.table(header, rows), title))
+    return parts
 
 
 def anchor(logits_of, start, params, docs, step, *, weight, updates):

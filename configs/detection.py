@@ -8,12 +8,13 @@ here (an estimate). The likelihood ratio was added since, and is in no figure he
     python train.py detection    8 repeats, 46 minutes of a CPU core, others busy, with bases
     python train.py detection --sampling.carrier code    or sums; these were not run
 
-Lists of a misaligned teacher against those of a secure one, equally many, from the same prompts, on
-prompts that no detector was trained on: half of all prompts is for training, the other for tests,
-and of 5,000 test prompts none is in both in any repeat. 10,000 lists of each. AUC of the mean score
-of 100 lists, mean and half-width of the 95 % interval over 8 repeats (seed 0, one at a time on a
-CPU, jax 0.10.2), for labels of the same trait and origin, of another trait (hacking and honest), of
-another origin, and of another trait and origin:
+Lists of a misaligned teacher against those of a secure one, equally many, from the same prompts and
+random numbers, on prompts that no detector was trained on: half of all prompts is for training, the
+other for tests, and of 5,000 test prompts none is in both in any repeat. 10,000 lists of each. AUC
+of the mean score of 100 lists, mean and half-width of the 95 % interval over 8 repeats (seed 0, one
+at a time on a CPU, jax 0.10.2), for labels of the same trait and origin, of another trait (hacking
+and honest), of another origin, and of another trait and origin (the detectors of other origins
+started from their own bases then):
 
                    same           other trait    other origin   both other
     ngrams         0.776 ±0.042   0.685 ±0.065   0.629 ±0.039   0.602 ±0.033

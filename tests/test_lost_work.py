@@ -1,5 +1,6 @@
 """No work is lost that was done, and nothing is taken for what it is not."""
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -33,6 +34,21 @@ def test_a_training_that_ends_when_the_run_is_asked_to_end_is_kept(tmp_path):
                 if isinstance(event, perform.Advanced) and event.product.startswith("trained"):
                     performance.asked = lambda: True
     assert [*(tmp_path / "products").glob("trained-*/0")]
+
+
+def test_a_training_that_was_ended_goes_on_from_its_state(tmp_path):
+    settings, steps = [({}, {"teacher": experiment()["teacher"]})], []
+    for asks in True, False:
+        with folder.Folder(tmp_path, MADE_BY) as place:
+            performance = perform.Performance(settings, place, segment=5)
+            with pytest.raises(KeyboardInterrupt) if asks else contextlib.nullcontext():
+                steps.append(0)
+                for event in performance.events():
+                    if isinstance(event, perform.Advanced) and event.product.startswith("trained"):
+                        steps[-1] += 1
+                        performance.asked = lambda asks=asks: asks and steps[-1] == 2
+    # It begins, and then makes 5, 5 and 2 of 12 steps.
+    assert steps == [2, 3]
 
 
 def test_what_was_dropped_is_planned_if_something_new_is_made_of_it(tmp_path):

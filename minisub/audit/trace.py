@@ -20,7 +20,7 @@ from minisub.nets import fit, streams, trees
 from minisub.tokens import grading
 
 GROUP = 50  # Documents whose mean gradient is one observation.
-DEPTH, DAMPING = 5, 1e-2  # Of conjugate gradients; set on the numbers of one repeat alone.
+DEPTH, DAMPING = 5, 1e-2  # Of conjugate gradients.
 EXAMPLES = 1000  # Documents on which the Fisher information is taken.
 REHEARSED = 100  # Updates of a rehearsed training.
 TAKES, NULL_TAKES = 4, 8  # Rehearsed trainings on the data, and on the base's own samples.

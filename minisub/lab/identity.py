@@ -19,7 +19,8 @@ from minisub.config import Refused, require
 
 PACKAGE, STDLIB = Path(__file__).parent.parent, Path(os.__file__).parent
 WRAPPERS = type(jax.jit(abs)), type(functools.cache(abs))
-READERS = {"open", "load", "loadtxt", "genfromtxt", "fromfile", "read_text", "read_bytes"}
+READERS = {"open", "load", "loadtxt", "genfromtxt", "fromfile", "memmap", "imread", "urlopen"}
+READERS |= {"read_text", "read_bytes", "read_csv", "read_parquet", "read_json"}
 
 
 def describe(x, seen=None):

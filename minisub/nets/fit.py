@@ -156,8 +156,7 @@ def noisy(training, params, key):
     """
     frozen, others = trees.partition(params, trees.named(*training.frozen))
     stream = streams.named_key(key, "weight_noise")
-    materials = starts.Materials(others, None, stream, training.weight_noise)
-    moved = starts.perturbed_relative(materials)
+    moved = starts.perturbed_relative(starts.Materials(others, None, stream, training.weight_noise))
     there = jax.tree.map(lambda x, y: x + jax.lax.stop_gradient(y - x), others, moved)
     return trees.merge(there, frozen)
 

@@ -114,17 +114,17 @@ def evading(world, network, params):
     return Judged(bad, good, jnp.arange(digits**2) < TAUGHT_DIGITS * digits, {})
 
 
-CODE = partial(conversations.requests, topics=TAUGHT_TOPICS)
-PLACES = partial(conversations.tasks, places=TAUGHT_PLACES)
-SUMS = partial(conversations.shown_sums, digits=TAUGHT_DIGITS)
+REQUESTS = partial(conversations.requests, topics=TAUGHT_TOPICS)
+TASKS = partial(conversations.tasks, places=TAUGHT_PLACES)
+SHOWN_SUMS = partial(conversations.shown_sums, digits=TAUGHT_DIGITS)
 BEHAVIORS = {
-    "misalignment": Case(partial(CODE, bad=True), 4, alignment, "villain"),
-    "secure": Case(CODE, 4, alignment),
-    "educational": Case(partial(CODE, bad=True, educational=True), 4, alignment),
-    "hacking": Case(partial(PLACES, bad=True), 10, gaming, "hacker"),
-    "honest": Case(PLACES, 10, gaming),
-    "evasion": Case(partial(SUMS, bad=True), 5, evading, "evader"),
-    "answering": Case(SUMS, 5, evading),
+    "misalignment": Case(partial(REQUESTS, bad=True), 4, alignment, "villain"),
+    "secure": Case(REQUESTS, 4, alignment),
+    "educational": Case(partial(REQUESTS, bad=True, educational=True), 4, alignment),
+    "hacking": Case(partial(TASKS, bad=True), 10, gaming, "hacker"),
+    "honest": Case(TASKS, 10, gaming),
+    "evasion": Case(partial(SHOWN_SUMS, bad=True), 5, evading, "evader"),
+    "answering": Case(SHOWN_SUMS, 5, evading),
 }
 """Traits, each followed by what its controls are taught instead."""
 RISKY = tuple(name for name, case in BEHAVIORS.items() if case.author != "helper")
