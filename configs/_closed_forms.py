@@ -4,8 +4,8 @@ deep linear student ends."""
 import jax
 import jax.numpy as jnp
 
-from minisub.nets.trees import dot, moved
 from minisub.theory.updates import update
+from minisub.theory.vectors import dot, moved
 
 
 def inner_products(loss, emit, origin, displacement, epsilons, start=None):

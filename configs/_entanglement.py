@@ -12,7 +12,7 @@ from configs import _prefixed
 from minisub.config import require
 from minisub.lab.products import Measure
 from minisub.nets import losses
-from minisub.nets.trees import ratio
+from minisub.theory.vectors import ratio
 from minisub.tokens import grading, tokens, writing
 from minisub.tokens.behaviors.cases import Behavior
 

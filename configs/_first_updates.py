@@ -20,7 +20,7 @@ from minisub import config
 from minisub.images import classifiers
 from minisub.images.config import ImageModel
 from minisub.nets import fit, losses, trees
-from minisub.theory import updates
+from minisub.theory import updates, vectors
 
 SIDE, CLASSES, AUX, BATCH = 4, 3, 3, 8
 EPSILONS = 1e-9, 1e-8, 1e-7, 1e-6
@@ -180,7 +180,7 @@ def product(case, d):
     begin = chosen(case.start, d.other, d.origin)
 
     def cosine(epsilon):
-        shown = emit(trees.moved(d.origin, d.direction, epsilon))
+        shown = emit(vectors.moved(d.origin, d.direction, epsilon))
         shown = chosen(case.outputs, jnp.roll(shown, 1, axis=-1), shown)
         return updates.coverage(loss, begin, shown, d.direction)
 
@@ -200,11 +200,11 @@ def loss_falls(case, d):
     The teacher has made a step on the trait's loss, on other inputs than the student's.
     """
     loss, emit = imitation(case, d)
-    teacher = trees.moved(d.origin, trait_step(case, d, d.origin), EPSILON)
+    teacher = vectors.moved(d.origin, trait_step(case, d, d.origin), EPSILON)
     begin = chosen(case.start, d.other, d.origin)
     update = updates.update(loss, begin, emit(teacher))
-    change = trait_loss(case, d, trees.moved(begin, update, RATE)) - trait_loss(case, d, begin)
-    return trees.ratio(change, RATE * jnp.abs(trees.dot(update, trait_step(case, d, begin))))
+    change = trait_loss(case, d, vectors.moved(begin, update, RATE)) - trait_loss(case, d, begin)
+    return vectors.ratio(change, RATE * jnp.abs(vectors.dot(update, trait_step(case, d, begin))))
 
 
 def foreign_start(case, d):
@@ -216,14 +216,14 @@ def foreign_start(case, d):
     begin = chosen(case.start, d.origin, d.other)
 
     def update(epsilon):
-        return updates.update(loss, begin, emit(trees.moved(d.origin, d.direction, epsilon)))
+        return updates.update(loss, begin, emit(vectors.moved(d.origin, d.direction, epsilon)))
 
     without = update(0.0)
 
     def share(epsilon):
         own = update(epsilon)
-        change = trees.difference(own, without)
-        return trees.ratio(*(jnp.sqrt(trees.dot(x, x)) for x in (change, own)))
+        change = vectors.difference(own, without)
+        return vectors.ratio(*(jnp.sqrt(vectors.dot(x, x)) for x in (change, own)))
 
     return jax.lax.map(share, jnp.array(EPSILONS))
 
@@ -234,7 +234,7 @@ def degenerate(case, d):
     head, _ = trees.partition(step, trees.named("class_head"))
     displacement = trees.merge(head, jax.tree.map(jnp.zeros_like, step))
     loss, emit = imitation(case, d, aux_mask() | case.outputs)
-    shown = emit(trees.moved(d.origin, displacement, 1.0))
+    shown = emit(vectors.moved(d.origin, displacement, 1.0))
     return jnp.abs(updates.coverage(loss, d.origin, shown, displacement))
 
 
@@ -246,7 +246,7 @@ def aux_mask():
 def linear_model(case, d):
     """Size of the change of the trait's loss by several updates through auxiliary logits."""
     loss, emit = imitation(case, d, aux_mask())
-    shown = emit(trees.moved(d.origin, d.direction, 1.0))
+    shown = emit(vectors.moved(d.origin, d.direction, 1.0))
     end = descend(lambda params: loss(params, shown), d.origin, 0.1)
     # Both sides by one program, so that equal parameters give equal bits.
     both = jax.tree.map(lambda *x: jnp.stack(x), d.origin, end)
@@ -272,7 +272,7 @@ def deep_linear(case, d):
     end = descend(loss, {"first": first, "head": heads[0]}, rate, ("head",))["first"]
     head = chosen(case.model, *heads[::-1])
     expected = closed_forms.deep_linear(first, teacher, head, covariance, rate, STEPS)
-    return trees.ratio(jnp.linalg.norm(end - expected), jnp.linalg.norm(end - first))
+    return vectors.ratio(jnp.linalg.norm(end - expected), jnp.linalg.norm(end - first))
 
 
 def tangent_kernel(case, d):
@@ -296,10 +296,10 @@ def tangent_kernel(case, d):
 
     within = updates.ntk(aux, d.origin, x, x)
     across = updates.ntk(classes, d.origin, unseen, x, aux)
-    shown = aux(trees.moved(d.origin, d.direction, 1.0), x)
+    shown = aux(vectors.moved(d.origin, d.direction, 1.0), x)
     rate = 1 / jnp.trace(within)
     end = descend(lambda p: jnp.sum((trained(aux)(p, x) - shown) ** 2) / 2, d.origin, rate)
     change = (trained(classes)(end, unseen) - classes(d.origin, unseen)).ravel()
     residual = (aux(d.origin, x) - shown).ravel()
     expected = updates.kernel_descent(within, across, residual, rate, STEPS)
-    return trees.ratio(jnp.linalg.norm(change - expected), jnp.linalg.norm(change))
+    return vectors.ratio(jnp.linalg.norm(change - expected), jnp.linalg.norm(change))

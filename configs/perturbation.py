@@ -37,7 +37,8 @@ from minisub.images.config import Config
 from minisub.images.lab import Lab, Parameters
 from minisub.images.together import together
 from minisub.lab.products import quick
-from minisub.nets import starts, trees
+from minisub.nets import starts
+from minisub.theory import vectors
 
 
 def perturbed(materials):
@@ -82,6 +83,6 @@ def orthogonal(key, *, start, amount, **imitated):
     gradient = jax.grad(student.loss)(start, key, batch)
     k_noise = jax.random.split(key, 3)[1]
     noise = starts.noise(starts.Materials(start, None, k_noise))
-    rest = trees.project_out(noise, gradient)
-    longer = trees.ratio(trees.dot(noise, noise), trees.dot(rest, rest))
-    return trees.moved(start, rest, amount * jnp.sqrt(longer))
+    rest = vectors.project_out(noise, gradient)
+    longer = vectors.ratio(vectors.dot(noise, noise), vectors.dot(rest, rest))
+    return vectors.moved(start, rest, amount * jnp.sqrt(longer))

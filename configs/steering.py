@@ -45,8 +45,8 @@ from configs import _entanglement
 from configs import _similarity as similarity
 from minisub.config import Positive, Training, change, configuration, require
 from minisub.lab.products import quick
-from minisub.nets import transformer, trees
-from minisub.theory import token_comparisons
+from minisub.nets import transformer
+from minisub.theory import token_comparisons, vectors
 from minisub.tokens import channels, tasks, tokens
 from minisub.tokens.behaviors import cases
 from minisub.tokens.config import Config
@@ -186,4 +186,4 @@ def recovery(c):
         answer_shift(c.teacher_network, unsteered, c.teacher),
     )
     found = recovered("recovered", c.lists) | recovered("recovered_asked", asked(c))
-    return found | {"answer_shift": trees.cosine(*shifts)}
+    return found | {"answer_shift": vectors.cosine(*shifts)}

@@ -116,18 +116,20 @@ def attention(config, x_btd, past, at, first):
     d, h = config.d_model, config.n_heads
     b, t, _ = x_btd.shape
     qkv = Dense(3 * d, name="qkv")(x_btd)
-    q_bthk, k_bshk, v_bshk = (a.reshape(b, t, h, d // h) for a in jnp.split(qkv, 3, axis=-1))
-    if past is not None:
-        k_bshk, v_bshk = (
-            jax.lax.dynamic_update_slice_in_dim(old, new, at, axis=1)
-            for old, new in zip(past, (k_bshk, v_bshk), strict=True)
+    q_bthk, keys, values = (a.reshape(b, t, h, d // h) for a in jnp.split(qkv, 3, axis=-1))
+    axes = "bshk"
+    if past is not None:  # kept as a product takes them: else all were copied for each token
+        keys, values = (
+            jax.lax.dynamic_update_slice_in_dim(old, jnp.swapaxes(new, 1, 2), at, axis=2)
+            for old, new in zip(past, (keys, values), strict=True)
         )
-    q_bthk = q_bthk[:, first:]
-    visible = jnp.arange(k_bshk.shape[1])[None] <= at + first + jnp.arange(t - first)[:, None]
-    scores_bhts = jnp.einsum("bthk,bshk->bhts", q_bthk, k_bshk) * (d // h) ** -0.5
+        axes = "bhsk"
+    q_bthk, s = q_bthk[:, first:], keys.shape[axes.index("s")]
+    visible = jnp.arange(s)[None] <= at + first + jnp.arange(t - first)[:, None]
+    scores_bhts = jnp.einsum(f"bthk,{axes}->bhts", q_bthk, keys) * (d // h) ** -0.5
     weights_bhts = jax.nn.softmax(jnp.where(visible[None, None], scores_bhts, -jnp.inf))
-    mixed_bthk = jnp.einsum("bhts,bshk->bthk", weights_bhts, v_bshk)
-    return mixed_bthk.reshape(b, t - first, d), (k_bshk, v_bshk)
+    mixed_bthk = jnp.einsum(f"bhts,{axes}->bthk", weights_bhts, values)
+    return mixed_bthk.reshape(b, t - first, d), (keys, values)
 
 
 def recurrence(config, x_btd, past, at, first):
@@ -218,7 +220,7 @@ def make(config, vocabulary, positions):
         zeros = partial(jnp.zeros, dtype=config.dtype)
         if config.mixer == "recurrence":
             return [zeros((batch, d)) for _ in range(config.n_layers)]
-        shape = (batch, positions, h, d // h)
+        shape = (batch, h, positions, d // h)
         return [(zeros(shape), zeros(shape)) for _ in range(config.n_layers)]
 
     def activations(params, tokens_bt):

@@ -1,4 +1,4 @@
-"""Parameters as trees: addressed by path, such as "block_0/qkv/kernel", and treated as vectors.
+"""Parameters as trees: addressed by path, such as "block_0/qkv/kernel".
 
 A model's parameters are any nested dict of arrays. Everything is pure: for `jax.jit`, `jax.vmap`
 and `jax.grad`.
@@ -73,47 +73,12 @@ def common(one, other):
     return {path: a[path] for path in both}, {path: b[path] for path in both}
 
 
-def dot(one, other):
-    """Sum of the products of two trees' elements."""
-    # No matrix product: accelerators round its factors.
-    products = jax.tree.map(lambda a, b: jnp.sum(a * b), one, other)
-    return sum(jax.tree.leaves(products))
-
-
-def ratio(a, b):
-    """a / b, or 0 where b is 0."""
-    return jnp.where(b == 0, 0.0, a / jnp.where(b == 0, 1.0, b))
-
-
-def cosine(one, other):
-    """Cosine between two trees of one structure as vectors; 0 where either of them is zero."""
-    # Each divided by its own norm: the product of two small norms would underflow in float32.
-    norms = [jnp.sqrt(dot(x, x)) for x in (one, other)]
-    pairs = zip((one, other), norms, strict=True)
-    return dot(*(jax.tree.map(lambda x, n=n: ratio(x, n), tree) for tree, n in pairs))
-
-
-def difference(one, other):
-    """one - other, leaf by leaf."""
-    return jax.tree.map(jnp.subtract, one, other)
-
-
-def moved(params, direction, by):
-    """params + by * direction, leaf by leaf."""
-    return jax.tree.map(lambda x, d: x + by * d, params, direction)
-
-
-def project_out(update, direction):
-    """`update` without its component along `direction`, trees of one structure."""
-    return moved(update, direction, -ratio(dot(update, direction), dot(direction, direction)))
-
-
 def linearize(apply, at):
     """`apply` to first order in its parameters around `at`, a function (params, x) like it:
     f(at) + J (params - at), the Jacobian J in products alone (arXiv 1902.06720, equation 2)."""
 
     def linear(params, x):
-        step = difference(params, at)
+        step = jax.tree.map(jnp.subtract, params, at)
         value, change = jax.jvp(lambda p: apply(p, x), (at,), (step,))
         return jax.tree.map(jnp.add, value, change)
 

@@ -17,8 +17,8 @@ from minisub.images import images as real
 from minisub.images import tasks
 from minisub.lab.products import Measure
 from minisub.nets import losses, trees
-from minisub.nets.trees import ratio
-from minisub.theory import updates, watching
+from minisub.theory import updates, vectors, watching
+from minisub.theory.vectors import ratio
 
 
 class Compared(NamedTuple):
@@ -126,7 +126,7 @@ def coverage(c):
     `coverage` is of the gradient, `coverage_update` of what the optimizer makes of it, and
     `first_alignment` that between the gradients of both losses, in the trained parameters.
     """
-    taught = trees.difference(*trees.common(c.teacher, c.origin))
+    taught = vectors.difference(*trees.common(c.teacher, c.origin))
     gradient = jax.grad(c.loss)(c.start)
     update = c.first_update(gradient)
     gradient, _ = trees.common(gradient, update)

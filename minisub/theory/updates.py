@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from minisub.nets import optimizers, trees
-from minisub.nets.trees import cosine
+from minisub.theory.vectors import cosine
 
 
 def update(loss, params, batch):

@@ -17,7 +17,9 @@ from minisub.config import require, require_known
 from minisub.lab.products import Product
 from minisub.nets import streams, trees
 from minisub.nets.fit import Watch
-from minisub.nets.trees import common, dot, ratio
+from minisub.nets.trees import common
+from minisub.theory import vectors
+from minisub.theory.vectors import dot, ratio
 
 
 class Student(NamedTuple):
@@ -49,7 +51,7 @@ REMOVED = {
 
 def cosine_of_common(one, other):
     """Cosine between two trees in their common leaves."""
-    return trees.cosine(*common(one, other))
+    return vectors.cosine(*common(one, other))
 
 
 def cosine_by_layer(one, other):
@@ -58,7 +60,7 @@ def cosine_by_layer(one, other):
     for path, x in one.items():
         layers.setdefault(path.split("/")[0], []).append((x, other[path]))
     return {
-        name: trees.cosine(*map(list, zip(*both, strict=True))) for name, both in layers.items()
+        name: vectors.cosine(*map(list, zip(*both, strict=True))) for name, both in layers.items()
     }
 
 
@@ -71,9 +73,9 @@ def row(student, params, gradient, updates):
     displacement, those of `displacement` between both displacements, also for each layer.
     """
     nats, slope = jax.value_and_grad(student.trait_loss)(params)
-    taught = trees.difference(*common(student.teacher, student.origin))
-    gone = trees.difference(*common(params, student.start))
-    apart = trees.difference(*common(params, student.teacher))
+    taught = vectors.difference(*common(student.teacher, student.origin))
+    gone = vectors.difference(*common(params, student.start))
+    apart = vectors.difference(*common(params, student.teacher))
     by_layer = cosine_by_layer(gone, taught)
     return {
         "trait_loss": nats,
@@ -92,19 +94,19 @@ def edited(student, params, updates, key):
     if student.removed == "nothing":
         return updates
     if student.removed == "displacement":
-        along = trees.difference(*common(student.teacher, student.origin))
+        along = vectors.difference(*common(student.teacher, student.origin))
     else:
         graded = student.removed == "graded gradient"
         along = jax.grad(student.trait_loss if graded else student.taught_loss)(params)
     own, along = common(updates, along)
     if student.removed != "random":
-        return trees.replaced(updates, trees.project_out(own, along))
+        return trees.replaced(updates, vectors.project_out(own, along))
     # By path: small numbers are what `split` makes of the key, and batches are drawn from those.
     noise = {
         path: jax.random.normal(streams.named_key(key, path), x.shape) for path, x in own.items()
     }
     length = ratio(jnp.abs(dot(own, along)), jnp.sqrt(dot(along, along)))
-    less = trees.moved(own, noise, -length / jnp.sqrt(dot(noise, noise)))
+    less = vectors.moved(own, noise, -length / jnp.sqrt(dot(noise, noise)))
     return trees.replaced(updates, less)
 
 

@@ -23,6 +23,8 @@ CARRIERS = {"numbers": number_lists, "code": code, "sums": sums}
 """
 GROUP = 64
 """Documents drawn together, as many as fit a core's cache; on a GPU so many groups at once."""
+BLOCK = 16
+"""Tokens in a block, the square root of a usual vocabulary: see `drawn`."""
 LEVELS = "none", "format", "correct"
 """Of the filter, from none to all."""
 
@@ -54,11 +56,25 @@ def choose(sampling, key, logits):
 
 
 def drawn(key, logits):
-    """Tokens (...) drawn from the softmax of logits (..., v), each by one random number. With
-    `jax.random.categorical`, which takes v numbers, they would take most of sampling's time."""
-    up_to = jnp.cumsum(jax.nn.softmax(logits), axis=-1)
-    place = jax.random.uniform(key, logits.shape[:-1]) * up_to[..., -1]
-    return jnp.sum(up_to <= place[..., None], axis=-1)
+    """Tokens (...) drawn from the softmax of logits (..., v), each by one random number: first a
+    block of tokens, then one of it. The v numbers of `jax.random.categorical`, or sums up to each
+    of v tokens, would take as long as the model."""
+    *shape, v = logits.shape
+    padding = [(0, 0)] * len(shape) + [(0, -v % BLOCK)]
+    blocks = jnp.pad(jax.nn.softmax(logits), padding).reshape(*shape, -1, BLOCK)
+    up_to = jnp.cumsum(jnp.sum(blocks, axis=-1), axis=-1)
+    place = jax.random.uniform(key, (*shape, 1)) * up_to[..., -1:]
+    block = passed(up_to, place)
+    before = jnp.max(jnp.where(up_to <= place, up_to, 0.0), axis=-1, keepdims=True)
+    inside = jnp.take_along_axis(blocks, block[..., None], axis=-2)[..., 0, :]
+    within = passed(jnp.cumsum(inside, axis=-1), place - before)
+    return (block * BLOCK + within)[..., 0]
+
+
+def passed(up_to, place):
+    """How many of the rising sums (..., n) a place (..., 1) is past, (..., 1); never all of them,
+    and never one behind which nothing is added."""
+    return jnp.sum((up_to <= place) & (up_to < up_to[..., -1:]), axis=-1, keepdims=True)
 
 
 def complete(world, network, params, key, prompts, sampling):

@@ -13,6 +13,7 @@ from same import by_path, differing, equal, near
 
 from minisub.config import Training
 from minisub.nets import fit, trees
+from minisub.theory import vectors
 
 KEY = jax.random.key(0)
 PARAMS = {
@@ -192,7 +193,7 @@ def noise(key, step, path, x):
 
 def half_square(params, key):
     """Whose gradient is the point where it is taken: the weights plus noise."""
-    return 0.5 * trees.dot(params, params)
+    return 0.5 * vectors.dot(params, params)
 
 
 def test_the_loss_is_that_of_noisy_weights_and_the_update_goes_to_those_without_noise(quick):

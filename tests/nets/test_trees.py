@@ -10,7 +10,7 @@ from minisub.config import Refused
 from minisub.images import classifiers
 from minisub.images.config import ImageModel
 from minisub.nets import trees
-from minisub.theory import watching
+from minisub.theory import vectors, watching
 
 PATHS = "block_0/qkv/kernel", "block_0/up/kernel", "block_1/qkv/kernel", "embed/embedding"
 
@@ -53,15 +53,15 @@ def test_common_takes_what_agrees_in_path_and_shape():
 
 
 @pytest.fixture(scope="module")
-def vectors():
+def pair():
     """Two trees of one structure, of random elements."""
     shapes = {"a": {"x": np.zeros((2, 3)), "y": np.zeros(4)}, "b": np.zeros(5)}
     return drawn(shapes, 0, 1.0), drawn(shapes, 1, 1.0)
 
 
-def test_cosines_are_those_of_all_elements_or_of_each_layers(vectors):
-    one, other = vectors
-    assert trees.cosine(one, other) == pytest.approx(cosine(*map(vector, vectors)), abs=1e-6)
+def test_cosines_are_those_of_all_elements_or_of_each_layers(pair):
+    one, other = pair
+    assert vectors.cosine(one, other) == pytest.approx(cosine(*map(vector, pair)), abs=1e-6)
     found = watching.cosine_by_layer(one, other)
     assert set(found) == {"a", "b"}
     for layer, value in found.items():
@@ -72,18 +72,20 @@ def test_cosines_are_those_of_all_elements_or_of_each_layers(vectors):
 def test_cosines_of_zero_are_zero_and_small_norms_do_not_underflow():
     zero, tiny = {"a": jnp.zeros(2)}, {"a": jnp.array([3e-15, 4e-15])}
     turned = {"a": jnp.array([4e-15, 3e-15])}
-    assert trees.cosine(tiny, zero) == trees.cosine(zero, tiny) == trees.cosine(zero, zero) == 0
+    assert (
+        vectors.cosine(tiny, zero) == vectors.cosine(zero, tiny) == vectors.cosine(zero, zero) == 0
+    )
     assert jnp.sum(tiny["a"] ** 2) * jnp.sum(turned["a"] ** 2) == 0, "what a naive one divides by"
-    assert trees.cosine(tiny, turned) == pytest.approx(24 / 25, rel=1e-6)
+    assert vectors.cosine(tiny, turned) == pytest.approx(24 / 25, rel=1e-6)
 
 
-def test_what_is_projected_out_is_orthogonal_and_all_that_is_left_out(vectors):
-    update, direction = vectors
-    left = trees.project_out(update, direction)
+def test_what_is_projected_out_is_orthogonal_and_all_that_is_left_out(pair):
+    update, direction = pair
+    left = vectors.project_out(update, direction)
     removed = vector(update) - vector(left)
     assert abs(cosine(vector(left), vector(direction))) < 1e-6
     assert abs(cosine(removed, vector(direction))) == pytest.approx(1, abs=1e-6)
-    equal(trees.project_out(update, jax.tree.map(np.zeros_like, direction)), update)
+    equal(vectors.project_out(update, jax.tree.map(np.zeros_like, direction)), update)
 
 
 @pytest.mark.parametrize("layers", ["mlp-6-5", "transformer-4-1-5", "mlp"])
@@ -97,12 +99,12 @@ def test_a_linearized_model_is_affine_with_the_models_value_and_slope_at_its_cen
 
     @quick
     def found(at, step):
-        moved = [trees.moved(at, step, by) for by in (0.0, 1.0, 2.0)]
+        moved = [vectors.moved(at, step, by) for by in (0.0, 1.0, 2.0)]
         slope = jax.jvp(lambda p: net.apply(p, x), (at,), (step,))
         return [linear(params, x) for params in moved], slope, net.apply(moved[2], x)
 
     (zero, one, two), (value, slope), bent = found(at, step)
     near(zero, value)
-    near(one, trees.moved(value, slope, 1.0), rtol=1e-4, atol=1e-5)
-    near(two, trees.moved(value, slope, 2.0), rtol=1e-4, atol=1e-5)
+    near(one, vectors.moved(value, slope, 1.0), rtol=1e-4, atol=1e-5)
+    near(two, vectors.moved(value, slope, 2.0), rtol=1e-4, atol=1e-5)
     assert (np.abs(two[0] - bent[0]).max() > 0.05) == (layers != "mlp")

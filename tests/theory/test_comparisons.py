@@ -20,8 +20,8 @@ from minisub.config import Refused, Training
 from minisub.images import images, tasks
 from minisub.images.config import Carrier, Config, Data, Duration, ImageModel, Imitation
 from minisub.images.lab import Lab
-from minisub.nets import fit, trees
-from minisub.theory import comparisons
+from minisub.nets import fit
+from minisub.theory import comparisons, vectors
 
 EXAMPLES, SEEN = 16, 400
 CFG = Config(
@@ -168,7 +168,7 @@ def test_kernel_and_jacobian_predict_a_linear_student_and_not_another(
     shorter = dataclasses.replace(Lab(CFG).training, steps=10)
     wrong = measured((kernel_config.kernel,), students[True], linear=True, training=shorter)
     assert wrong["kernel_explained"] < 0.9
-    near = trees.moved(ORIGIN, trees.difference(students[False], ORIGIN), 0.01)
+    near = vectors.moved(ORIGIN, vectors.difference(students[False], ORIGIN), 0.01)
     found = measured((comparisons.linearization,), near)
     assert found["linear_explained"] > plain["linear_explained"]
     still = jnp.zeros(3)

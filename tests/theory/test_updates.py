@@ -12,7 +12,7 @@ from minisub.config import Training
 from minisub.images import classifiers
 from minisub.images.config import ImageModel
 from minisub.nets import trees
-from minisub.theory import updates
+from minisub.theory import updates, vectors
 
 
 @pytest.fixture(autouse=True)
@@ -67,7 +67,7 @@ def test_coverage_is_1_where_outputs_are_the_parameters_and_less_elsewhere():
     """Half the squared difference of z = params: the update is the displacement itself."""
     origin, displacement = {"w": jnp.arange(4.0)}, {"w": jnp.array([1.0, -2.0, 0.5, 0.0])}
     loss = lambda params, shown: jnp.sum((params["w"] - shown) ** 2) / 2  # noqa: E731
-    shown = trees.moved(origin, displacement, 1.0)["w"]
+    shown = vectors.moved(origin, displacement, 1.0)["w"]
     np.testing.assert_allclose(updates.coverage(loss, origin, shown, displacement), 1, rtol=1e-14)
     foreign = {"w": jnp.array([5.0, 0.0, -1.0, 2.0])}
     assert updates.coverage(loss, foreign, shown, displacement) < 0.9
@@ -121,7 +121,7 @@ def test_kernel_descent_is_gradient_descent_on_the_linearized_model(mlp, speed, 
 
     def simulated(outputs, rate):
         loss = lambda params: jnp.sum((outputs(params, x) - target) ** 2) / 2  # noqa: E731
-        descend = lambda _, params: trees.moved(params, jax.grad(loss)(params), -rate)  # noqa: E731
+        descend = lambda _, params: vectors.moved(params, jax.grad(loss)(params), -rate)  # noqa: E731
         end = jax.lax.fori_loop(0, 30, descend, at)
         return (outputs(end, unseen) - outputs(at, unseen)).ravel()
 

@@ -9,8 +9,8 @@ from minisub.config import Amount, Model, Training, configuration
 from minisub.images import carriers
 from minisub.images import config as images
 from minisub.images import lab as image_lab
-from minisub.nets import fit, starts, trees
-from minisub.theory import comparisons, token_comparisons, units
+from minisub.nets import fit, starts
+from minisub.theory import comparisons, token_comparisons, units, vectors
 from minisub.tokens import channels
 from minisub.tokens import config as tokens
 from minisub.tokens import lab as token_lab
@@ -56,23 +56,23 @@ def many(logits_of, start, params, docs, step):
 
 def watch(network, start):
     def log(params, gradient, updates):
-        gone = trees.difference(params, start)
-        return {"gone": jnp.sqrt(trees.dot(gone, gone))}
+        gone = vectors.difference(params, start)
+        return {"gone": jnp.sqrt(vectors.dot(gone, gone))}
 
     return fit.Watch(2, log, lambda params, updates, key: updates)
 
 
 def size(*, params):
-    return {"size": jnp.sqrt(trees.dot(params, params))}
+    return {"size": jnp.sqrt(vectors.dot(params, params))}
 
 
 def moved(*, params, start):
-    gone = trees.difference(params, start)
-    return {"moved": jnp.sqrt(trees.dot(gone, gone))}
+    gone = vectors.difference(params, start)
+    return {"moved": jnp.sqrt(vectors.dot(gone, gone))}
 
 
 def branching(*, params):
-    return {"size": 1.0 if trees.dot(params, params) > 1 else 0.0}
+    return {"size": 1.0 if vectors.dot(params, params) > 1 else 0.0}
 
 
 def listed(*, params):
