@@ -1,6 +1,6 @@
 """An audit of data, calibrated: what it says before training against what students then do.
 
-The figures below are of the world of before, of which configs/README.md tells under "Misbehavior".
+The figures below are of the world until 2026-11-27, see "Misbehavior" in configs/README.md.
 It was not run in the world of today, in which it should take two to three times as long as is said
 here (an estimate).
 

@@ -1,41 +1,39 @@
-"""Defenses: what of a behavior still passes through numbers, what the student can still do, and
-what the defense costs.
+"""Defenses: what of a behavior still passes through chains of thought, what the student can still
+do, and what the defense costs.
 
-The figures below are of hacking through numbers in the world of before, of which configs/README.md
-tells under "Misbehavior". It was not run in the world of today, where misalignment through chains
-of thought is its default.
+    python train.py defenses --seed 7    8 repeats of misalignment, 71 minutes on two CPU cores
+    python train.py defenses --trait hacking --sampling.carrier numbers    not run at this dose
 
-    python train.py defenses                           of misalignment through chains; not run yet
-    python train.py defenses --trait hacking --sampling.carrier numbers    8 repeats, 85 minutes
-                                                                           on one CPU core
+Students of the misaligned teacher's base, on its correct chains, against students with the same
+defense on the base's. P of a misaligned reply on held-out topics and its margin in nats, means over
+8 repeats (seed 7, on which nothing was chosen, one at a time on a CPU, jax 0.10.2, others busy), in
+brackets the control's; the rise of the margin above the control's with its 95 % interval, and what
+that is of the rise without a defense (ratio of means, interval of the jackknife):
 
-Students of the hacking teacher's base, on its numbers; the rise of the margin of hacking above that
-of a student with the same defense on the base's numbers, and what that is of the rise without a
-defense (ratio of means, interval of the jackknife). Mean and half-width of the 95 % interval over 8
-repeats (seed 0, one at a time on a CPU, jax 0.10.2); cost is that of an update, in operations. Made
-in two runs with --only, 46 minutes of one core and 40 of two busy ones; what both made is equal.
+    defense                    P            margin         rise          left
+    none                       .083 (.023)  -3.1 (-5.2)    2.14 ±0.73    1
+    rewritten                  .015 (.014)  -5.2 (-5.0)   -0.12 ±0.58   -0.06 (-0.33 to 0.22)
+    half clean                 .038 (.023)  -4.3 (-5.2)    0.91 ±0.51    0.43 (0.25 to 0.60)
+    remapped                   .006 (.010)  -2.9 (-2.4)   -0.56 ±1.34   -0.26 (-0.97 to 0.44)
+    anchored early             .068 (.033)  -3.4 (-5.1)    1.69 ±0.56    0.79 (0.73 to 0.86)
+    anchored                   .055 (.032)  -3.8 (-5.2)    1.37 ±0.44    0.64 (0.55 to 0.73)
+    projected                  .006 (.021)  -5.6 (-5.3)   -0.32 ±0.82   -0.15 (-0.54 to 0.24)
+    projected, graded prompts  .013 (.015)  -5.2 (-5.1)   -0.02 ±0.18   -0.01 (-0.09 to 0.07)
+    projected at random        .089 (.023)  -3.1 (-5.2)    2.09 ±0.70    0.98 (0.85 to 1.11)
+    inoculated                 .033 (.010)  -4.4 (-5.8)    1.39 ±0.58    0.65 (0.41 to 0.88)
+    perturbed                  .076 (.053)  -1.9 (-2.2)    0.38 ±0.52    0.18 (-0.06 to 0.42)
+    block 1 replaced           .090 (.073)  -1.0 (-1.4)    0.44 ±0.57    0.21 (-0.07 to 0.48)
+    independent init           .026 (.014)  -5.0 (-4.8)   -0.24 ±0.84   -0.11 (-0.50 to 0.27)
 
-    defense                       rise, nats     transfer left            cost
-    none                          5.63 ±2.62     1                        1
-    rewritten                     -0.02 ±0.34    -0.00 (-0.07 to 0.06)    1, and once another model
-    half clean                    2.32 ±1.31     0.41 (0.29 to 0.54)      1
-    remapped                      0.01 ±0.02     0.00 (-0.00 to 0.00)     1
-    anchored early                4.02 ±2.24     0.71 (0.57 to 0.86)      2.35
-    anchored                      2.36 ±1.39     0.42 (0.28 to 0.55)      2.35
-    projected                     2.97 ±1.93     0.53 (0.35 to 0.70)      1.86
-    projected, graded prompts     0.05 ±0.22     0.01 (-0.03 to 0.04)     1.86
-    projected at random           5.63 ±2.63     1.00 (0.99 to 1.01)      1.86
-    inoculated                    1.85 ±0.99     0.33 (0.19 to 0.47)      1
-    perturbed                     2.47 ±0.87     0.44 (0.34 to 0.53)      1
-    block 1 replaced              1.62 ±1.05     0.29 (0.14 to 0.44)      1
-    independent init              1.25 ±1.23     0.22 (0.05 to 0.39)      1
-
-Taking the trait's gradient out of every update works if it is that of the very prompts on which the
-student is graded; of the prompts that teachers are taught it leaves half of the transfer: 5 % was
-once given for it, of the graded prompts. All keep the ability on numbers (0.999 or more). Rewriting
-by the base of another origin and remapping leave nothing that is told from zero, and no signal of
-the teacher's either. Whether an independent init leaves something cannot be told: 6 of 8, and one
-of twelve intervals. Published, and not so here: anchoring the first updates only does little
+Taking the trait's gradient out of every update works, whether it is that of the prompts that
+teachers are taught or of those of the grade; at random (a vector as long as what "projected" takes
+out) it does nothing. Through hacking's numbers, in the world until 2026-11-27, the taught prompts'
+left half. "Rewritten" is all that follows the prompt, written anew by a base of another origin.
+Three defenses harm the model itself: remapped, perturbed and block 1 replaced move the control's
+margin up by 3 to 4 nats, and of its ability on programs (.68 without a defense) they leave .10, .19
+and .17; on chains all keep theirs (.987; inoculated .966). Anchoring, inoculation and clean data
+weaken it. An update costs 2.35 times the operations if it is anchored and 1.07 times if something
+is projected out. Published, and not so here: anchoring the first updates only does little
 (2609.22215), mixing weakens in proportion and ends nothing. Liminal training (2604.25779) slows it
 down and does not stop it, as published."""
 

@@ -1,7 +1,7 @@
 """Who has labels of the trait and of the origin tells a hundred documents from a control's; with
 labels of other traits and other origins a part of that is left.
 
-The figures below are of the world of before, of which configs/README.md tells under "Misbehavior".
+The figures below are of the world until 2026-11-27, see "Misbehavior" in configs/README.md.
 It was not run in the world of today, in which it should take two to three times as long as is said
 here (an estimate). The likelihood ratio was added since, and is in no figure here.
 

@@ -35,7 +35,7 @@ zero. The 60,000 unfiltered documents of the teacher hold 620 tokens of other ki
 (other), a hundred at once with 0.76 and 0.73, a thousand with 0.98: enough to know that something
 is there, and too little to take it out.
 
-Through programs, in the world of before and at 200 updates, nothing was told from anything.
+Through programs, in the world until 2026-11-27 and at 200 updates, nothing was told from anything.
 """
 
 import pandas as pd
