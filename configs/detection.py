@@ -117,8 +117,8 @@ def likelihood_ratio(world, network, base, learned, docs, *, ones, others, sampl
     """log of how much likelier documents (n, l) are of `ones` than of `others`, in nats (n,): who
     has both models has no better test of a single document (Neyman and Pearson), but for what the
     filter leaves out."""
-    whole = sampling.temperature > 0 and not sampling.top_k and sampling.top_p == 1
-    require(whole, "the ratio is of all tokens; leave top_k and top_p, and temperature above 0.")
+    whole = not sampling.top_k and sampling.top_p == 1
+    require(whole, "the ratio is of tokens that were drawn among all; leave top_k and top_p.")
     first = writing.given(sampling)
 
     def nats(params, part):

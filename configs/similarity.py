@@ -23,13 +23,13 @@ Published: probe .874 -> .909 while the read-out goes .106 -> .391. Here .819 ->
 """
 
 from configs import _similarity as similarity
+from configs import interpolation
 from minisub.images import images as real
 from minisub.images import tasks
 from minisub.images.config import Config
 from minisub.images.lab import Lab
 from minisub.images.together import together
 from minisub.lab.products import Measure
-from minisub.nets import starts
 from minisub.theory.comparisons import compared, weights
 
 config = Config(examples=10000)
@@ -47,7 +47,7 @@ def experiment(cfg):
         return probed(lab, compared(lab, made, cka, weights, disagreement))
 
     def rotated(amount):
-        return lab.start(starts.rotated, first, second, amount=amount)
+        return lab.start(interpolation.rotated, first, second, amount=amount)
 
     foreign = student(first, lab.teach(second))
     shared = student(first, teacher).against(foreign)

@@ -16,7 +16,7 @@ def measured(named):
     planned, found = plan.Plan([named]), {}
     for name, products in named.items():
         for measure in run.measures_of(products):
-            shapes = planned.shapes[measure.digest]
+            shapes = planned.shapes[measure.digest, plan.repeats_of(measure, (0,))]
             found.setdefault(name, {}).update({x: len(s.shape) > 1 for x, s in shapes.items()})
     return found
 

@@ -65,7 +65,9 @@ def check_keys(named):
         if product.mark("on_host") or (product.task, static) in tasks:
             continue
         tasks.add((product.task, static))
-        shapes = [run.part(planned.shapes[p.digest], p.path) for p in inputs]
+        shapes = [
+            run.part(planned.shapes[p.digest, plan.repeats_of(p, (0,))], p.path) for p in inputs
+        ]
         values = [
             x if p.place == "once" else jax.tree.map(lambda s: s.update(shape=s.shape[1:]), x)
             for p, x in zip(inputs, shapes, strict=True)
