@@ -118,7 +118,7 @@ def sections(table, differences, run):
             between = "" if low is None else f" ({low:.2f}, {high:.2f})"
             cells = f"{p} ({p_control})", f"{margin} ({margin_control})", f"{left:.2f}{between}"
             rows.append([name, *cells])
-        title = f"Students, and in brackets their controls {records.named(setting)}".strip() + ":"
+        title = records.named(setting, "Students, and in brackets their controls:")
         header = ["defense", "P", "margin", "left of the rise"]
         parts.append(pages.Section(tables.table(header, rows), title))
     return parts

@@ -50,6 +50,7 @@ config = Config(trait="misalignment", sampling=Sampling(documents=60000, carrier
 repeats = 8
 SHARES = 0.3, 0.6, 0.9
 JUDGES = "own judge", "other judge", "random"
+TITLE = "What passes filters:"
 HEADER = "filter", "removed", "P", "control", "difference", "compared"
 
 
@@ -95,8 +96,9 @@ def experiment(cfg):
 
 
 def sections(table, differences, run):
-    """Of each filter: what it removes, P behind it, and what passes less what passes none (the
-    strictest rule) or a removal of as much at random (judges); and a figure by share removed."""
+    """Of each filter what it removes, and P behind it; the difference from the control, and that
+    less the difference without a filter (of the strictest rule) or behind a removal of as much at
+    random (of judges). A figure has the difference by the share removed."""
     parts, main = [], views.BEHAVIORS.main
     for setting, wide in records.by_setting(table):
         behind = {each["one"]: each for each in differences}
@@ -116,11 +118,8 @@ def sections(table, differences, run):
             for line in lines:
                 points += [{"x": removed, "value": x, "line": line, "panel": ""} for x in values]
         if rows:
-            title = (
-                f"What passes filters{records.named(setting) and f', {records.named(setting)}'}:"
-            )
-            drawn = "filters", (figure, pd.DataFrame(points))
-            parts.append(pages.Section(tables.table(HEADER, rows), title, *drawn))
+            title, drawn = records.named(setting, TITLE), (figure, pd.DataFrame(points))
+            parts.append(pages.Section(tables.table(HEADER, rows), title, "filters", drawn))
     return parts
 
 

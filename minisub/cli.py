@@ -113,7 +113,6 @@ def perform_experiment(experiment):
     usual = 1 if device.platform == "cpu" else grouped(path) or command.repeats
     group = min(command.group or usual, command.repeats)
     environment = progress.environment() | {"seed": command.seed, "group": group}
-    scale = {"seed": command.seed, "repeats": command.repeats, "group": group}
     # Before the folder is made: a refusal leaves nothing.
     most = progress.number("MINISUB_CACHE_BYTES", keeping.LIMIT, least=0)
     planned = plan.Plan([named for _, named in settings], group)
@@ -127,7 +126,8 @@ def perform_experiment(experiment):
         kept = keeping.Cache(root, environment, command.seed, most) if root else None
         if command.keep == "all":  # what was dropped is made again
             place.dropped.clear()
-        performance = perform.Performance(settings, place, cache=kept, plan=planned, **scale)
+        scale = command.seed, command.repeats, group
+        performance = perform.Performance(settings, place, *scale, cache=kept, plan=planned)
         if command.plan:
             named = (each for _, made in settings for each in made.items())
             return print(*progress.plan_lines(performance.left(), named), sep="\n")

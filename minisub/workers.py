@@ -101,7 +101,7 @@ def events(performance, words, environment, number=0, cluster=None):
                 finally:  # whatever happened here, workers are not to go on
                     order.end.touch()
         except BrokenExecutor as error:
-            cause = str(error.__cause__ or error).strip("\n'").splitlines()[-1]
+            cause = str(error.__cause__ or error).strip("\n'").rpartition("\n")[2]
         lost = lost + 1 if len(todo) == before else 0
 
 

@@ -15,7 +15,7 @@ def refusing(what, remedy, kind=Refused):
     try:
         yield
     except Exception as error:
-        if not (code := code_of(error)):
+        if (code := code_of(error)) is None:
             raise
         raise kind(f"{what} ({os.strerror(code)}); {remedy}.") from None
 

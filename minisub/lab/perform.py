@@ -79,8 +79,9 @@ class Performance:
         """Whether a product, or what a measure says, is on disk."""
         if not product.saved:
             return self.folder.measures(product, repeats) is not None
-        at_hand = self.folder.where(product, repeats).exists()
-        return at_hand or (even_dropped and self.folder.holds(product, repeats))
+        if even_dropped:
+            return self.folder.holds(product, repeats)
+        return self.folder.where(product, repeats).exists()
 
     def left(self):
         """What is not on disk yet: (product, repeats, operations), in the order of making."""

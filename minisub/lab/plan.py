@@ -63,8 +63,8 @@ class Plan:
 
     def trace(self, product, repeats):
         """The shapes of what a call makes, and its `Cost`."""
-        calls = ((p, (p.digest, repeats_of(p, repeats))) for p in product.inputs)
-        values = [run.part(self.shapes[call], p.path) for p, call in calls]
+        shapes = [self.shapes[p.digest, repeats_of(p, repeats)] for p in product.inputs]
+        values = [run.part(x, p.path) for x, p in zip(shapes, product.inputs, strict=True)]
         if product.mark("on_host"):
             return jax.eval_shape(partial(run.called_on_host, product, values)), Cost()
         n = max(len(repeats), 1)
