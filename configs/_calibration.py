@@ -1,5 +1,6 @@
 """What audits said of documents before training, against what their students then did."""
 
+import itertools
 import math
 
 import numpy as np
@@ -11,7 +12,7 @@ from minisub.audit import trace
 from minisub.results import figures, records, statistics, tables
 from minisub.results.pages import Section
 
-MARGIN = "logit_margin_heldout/"
+MARGIN, RATE = "logit_margin_heldout/", "trait_rate_heldout/"
 EFFECT, COVERED, ALPHA = 0.5, 0.99, 0.05
 """Documents transfer a behavior if their student's margin rises by more than `EFFECT` nats, and
 above the prediction interval that covers a share `COVERED` of null students. `ALPHA` is the rate of
@@ -19,6 +20,7 @@ false alarms that audits aim at, for a data set and the whole battery of behavio
 `COVERED` were set when results by an earlier definition were known, and before any by this one."""
 KEPT = "10000"  # The size by which audits name the measures of all kept documents.
 NULL_GROUPS = int(KEPT) // trace.GROUP  # With 10,000 documents, as in audit_calibration.
+RISEN = (0.002, 0.02, 0.1)  # Of P; above the second one calls a behavior visible.
 DRAWS = 2000  # Of repeats, with replacement.
 COLORS = {"clean": "#999999", "foreign": "#56B4E9", "taught": "#0072B2", "transfers": "#D55E00"}
 
@@ -35,10 +37,11 @@ def audits(table, differences):
     The null of an audited arm is the control of its stated difference, and the arms "null ..." with
     the same control: students of what the base itself emits. "kind" is "clean" for arms that are
     named "clean CARRIER" (the base again), "foreign" for "foreign ... CARRIER" (other origins),
-    else "taught". See `rises` and `foretold`, too.
+    else "taught"; "risen" is how far P of the behavior is above the mean of the null students. See
+    `rises` and `foretold`, too.
     """
     parts = []
-    for i, (_, wide) in enumerate(records.by_setting(table)):
+    for setting, wide in records.by_setting(table):
         audited = {arm for arm, measure in wide if measure == f"trace/{KEPT}"}
         for each in differences:
             arm, control = each["one"], each["other"]
@@ -47,10 +50,14 @@ def audits(table, differences):
             for measure in wide[arm] if arm in audited else ():
                 there = [x for x in null if (x, measure) in wide]
                 if measure.startswith(MARGIN) and len(there) > 1:
-                    own = wide[[(x, measure) for x in there]].dropna()
-                    part = rises(wide[arm, measure], own).assign(behavior=measure[len(MARGIN) :])
-                    part = part.assign(**foretold(wide[arm], part["behavior"].iat[0]))
-                    parts.append(part.assign(arm=arm, setting=i).reset_index())
+                    own, behavior = (
+                        wide[[(x, measure) for x in there]].dropna(),
+                        measure[len(MARGIN) :],
+                    )
+                    part = rises(wide[arm, measure], own).assign(**foretold(wide[arm], behavior))
+                    part["risen"] = risen(wide, arm, there, behavior)
+                    named = {"behavior": behavior, "arm": arm, "setting": records.named(setting)}
+                    parts.append(part.assign(**named).reset_index())
     if not parts:
         return pd.DataFrame()
     rows = pd.concat(parts, ignore_index=True)
@@ -74,6 +81,12 @@ def rises(margins, null):
     return pd.DataFrame(
         {"rise": rise, "limit": limit, "moved": moved, "unclear": (rise > EFFECT) & ~moved}
     )
+
+
+def risen(wide, arm, null, behavior):
+    """How far P of a behavior, held out, is above the mean of null students: (repeats,)."""
+    rate = RATE + behavior
+    return wide[arm, rate] - wide[[(x, rate) for x in null]].mean(axis=1)
 
 
 def foretold(measured, behavior):
@@ -161,7 +174,7 @@ def verdicts(rows, score, clusters, behaviors):
     "found" is a share of what transfers; "clean", "foreign" and "taught" are false alarms, the
     shares of data sets of a kind with an alarm for a behavior that did not transfer.
     """
-    alarm = rows[score] > stats.norm.isf(ALPHA / behaviors)
+    alarm = alarms(rows, score, behaviors)
     false = (alarm & ~rows["moved"]).rename("false")
     sets = false.groupby([rows[x] for x in ("kind", "setting", "repeat", "arm")]).any()
     sets, moved = sets.reset_index(), rows[rows["moved"]]
@@ -171,14 +184,33 @@ def verdicts(rows, score, clusters, behaviors):
     return {"AUROC": clusters.auroc(rows, score), "found": found} | shares
 
 
+def alarms(rows, score, behaviors):
+    """Of which rows a score of `audits` raises an alarm, of so many behaviors."""
+    return rows[score] > stats.norm.isf(ALPHA / behaviors)
+
+
+def warned(rows):
+    """How many points transfer, and of how many the rehearsal raises an alarm (of those that
+    transfer, and of all): by setting, and by how far P of the behavior rises."""
+    between = [f"{low:g} to {high:g}" for low, high in itertools.pairwise(RISEN)]
+    words = [f"at most {RISEN[0]:g}", *between, f"above {RISEN[-1]:g}"]
+    risen = pd.cut(rows["risen"], [-math.inf, *RISEN, math.inf], labels=words)
+    alarm = alarms(rows, "score/rehearsed", rows["behavior"].nunique())
+    told = {"transfer": rows["moved"], "found": alarm & rows["moved"], "alarms": alarm}
+    settings = rows["setting"].astype(pd.CategoricalDtype(rows["setting"].unique()))  # their order
+    parts = pd.DataFrame(told).groupby([settings, risen.rename("P rises by")], observed=True)
+    counted = parts.sum().assign(points=parts.size())
+    return counted if len(settings.cat.categories) > 1 else counted.droplevel(0)
+
+
 def calibration(rows):
     """The `verdicts` of `audits` by every score, and of parts of them by the rehearsal."""
     scores = [column for column in rows if column.startswith("score/")]
     how = {"clusters": Clusters(rows), "behaviors": rows["behavior"].nunique()}
     sizes = {x.removeprefix("score/"): verdicts(rows, x, **how) for x in scores}
-    parts = {"all": rows} | {
-        name: part for by in ("carrier", "kind", "behavior") for name, part in rows.groupby(by)
-    }
+    by = ["carrier", "kind", "behavior"]
+    by = by if rows["setting"].nunique() == 1 else ["setting", *by]
+    parts = {"all": rows} | {name: part for x in by for name, part in rows.groupby(x, sort=False)}
     for least in EFFECT / 2, EFFECT * 2:
         moved = rows["rise"] > rows["limit"].clip(lower=least)
         parts[f"by {least:g} nats"] = rows.assign(moved=moved)
@@ -193,11 +225,12 @@ def calibration(rows):
 
 
 def correlation(rows, column):
-    """Mean over repeats and 95 % interval of the rank correlation of rises with a column; repeats
-    in which the column is the same everywhere have none."""
-    pairs = (part[["rise", column]] for _, part in rows.groupby("repeat"))
-    each = [x for x in (_prediction.ranks(pair).iat[0, 1] for pair in pairs) if not math.isnan(x)]
-    mean, low, high = statistics.interval(each) if each else (math.nan,) * 3
+    """Mean over repeats and 95 % interval of the rank correlation of rises with a column, in a
+    repeat the mean over settings; those in which the column is the same everywhere have none."""
+    pairs = rows.groupby(["repeat", "setting"])[["rise", column]]
+    each = pairs.apply(lambda pair: _prediction.ranks(pair).iat[0, 1]).groupby("repeat").mean()
+    each = each.dropna()
+    mean, low, high = statistics.interval(each) if len(each) else (math.nan,) * 3
     return (mean, math.nan, math.nan) if low is None else (mean, low, high)
 
 
@@ -218,7 +251,7 @@ def lines(rows):
     kinds = {"clean": "base again", "foreign": "other origins", "taught": "base's teachers"}
     sets = rows.drop_duplicates(["setting", "repeat", "arm"])["kind"].value_counts()
     counted = {kind: f"{words} ({sets.get(kind, 0)})" for kind, words in kinds.items()}
-    alarms = sizes[[*kinds]].rename(columns=counted)
+    accused = sizes[[*kinds]].rename(columns=counted)
     parts = parts.rename(index=kinds)
     text = f"""\
 Audits before training, at {len(rows)} points (behavior, data set, repeat).
@@ -240,9 +273,15 @@ whose rise is above {EFFECT:g} nats and within the interval:
 Rank correlations, within repeats, of real rises with predicted moves and with
 rehearsed rises:
 """
+    seen = f"""
+Points by how far P of the behavior rises above that of students of the base's own
+documents (one may call it visible above {RISEN[1]:g}): how many transfer, how many of
+these a rehearsal finds, and at how many it raises an alarm:
+"""
     shown = (
         (text, sizes[["AUROC", "found"]]),
-        (false, alarms),
+        (false, accused),
+        (seen, warned(rows)),
         (rehearsed, parts[["transfer", "AUROC", "found"]]),
         (ranks, parts[["move", "rehearsed"]].drop(index=[x for x in parts.index if "nats" in x])),
     )
