@@ -104,8 +104,7 @@ def sections(table, differences, run):
     of the rise of the margin without one; none if that was not made, or is not above zero."""
     parts = []
     for setting, wide in records.by_setting(table):
-        rises = {each["one"]: summary.difference(wide, each).get(RISE) for each in differences}
-        rises = {name: x.dropna() for name, x in rises.items() if x is not None}
+        rises = summary.by_arm(wide, differences, RISE)
         _, low, _ = statistics.interval(rises.get(BASELINE, [0.0]))
         if low is None or low <= 0:
             continue

@@ -102,8 +102,7 @@ def sections(table, differences, run):
     parts, main = [], views.BEHAVIORS.main
     for setting, wide in records.by_setting(table):
         behind = {each["one"]: each for each in differences}
-        passed = {name: summary.difference(wide, each).get(main) for name, each in behind.items()}
-        passed = {name: x.dropna() for name, x in passed.items() if x is not None}
+        passed = summary.by_arm(wide, differences, main)
         strictest, rows, points = [x for x in passed if x[-1] != "%"][-1:], [], []
         for name, values in passed.items():
             kind, _, share = name.rpartition(" ")

@@ -136,7 +136,8 @@ def made_of(todo, performance, order, executor, most):
                 if call not in under_way and todo.keys().isdisjoint(piece.needs)
             )
             for call in itertools.islice(ready, most - len(running)):
-                running[executor.submit(work, order, *told(todo[call]))] = call
+                with deaf():
+                    running[executor.submit(work, order, *told(todo[call]))] = call
         if not running:
             performance.heed()
         done, _ = concurrent.futures.wait(running, 1.0, concurrent.futures.FIRST_COMPLETED)
@@ -281,11 +282,22 @@ def of_this_machine(number):
     return ProcessPoolExecutor(number, how, initializer=begin, initargs=(os.getpid(),))
 
 
+@contextlib.contextmanager
+def deaf():
+    """Requests to end wait meanwhile; in a process that starts here, until it ignores them."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGHUP))
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def begin(parent):
     """What a worker process does first: it ignores requests to end, which go to `parent`, and sees
     to it that it ends when `parent` does."""
     for kind in (signal.SIGINT, signal.SIGHUP):
         signal.signal(kind, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
     def watch():
         while os.getppid() == parent:

@@ -14,11 +14,11 @@ LONGER = "--training.steps", "3000"
 COMMAND = [sys.executable, str(TESTS.parent / "train.py"), str(TESTS / "long.py")]
 
 
-def started(path, *words):
+def started(path, *words, **how):
     """A process that performs the experiment of `long.py` into a folder."""
     command = [*COMMAND, "--out", str(path), *words]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    return subprocess.Popen(command, **pipes, env=os.environ | {"JAX_PLATFORMS": "cpu"})
+    return subprocess.Popen(command, **pipes, **how, env=os.environ | {"JAX_PLATFORMS": "cpu"})
 
 
 def ended(process):
@@ -117,6 +117,14 @@ def test_a_run_that_is_asked_to_end_leaves_no_worker_and_goes_on_with_another_nu
     until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers), 10)
     assert ended(started(path, "--workers", "3"))[0] == 0
     assert contents(path) == alone
+
+
+def test_an_interrupt_at_a_terminal_ends_workers_that_have_just_started_without_a_word(tmp_path):
+    process = started(tmp_path / "run", "--workers", "2", process_group=0)
+    until(lambda: workers_of(process))
+    os.killpg(process.pid, signal.SIGINT)
+    status, said = ended(process)
+    assert status == 130 and "Traceback" not in said, said
 
 
 def test_workers_end_with_the_process_that_they_work_for(tmp_path):

@@ -65,3 +65,10 @@ def difference(wide, stated):
     one, other = wide[stated["one"]], wide[stated["other"]]
     common = [measure for measure in one if measure in other]
     return (one[common] - other[common]).dropna(axis="columns", how="all")
+
+
+def by_arm(wide, differences, measure):
+    """Arm -> the differences that are stated of it in a measure, a value for each repeat that has
+    one; arms without any are left out."""
+    paired = {each["one"]: difference(wide, each).get(measure) for each in differences}
+    return {arm: values.dropna() for arm, values in paired.items() if values is not None}
