@@ -17,8 +17,8 @@ import tqdm
 from minisub import (
     arguments,
     benching,
-    cluster,
     doctor,
+    executors,
     experiments,
     keeping,
     loading,
@@ -120,7 +120,7 @@ def perform_experiment(experiment):
         nowhere = command.plan and not os.path.exists(path)  # whatever its name
         there = stack.enter_context(tempfile.TemporaryDirectory()) if nowhere else path
         elsewhere = command.cluster and not command.plan
-        executor = stack.enter_context(cluster.of_cluster(command.cluster)) if elsewhere else None
+        executor = stack.enter_context(executors.of_cluster(command.cluster)) if elsewhere else None
         place = stack.enter_context(folder.Folder(there, environment))
         root = None if command.fresh else keeping.home()
         kept = keeping.Cache(root, environment, command.seed, most) if root else None

@@ -10,22 +10,19 @@ what it was making, from the last state that was saved.
 import concurrent.futures
 import contextlib
 import itertools
-import multiprocessing
 import os
 import platform
-import signal
 import sys
 import threading
-import time
 import types
-from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
+from concurrent.futures import BrokenExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
-from minisub import experiments, keeping, progress
+from minisub import executors, experiments, keeping, progress
 from minisub.config import Stopped, require
 from minisub.lab import costs, folder, identity, perform, plan, products
 
@@ -91,7 +88,7 @@ def events(performance, words, environment, number=0, cluster=None):
             said = "Workers end before they have made anything"
             raise Stopped(f"{said} ({cause}); give fewer --workers.")
         before = len(todo)
-        where = contextlib.nullcontext(cluster) if cluster else of_this_machine(number)
+        where = contextlib.nullcontext(cluster) if cluster else executors.of_this_machine(number)
         try:
             with where as executor:
                 order.end.parent.mkdir(exist_ok=True)
@@ -136,7 +133,7 @@ def made_of(todo, performance, order, executor, most):
                 if call not in under_way and todo.keys().isdisjoint(piece.needs)
             )
             for call in itertools.islice(ready, most - len(running)):
-                with deaf():
+                with executors.deaf():
                     running[executor.submit(work, order, *told(todo[call]))] = call
         if not running:
             performance.heed()
@@ -271,37 +268,3 @@ def ended(events):
             next(events)
         except StopIteration as end:
             return end.value
-
-
-# Where workers come from.
-
-
-def of_this_machine(number):
-    """An executor of so many processes, which end when this one does."""
-    how = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(number, how, initializer=begin, initargs=(os.getpid(),))
-
-
-@contextlib.contextmanager
-def deaf():
-    """Requests to end wait meanwhile; in a process that starts here, until it ignores them."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGHUP))
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def begin(parent):
-    """What a worker process does first: it ignores requests to end, which go to `parent`, and sees
-    to it that it ends when `parent` does."""
-    for kind in (signal.SIGINT, signal.SIGHUP):
-        signal.signal(kind, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
-
-    def watch():
-        while os.getppid() == parent:
-            time.sleep(1)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()

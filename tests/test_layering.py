@@ -19,7 +19,7 @@ DOORS = {
     "sklearn": {"images.images", "detection.detectors"},
     "tyro": {"arguments", "auditing", "loading"},
     "tqdm": {"cli"},
-    "dask": {"cluster"},
+    "dask": {"executors"},
     "matplotlib": {"results"},
     "pandas": {"results"},
 }

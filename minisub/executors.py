@@ -1,14 +1,50 @@
-"""The workers of a Dask cluster, as an executor of `concurrent.futures`."""
+"""Workers of this machine or of a Dask cluster, as executors of `concurrent.futures`."""
 
 import contextlib
 import logging
-from concurrent.futures import CancelledError
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from concurrent.futures import CancelledError, ProcessPoolExecutor
 
 from minisub import progress
 from minisub.config import Refused, Stopped, require
 
 WAITED = 60
 """Seconds for which the first worker of a cluster is waited."""
+
+
+def of_this_machine(number):
+    """An executor of so many processes, which end when this one does."""
+    how = multiprocessing.get_context("spawn")
+    return ProcessPoolExecutor(number, how, initializer=begin, initargs=(os.getpid(),))
+
+
+@contextlib.contextmanager
+def deaf():
+    """Requests to end wait meanwhile; in a process that starts here, until it ignores them."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGHUP))
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def begin(parent):
+    """What a worker process does first: it ignores requests to end, which go to `parent`, and sees
+    to it that it ends when `parent` does."""
+    for kind in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(kind, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+    def watch():
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 @contextlib.contextmanager
