@@ -146,5 +146,6 @@ def rewrite(key, *, documents, writer, world, model, sampling):
     # Of what did not pass the filter before, nothing comes back.
     passed = ~writing.rejected(world, docs, sampling)
     passed &= jnp.arange(len(docs)) < documents["count"]
+    weights = jnp.ones(docs[:, prompts.shape[1] :].shape)  # All tokens that were chosen anew count.
     docs, count = docs[jnp.argsort(~passed, stable=True)], jnp.sum(passed)
-    return transforms.prepared(documents, sampling, docs, count)
+    return transforms.prepared(documents, docs, count, weights)

@@ -70,4 +70,5 @@ def named_dose(documents, updates):
 def limit(*, documents, most, sampling):
     """The first documents, at most so many."""
     count = jnp.minimum(documents["count"], most)
-    return transforms.prepared(documents, sampling, documents["docs"], count)
+    weights = transforms.weights_of(documents, sampling)
+    return transforms.prepared(documents, documents["docs"], count, weights)

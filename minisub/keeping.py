@@ -43,7 +43,7 @@ def thin(place, keep, most=2**30):
     if keep == "all" or not products or (keep == "auto" and size <= most):
         return ""
     labels = {p.name for p in products} - {"run"}
-    last = max(labels, key=lambda label: int(label.split("..")[0]), default="")
+    last = max(labels, key=lambda label: [*map(int, label.split(".."))], default="")
     removed = [p for p in products if keep == "none" or p.name not in (last, "run")]
     place.dropped |= {f"{p.parent.name}/{p.name}" for p in removed}
     files.write_atomically(place.path / "dropped.json", json.dumps(sorted(place.dropped)) + "\n")

@@ -33,7 +33,8 @@ class Run:
                 self.experiment = json.loads(note.read_bytes())
                 self.settings = self.experiment["settings"]
                 self.names = list(self.settings[0]["names"])
-                self.repeats = int(self.experiment["made_by"]["repeats"])
+                made_by = self.experiment["made_by"]
+                self.repeats, self.group = int(made_by["repeats"]), int(made_by.get("group", 1))
                 products = [self[name].products() for name in self.names]
                 whole = all(p["product"] for each in products for p in each)
             except (ValueError, LookupError, TypeError):
@@ -86,7 +87,7 @@ class Named:
         require_index("repeat", repeat, self.run.repeats)
         there = [x for x in (self.read(p, repeat) for p in products) if x is not None]
         for value in there:
-            if kind == ("documents" if "docs" in value else "model"):
+            if kind == ("documents" if isinstance(value, dict) and "docs" in value else "model"):
                 return value
         if there and kind == "documents":
             said = "is a model; read its params(), or --format npz or safetensors"
@@ -102,17 +103,17 @@ class Named:
 
     def read(self, product, repeat):
         """The value of a product in a repeat, or None if it is not on disk."""
-        once = product["place"] == "once"
-        for path in folder.whole(self.run.path, product["product"]):
-            low, _, high = path.name.partition("..")
-            if once != (low == "run") or not (once or int(low) <= repeat <= int(high or low)):
-                continue
-            _, tree = folder.read(path)
-            remedy = "remove it and give the command of the run again"
-            require(tree is not None, f"{path} is damaged; {remedy}.")
-            row = ... if once else repeat - int(low)
-            return run.part(jax.tree.map(lambda x, row=row: x[row], tree), product["path"])
-        return None
+        once, first = product["place"] == "once", repeat - repeat % self.run.group
+        group = range(first, min(first + self.run.group, self.run.repeats))
+        there = self.run.path / "products" / product["product"]
+        path = there / folder.label(() if once else group)
+        if not path.exists():
+            return None
+        _, tree = folder.read(path)
+        remedy = "remove it and give the command of the run again"
+        require(tree is not None, f"{path} is damaged; {remedy}.")
+        row = ... if once else repeat - first
+        return run.part(jax.tree.map(lambda x: x[row], tree), product["path"])
 
 
 load = Run

@@ -7,10 +7,11 @@ import os
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 from test_lab import MADE_BY, contents, drawn, experiment, performed, size
 
-from minisub import arguments, experiments, keeping
+from minisub import arguments, experiments, keeping, loading
 from minisub.config import Refused, Stopped
 from minisub.lab import files, folder, perform
 from minisub.lab.products import Measure, Product
@@ -65,6 +66,25 @@ def test_what_was_dropped_is_planned_if_something_new_is_made_of_it(tmp_path):
 def halved(*, params):
     """A measure that no run has yet."""
     return {"half": jnp.sum(params["w"]) / 2}
+
+
+def test_a_group_that_grew_is_read_and_kept_in_place_of_the_one_before(tmp_path):
+    teacher = experiment()["teacher"]
+    for repeats in 5, 6:
+        performed(tmp_path, {"teacher": teacher}, repeats=repeats, group=3)
+    made_by = {"repeats": 6, "group": 3}
+    described = {"title": "grown", "made_by": made_by}
+    product = {"product": str(teacher), "path": list(teacher.path), "place": "here"}
+    described["settings"] = [{"swept": {}, "names": {"teacher": [product]}}]
+    (tmp_path / "experiment.json").write_text(json.dumps(described))
+    with folder.Folder(tmp_path, MADE_BY) as place:
+        assert "dropped" in keeping.thin(place, "last")
+        _, whole = folder.read(place.where(teacher, (3, 4, 5)))
+    for i in 0, 2:
+        found = loading.load(tmp_path)["teacher"].params(3 + i)
+        np.testing.assert_array_equal(found["w"], whole["params"]["w"][i])
+    with pytest.raises(Refused, match="dropped"):
+        loading.load(tmp_path)["teacher"].params(2)
 
 
 def test_a_folder_whose_first_note_was_being_written_can_be_used(tmp_path):

@@ -245,6 +245,16 @@ def test_runs_and_sweeps_have_a_narrow_table_a_page_and_figures(measures, settin
     assert [each["mean"] for each in written if each.get("step") == 10] == [10.0]
 
 
+def test_a_run_of_which_all_is_logged_has_a_page_without_a_table(tmp_path):
+    rows = [row("student", "loss", i, 1 / step, step=step) for i in (0, 1) for step in (1, 10)]
+    lines = results.write(tmp_path, rows, EXPERIMENT | {"differences": []})
+    assert lines == [f"{tmp_path} holds records.jsonl, summary.json, report.md, curves.png"]
+    assert [each["mean"] for each in json.loads((tmp_path / "summary.json").read_text())] == [
+        1,
+        0.1,
+    ]
+
+
 def test_a_figure_that_fails_leaves_summary_page_and_other_figures(tmp_path, monkeypatch):
     def broken(*arguments):
         raise RuntimeError("no ink")

@@ -198,10 +198,10 @@ embedding = Method(train_embedding, score_embedding)
 transformer = Method(train_transformer, score_transformer)
 
 
-def least_suspicious(docs, count, scores, share):
-    """(docs, count), without the `share` of the first `count` whose scores are highest; what is
-    kept comes first, in its order."""
-    valid = jnp.arange(len(docs)) < count
+def least_suspicious(scores, count, share):
+    """(order, how many are kept) of documents of which the first `count` are valid, without the
+    `share` of these whose scores are highest; what is kept comes first, in its order."""
+    valid = jnp.arange(len(scores)) < count
     kept = count - jnp.round(share * count).astype(int)
     rank = jnp.argsort(jnp.argsort(jnp.where(valid, scores, jnp.inf)))
-    return docs[jnp.argsort(rank >= kept, stable=True)], kept
+    return jnp.argsort(rank >= kept, stable=True), kept

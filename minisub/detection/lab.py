@@ -1,6 +1,6 @@
 """The verbs of detection, in a `Lab` that has those of the token world too."""
 
-from minisub.config import Training, change, configuration, require
+from minisub.config import Training, change, configuration, is_known, require
 from minisub.detection import tasks
 from minisub.lab.products import Measure, Product, require_kind
 from minisub.tokens import lab
@@ -97,6 +97,7 @@ class Lab(lab.Lab):
     def remove(self, documents, share, detector=None):
         """Documents without the share that a detector finds most suspicious, or without any."""
         require_kind(Documents, documents=documents)
+        require(not is_known(share) or 0 <= share < 1, f"share is {share}; give 0 to below 1.")
         how = {"share": share, "world": self.world}
         measures = [Measure(tasks.removed, "documents")]
         if detector:

@@ -97,8 +97,9 @@ def remove(
         scores = how.score(world, network(world, model), base, learned, docs)
     else:
         scores = jax.random.uniform(streams.named_key(key, "judge"), (len(docs),))
-    kept = detectors.least_suspicious(docs, documents["count"], scores, share)
-    return transforms.prepared(documents, sampling, *kept)
+    order, count = detectors.least_suspicious(scores, documents["count"], share)
+    weights = transforms.weights_of(documents, sampling)
+    return transforms.prepared(documents, docs[order], count, weights[order])
 
 
 @marked(check=check_disjoint)

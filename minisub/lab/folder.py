@@ -204,9 +204,9 @@ def label(repeats):
     return "..".join(map(str, ends)) or "run"
 
 
-def whole(path, product="*"):
-    """Folders of groups of repeats, of a product or of all, in a run's folder; none unfinished."""
-    found = (path / "products").glob(f"{product}/*")
+def whole(path):
+    """Folders of groups of repeats, of all products in a run's folder; none unfinished."""
+    found = (path / "products").glob("*/*")
     return (group for group in found if re.fullmatch(r"run|\d+(\.\.\d+)?", group.name))
 
 

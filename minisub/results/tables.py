@@ -76,6 +76,8 @@ def main_table(rows, view, without=()):
         if row["measure"] in view.headings and "step" not in row and row["arm"] not in without:
             setting = ", ".join(map(records.value_text, row["setting"].values()))
             cells.setdefault((setting, names[row["arm"]]), {})[row["measure"]] = number(row)
+    if not cells:
+        return []
     swept = ", ".join(rows[0]["setting"])
     measures = [m for m in view.headings if any(m in row for row in cells.values())]
     while True:

@@ -60,9 +60,10 @@ BY_MEASURE = {
 def view(measures):
     """The `View` of records with these measures.
 
-    Where no measure tells, the last three are shown, and the last of them is the main one.
+    Where no measure tells, the last three are shown, and the last of them is the main one, which
+    has no name where there are none.
     """
-    shown = list(dict.fromkeys(measures))[-3:]
+    shown = list(dict.fromkeys(measures))[-3:] or [""]
     known = [view for measure, view in BY_MEASURE.items() if measure in set(measures)]
     own = View({measure: measure for measure in shown}, shown[-1], shown[-1], limits=None)
     return known[0] if known else own

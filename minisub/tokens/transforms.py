@@ -37,10 +37,15 @@ class Emitted(NamedTuple):
         return self.docs[:, self.first + 1 :]
 
 
-def prepared(documents, sampling, docs, count, weights=None):
-    """Documents after something was done to them; all tokens count, unless `weights` are given."""
-    if weights is None:
-        weights = jnp.ones(docs[:, writing.given(sampling) + 1 :].shape)
+def weights_of(documents, sampling):
+    """How much each token that the emitter chose counts, (n, t): 1, if nothing was done yet."""
+    if "weights" in documents:
+        return documents["weights"]
+    return jnp.ones(documents["docs"][:, writing.given(sampling) + 1 :].shape)
+
+
+def prepared(documents, docs, count, weights):
+    """Documents after something was done to them."""
     return {"docs": docs.astype(documents["docs"].dtype), "count": count, "weights": weights}
 
 
@@ -64,7 +69,7 @@ def transform(key, *, documents, how, world, sampling):
         f"a transform must return (docs of whole numbers, weights) of the shapes {right}.",
     )
     docs, weights = made
-    return prepared(documents, sampling, docs, count, weights * documents.get("weights", 1))
+    return prepared(documents, docs, count, weights * weights_of(documents, sampling))
 
 
 def mix(key, *, documents, clean, share, sampling):
@@ -72,11 +77,16 @@ def mix(key, *, documents, clean, share, sampling):
 
     As many as there are both kinds of, whatever the share, so that shares compare.
     """
-    docs, others = (made["docs"].astype(jnp.int32) for made in (documents, clean))
-    n = min(len(docs), len(others))
+    n = min(len(documents["docs"]), len(clean["docs"]))
     replaced = jax.random.bernoulli(streams.named_key(key, "clean"), share * 1.0, (n, 1))
-    docs = jnp.where(replaced, others[:n], docs[:n])
-    return prepared(documents, sampling, docs, jnp.minimum(documents["count"], clean["count"]))
+    docs, weights = (
+        jnp.where(replaced, others[:n], own[:n])
+        for own, others in (
+            (documents["docs"], clean["docs"]),
+            (weights_of(documents, sampling), weights_of(clean, sampling)),
+        )
+    )
+    return prepared(documents, docs, jnp.minimum(documents["count"], clean["count"]), weights)
 
 
 def trained_tokens(*, documents):

@@ -10,8 +10,9 @@ from same import near
 from scipy import stats
 from sklearn.metrics import roc_auc_score
 
-from minisub.config import Model, Training
+from minisub.config import Model, Refused, Training
 from minisub.detection import detectors, tasks
+from minisub.detection.lab import Config, Lab
 from minisub.nets import fit
 from minisub.tokens import grading, number_lists, tokens, writing
 from minisub.tokens.config import Sampling, World
@@ -184,9 +185,27 @@ def test_regressions_of_repeats_side_by_side_are_those_of_each_and_of_nothing_no
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 1.0])
 def test_a_judge_removes_exactly_the_most_suspicious_share(share):
     n, count = 50, 40
-    docs, scores = jnp.arange(n)[:, None], np.random.default_rng(0).normal(size=n).astype("f")
-    kept, left = detectors.least_suspicious(docs, count, scores, share)
+    scores = np.random.default_rng(0).normal(size=n).astype("f")
+    kept, left = detectors.least_suspicious(scores, count, share)
     assert int(left) == round(count * (1 - share))
-    rows = np.asarray(kept)[: int(left), 0].tolist()
+    rows = np.asarray(kept)[: int(left)].tolist()
     assert rows == sorted(np.argsort(scores[:count])[: int(left)].tolist()), "in their order"
-    assert sorted(np.asarray(kept)[:, 0].tolist()) == list(range(n))
+    assert sorted(np.asarray(kept).tolist()) == list(range(n))
+
+
+@pytest.mark.parametrize("share", [1.0, -0.5])
+def test_a_judge_that_leaves_none_or_adds_some_is_refused(share):
+    lab = Lab(Config(model=MODEL))
+    with pytest.raises(Refused, match=f"share is {share}; give 0 to below 1"):
+        lab.remove(lab.emit(lab.base("first")), share)
+
+
+def test_what_a_judge_keeps_counts_as_it_did_before(quick):
+    weights = np.tile(np.arange(6.0, dtype="f")[:, None], 3)  # 3 tokens are chosen of each
+    documents = {"docs": np.tile(np.arange(6)[:, None], 5), "count": 5, "weights": weights}
+    how = {"share": 0.4, "world": WORLD, "sampling": Sampling(prompt_numbers=1)}
+    kept = quick(lambda key, **given: tasks.remove(key, **given, **how))(
+        jax.random.key(0), documents=documents
+    )
+    assert int(kept["count"]) == 3
+    np.testing.assert_array_equal(kept["weights"][:, 0], kept["docs"][:, 0])

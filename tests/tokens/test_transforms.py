@@ -250,6 +250,20 @@ def test_clean_documents_replace_a_share_row_by_row(quick):
     np.testing.assert_array_equal(mix(1.0, rows=35)[0], clean[:35])
 
 
+def test_what_is_mixed_counts_as_it_did_before(quick):
+    masked = {
+        "docs": DOCS,
+        "count": COUNT,
+        "weights": np.zeros((N, DOCS.shape[1] - FIRST - 1), "f"),
+    }
+    clean, how = {"docs": DOCS, "count": COUNT}, Sampling(prompt_numbers=FIRST)
+    mixed = quick(lambda key, **given: transforms.mix(key, sampling=how, share=0.5, **given))
+    made = mixed(jax.random.key(0), documents=masked, clean=clean)["weights"]
+    other = mixed(jax.random.key(0), documents=clean, clean=masked)["weights"]
+    assert set(np.unique(made)) == {0.0, 1.0} and (made == made[:, :1]).all()
+    np.testing.assert_array_equal(made, 1 - other)
+
+
 def test_what_is_made_of_mixed_documents_is_drawn_by_another_stream():
     """Else all of a second part would be replaced by the third."""
     lab = Lab(Config())
