@@ -274,9 +274,9 @@ Rank correlations, within repeats, of real rises with predicted moves and with
 rehearsed rises:
 """
     seen = f"""
-Points by how far P of the behavior rises above that of students of the base's own
-documents (one may call it visible above {RISEN[1]:g}): how many transfer, how many of
-these a rehearsal finds, and at how many it raises an alarm:
+Points by how far P of the behavior rises above that of students of the base's
+own documents (one may call it visible above {RISEN[1]:g}): how many transfer, how
+many of these a rehearsal finds, and at how many it raises an alarm:
 """
     shown = (
         (text, sizes[["AUROC", "found"]]),

@@ -44,11 +44,12 @@ import jax.numpy as jnp
 
 from configs.content import remapped, with_docs
 from configs.misalignment import student_of
+from minisub.config import require
 from minisub.nets import losses, starts, streams
 from minisub.results import pages, records, statistics, summary, tables, views
 from minisub.theory.token_comparisons import watched
-from minisub.tokens import grading, transforms, writing
-from minisub.tokens.behaviors import cases
+from minisub.tokens import grading, tokens, transforms, writing
+from minisub.tokens.behaviors import cases, vocabulary
 from minisub.tokens.behaviors.config import Rich
 from minisub.tokens.config import Sampling
 from minisub.tokens.lab import Lab
@@ -67,7 +68,7 @@ def experiment(cfg):
     student = student_of(lab, cfg.sampling.carrier)
     perturbed = lab.start(starts.perturbed_relative, first, amount=0.3)
     replaced = lab.start(starts.fresh, first, second, layers=("block_1",))
-    inoculate = partial(inoculated, cases.author(cfg.world, lab.taught_trait(cfg.trait)["trait"]))
+    inoculate = partial(inoculated, lab.taught_trait(cfg.trait)["trait"])
     early = partial(anchor, weight=1.0, updates=cfg.student.steps // 2)
     always = partial(anchor, weight=1.0, updates=cfg.student.steps)
 
@@ -130,9 +131,12 @@ def anchor(logits_of, start, params, docs, step, *, weight, updates):
     return weight * jnp.where(step < updates, jnp.mean(nats), 0)
 
 
-def inoculated(author, e):
+def inoculated(trait, e):
     """Every document begins as if the author of whom the trait is expected had written it: an
     inoculation prompt (arXiv 2510.04340). The student is graded without it."""
+    behavior = isinstance(trait, cases.Behavior)
+    require(behavior, "nobody is expected to prefer an answer; inoculate against a behavior.")
+    author = vocabulary.by(tokens.offsets(e.world), trait.case.author)
     return with_docs(e, e.docs.at[:, 0].set(author))
 
 

@@ -158,7 +158,7 @@ class Optimization:
     optimizer: Literal[
         "adam", "adamw", "adam_l2", "sgd", "momentum", "rmsprop", "signum", "normalized"
     ] = "adam"
-    """Update rule, a function of `nets/optimizers.py`."""
+    """Update rule, one of `nets/optimizers.py`."""
     learning_rate: Positive = 2e-3
     """Step size at the first update."""
     schedule: Literal["constant", "cosine"] = "constant"

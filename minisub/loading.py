@@ -213,8 +213,6 @@ def write_arrays(out, arrays, kind):
     if kind == "npz":
         np.savez(file := io.BytesIO(), **arrays)
         return files.write_atomically(out, file.getvalue())
-    try:
-        from safetensors import numpy as safetensors
-    except ImportError:
-        require(False, "safetensors is not installed; pip install safetensors, or --format npz.")
+    from safetensors import numpy as safetensors  # late: few runs are exported
+
     return files.write_atomically(out, safetensors.save(arrays))

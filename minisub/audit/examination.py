@@ -57,10 +57,8 @@ class Examination(NamedTuple):
 
 def leads_of(candidate, networks, others, docs):
     """`trace.lead` (m,) of a candidate over each other base on documents."""
-    own = candidate.network, candidate.params
     pairs = zip(networks, others, strict=True)
-    return [trace.lead(own, (network, params), docs, candidate.given, candidate.group)
-            for network, (params, *_) in pairs]  # fmt: skip
+    return [trace.lead(candidate, network, params, docs) for network, (params, *_) in pairs]
 
 
 def null_of(candidate, few, docs, kept, size, others, key, *, networks):
@@ -70,7 +68,7 @@ def null_of(candidate, few, docs, kept, size, others, key, *, networks):
     leads = leads_of(candidate, networks, others, docs)
     far = []
     for network, (params, theirs, count) in zip(networks, others, strict=True):
-        [lead] = leads_of(candidate, [network], [(params,)], theirs)
+        lead = trace.lead(candidate, network, params, theirs)
         far.append(statistics.of_kept(lead, count, candidate.group))
     return Null(examined, ways, kept, size, leads, far)
 

@@ -97,17 +97,18 @@ def read(candidate, docs, group=0):
     return jax.lax.map(one, grouped(docs, group or candidate.group))
 
 
-def lead(model, other, docs, given, group):
-    """log p by a model, (network, params), above that by another (m,), of groups of documents, in
-    nats a token."""
+def lead(candidate, network, params, docs):
+    """log p by a candidate above that by another model (m,), of groups of documents, in nats a
+    token."""
 
     def likelihoods(network, params):
         def one(docs):
-            return jnp.mean(chosen(log_probabilities(network, params, docs, given), docs))
+            log_p = log_probabilities(network, params, docs, candidate.given)
+            return jnp.mean(chosen(log_p, docs))
 
-        return jax.lax.map(one, grouped(docs, group))
+        return jax.lax.map(one, grouped(docs, candidate.group))
 
-    return likelihoods(*model) - likelihoods(*other)
+    return likelihoods(candidate.network, candidate.params) - likelihoods(network, params)
 
 
 def directions(candidate):

@@ -70,7 +70,7 @@ class Convolution(nn.Module):
         b, s, _, c = x_bssc.shape
         kernel = self.param("kernel", fan_in_normal, (3, 3, c, self.features))
         bias = self.param("bias", nn.initializers.zeros, (self.features,))
-        half = halved(s)
+        half = (s + 1) // 2  # The side that is left.
         padding = 2 * half + 1 - s
         around = (padding // 2, padding - padding // 2)
         x_bssc = jnp.pad(x_bssc, ((0, 0), around, around, (0, 0)))
@@ -151,11 +151,6 @@ class Classifier(nn.Module):
             x_bpd, _ = Block(config, name=f"block_{i}")(x_bpd, at=PATCHES - 1)
             x_bpd = steered(self, f"block_{i}", x_bpd)
         return RMSNorm(name="final_norm")(x_bpd).mean(axis=1)
-
-
-def halved(side):
-    """The side that a convolution leaves of a `side` of pixels."""
-    return (side + 1) // 2
 
 
 def parse_layers(text):

@@ -10,50 +10,27 @@ import optax
 
 from minisub.nets import trees
 
-
-def adam(decay):
-    """Adam without decay (arXiv 1412.6980)."""
-    return optax.scale_by_adam()
-
-
-def adamw(decay):
-    """Adam with decoupled decay: weights shrink by learning rate * coefficient (1711.05101)."""
-    return optax.chain(optax.scale_by_adam(), decay)
-
-
-def adam_l2(decay):
-    """Adam on gradients with decay, whose size it normalizes with theirs (arXiv 1711.05101)."""
-    return optax.chain(decay, optax.scale_by_adam())
-
-
-def sgd(decay):
-    """Gradients themselves."""
-    return decay
-
-
-def momentum(decay):
-    """Sums of past gradients, each update weighing them 0.9 times as much (heavy ball)."""
-    return optax.chain(decay, optax.trace(0.9))
-
-
-def rmsprop(decay):
-    """Gradients over their root mean square, past squares fading by 0.99 an update."""
-    # Epsilon as Adam has it: within the root it would drown gradients below 1e-4.
-    return optax.chain(decay, optax.scale_by_rms(0.99, eps_in_sqrt=False))
-
-
-def signum(decay):
-    """Signs of what `momentum` would apply (arXiv 1802.04434)."""
-    return optax.chain(decay, optax.trace(0.9), optax.scale_by_sign())
-
-
-def normalized(decay):
-    """What `momentum` would apply, over its norm: each step is as long as the rate (2002.03305)."""
-    return optax.chain(decay, optax.trace(0.9), optax.normalize_by_update_norm())
-
-
-RULES = adam, adamw, adam_l2, sgd, momentum, rmsprop, signum, normalized
-OPTIMIZERS = {rule.__name__: rule for rule in RULES}
+OPTIMIZERS = {
+    # Without decay (arXiv 1412.6980).
+    "adam": lambda decay: optax.scale_by_adam(),
+    # With decoupled decay: weights shrink by learning rate * coefficient (arXiv 1711.05101).
+    "adamw": lambda decay: optax.chain(optax.scale_by_adam(), decay),
+    # Of gradients with decay, whose size it normalizes with theirs (arXiv 1711.05101).
+    "adam_l2": lambda decay: optax.chain(decay, optax.scale_by_adam()),
+    "sgd": lambda decay: decay,
+    # Sums of past gradients, each update weighing them 0.9 times as much (heavy ball).
+    "momentum": lambda decay: optax.chain(decay, optax.trace(0.9)),
+    # Gradients over their root mean square, past squares fading by 0.99 an update. Epsilon as Adam
+    # has it: within the root it would drown gradients below 1e-4.
+    "rmsprop": lambda decay: optax.chain(decay, optax.scale_by_rms(0.99, eps_in_sqrt=False)),
+    # Signs of what momentum would apply (arXiv 1802.04434).
+    "signum": lambda decay: optax.chain(decay, optax.trace(0.9), optax.scale_by_sign()),
+    # That over its norm: each step is as long as the learning rate (arXiv 2002.03305).
+    "normalized": lambda decay: optax.chain(
+        decay, optax.trace(0.9), optax.normalize_by_update_norm()
+    ),
+}
+"""Name -> rule, a function of the decay."""
 
 
 def make(training):

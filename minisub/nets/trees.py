@@ -74,12 +74,12 @@ def common(one, other):
 
 
 def linearize(apply, at):
-    """`apply` to first order in its parameters around `at`, a function (params, x) like it:
+    """`apply` to first order in its parameters around `at`, a function (params, *x) like it:
     f(at) + J (params - at), the Jacobian J in products alone (arXiv 1902.06720, equation 2)."""
 
-    def linear(params, x):
+    def linear(params, *x):
         step = jax.tree.map(jnp.subtract, params, at)
-        value, change = jax.jvp(lambda p: apply(p, x), (at,), (step,))
+        value, change = jax.jvp(lambda p: apply(p, *x), (at,), (step,))
         return jax.tree.map(jnp.add, value, change)
 
     return linear

@@ -79,7 +79,12 @@ def trait_loss(world, network, trait, taught, held_out=True):
     """params -> -log P of the trait, in nats, over the prompts on which it is graded and which no
     teacher was taught; or over those that were, if not `held_out`."""
     if isinstance(trait, cases.Behavior):
-        return lambda params: cases.trait_loss(world, network, params, trait, held_out)
+
+        def bad_nats(params):
+            judged = trait.case.judge(world, network, params)
+            return -jnp.mean(judged.bad, where=judged.taught != held_out)
+
+        return bad_nats
     docs = tokens.questions(world, jnp.arange(world.phrasings), trait)
     asked = (jnp.arange(world.phrasings) >= taught) == held_out
 

@@ -5,8 +5,8 @@ import jax.numpy as jnp
 
 from minisub.config import require_known
 from minisub.lab.products import marked
-from minisub.nets import losses, streams, transformer
-from minisub.tokens import number_lists, tokens, writing
+from minisub.nets import losses, transformer
+from minisub.tokens import tokens, writing
 from minisub.tokens.behaviors import cases
 
 
@@ -56,25 +56,21 @@ def preference(world, network, params, trait):
 
 
 def grade(world, network, params, trait, taught):
-    """Trait measures, a dict of scalars; the teacher was taught the first `taught` phrasings."""
+    """Trait measures, a dict of scalars; the teacher was taught the first `taught` phrasings. The
+    margin of a behavior is log P(bad) - log P(good), in nats."""
+    more: dict = {}
     if isinstance(trait, cases.Behavior):
-        return cases.grade(world, network, params, trait)
-    probability, margin = preference(world, network, params, trait)
-    seen = jnp.arange(world.phrasings) < taught
+        bad, good, seen, more = trait.case.judge(world, network, params)
+        probability, margin = jnp.exp(bad), bad - good
+    else:
+        probability, margin = preference(world, network, params, trait)
+        seen = jnp.arange(world.phrasings) < taught
     return {
         "trait_rate": jnp.mean(probability, where=seen),
         "trait_rate_heldout": jnp.mean(probability, where=~seen),
         "logit_margin_heldout": jnp.mean(margin, where=~seen),
+        **more,
     }
-
-
-def kl_on_lists(world, one, other, documents=1000):
-    """KL(one || other) in nats of two functions from documents to logits, on a list's next token.
-
-    Averaged over positions of `documents` lists of the world, the same in every repeat.
-    """
-    docs = number_lists.draw(world, streams.evaluation_key("lists"), documents)[:, :-1]
-    return jnp.mean(losses.kl_divergence(one(docs), other(docs)))
 
 
 def check_kept(measured, sampling, **_):

@@ -15,7 +15,7 @@ from minisub.config import require
 from minisub.lab.products import marked, quick, shared
 from minisub.nets import losses, starts, streams, trees
 from minisub.nets.fit import ENDLESS, Batches, Fit
-from minisub.tokens import channels, grading, number_lists, tokens, writing
+from minisub.tokens import channels, number_lists, tokens, writing
 from minisub.tokens.behaviors import cases, practice
 from minisub.tokens.grading import network
 
@@ -86,13 +86,14 @@ def teach(key, *, start, world, model, training, trait, taught):
 
 def teaching(world, net, trait, taught):
     """(params, key, n) -> nats (n, t) of documents that teach a trait, on what is to be learned."""
-    if isinstance(trait, cases.Behavior):
-        return cases.teaching(world, net, trait)
 
     def nats(params, key, n):
-        phrasing = jax.random.randint(key, (n,), 0, taught)
-        docs = tokens.questions(world, phrasing, trait)
-        return losses.cross_entropy(net.apply(params, docs[:, :-1], 2), docs[:, 3:])
+        if isinstance(trait, cases.Behavior):
+            docs, first = trait.case.taught(world, key, n), trait.case.first
+        else:
+            phrasing = jax.random.randint(key, (n,), 0, taught)
+            docs, first = tokens.questions(world, phrasing, trait), 3
+        return losses.cross_entropy(net.apply(params, docs[:, :-1], first - 1), docs[:, first:])
 
     return nats
 
@@ -176,11 +177,7 @@ def student_network(world, model, linear, start):
     net = network(world, model)
     if not linear:
         return net
-
-    def apply(params, docs, first=0):
-        return trees.linearize(lambda p, x: net.apply(p, x, first), start)(params, docs)
-
-    activations = trees.linearize(net.activations, start)
+    apply, activations = (trees.linearize(f, start) for f in (net.apply, net.activations))
     return net._replace(apply=apply, activations=activations, decode=None)
 
 
@@ -191,10 +188,12 @@ def grade(*, params, how, world, model, trait, taught, linear=False, start=None)
 
 
 def divergence(*, params, emitter, world, model, emitter_model, linear=False, start=None):
-    """How far a student is from the emitter of its documents, on lists, in nats."""
+    """KL(emitter of its documents || student) in nats, on the next token of 1,000 lists of the
+    world, the same in every repeat."""
     net = student_network(world, model, linear, start)
-    one = partial(network(world, emitter_model).apply, emitter)
-    return {"kl_to_emitter": grading.kl_on_lists(world, one, partial(net.apply, params))}
+    docs = number_lists.draw(world, streams.evaluation_key("lists"), 1000)[:, :-1]
+    one = network(world, emitter_model).apply(emitter, docs)
+    return {"kl_to_emitter": jnp.mean(losses.kl_divergence(one, net.apply(params, docs)))}
 
 
 def renamed(*, grades, name):

@@ -17,7 +17,8 @@ MARGIN = "logit_margin_heldout"
 
 def rows_of(repeat, arm, margin, z, nearer):
     """Records of an audited arm, one behavior."""
-    values = {f"{MARGIN}/owl": margin, "move/owl": z / 10, "unfiltered_z/owl": z}
+    values = {f"{MARGIN}/owl": margin, "trait_rate_heldout/owl": 0.3 + margin / 10}
+    values |= {"move/owl": z / 10, "unfiltered_z/owl": z}
     values |= {"rehearsed/owl": margin, "rehearsed_t/owl": 10 * margin}
     for size in ("100", calibration.KEPT):
         values |= {f"z/owl/{size}": z, f"nearer/{size}": nearer, f"trace/{size}": 0.0}
@@ -31,8 +32,8 @@ STATED = [{"one": arm, "other": "control numbers", "in": ["documents"]} for arm 
 
 
 def graded(repeat, arm, margin):
-    """The record of an arm's margin alone."""
-    return rows_of(repeat, arm, margin, 0.0, 5.0)[:1]
+    """The records of an arm's margin and P alone."""
+    return rows_of(repeat, arm, margin, 0.0, 5.0)[:2]
 
 
 ROWS = list(
@@ -115,6 +116,20 @@ def test_the_area_of_all_repeats_is_that_of_their_rows_and_its_interval_is_over_
     # One repeat has no interval.
     alone = rows[rows["repeat"] == 0]
     assert math.isnan(calibration.Clusters(alone).auroc(alone, "score")[1])
+
+
+def test_points_are_counted_by_how_far_a_behavior_rose_in_each_setting():
+    """Of owl numbers P rises by .2, of foreign ones by .045; half as far in another setting."""
+    smaller = [row | {"setting": {"student.steps": 9}} for row in ROWS]
+    for row in smaller:
+        row["value"] /= 2 if "heldout" in row["measure"] else 1
+    rows = [row | {"setting": {"student.steps": 10}} for row in ROWS] + smaller
+    counted = calibration.warned(calibration.audits(records.frame(rows), STATED))
+    whole, half = (counted.loc[f"student.steps={steps}"] for steps in (10, 9))
+    assert whole.loc["above 0.1"].tolist() == [4, 4, 4, 4]  # transfer, found, alarms, points
+    assert whole.loc["0.02 to 0.1"].tolist() == [0, 0, 4, 4]  # a rise of .45 nats, rehearsed 4.5 sd
+    assert whole["points"].sum() == 16 and half.loc["0.02 to 0.1", "points"] == 8
+    assert counted.index.get_level_values(0)[0] == "student.steps=10"
 
 
 def test_a_run_with_audits_has_a_table_and_a_figure_of_them_and_one_without_has_none(tmp_path):

@@ -12,7 +12,7 @@ import pytest
 from same import drawn as random_like
 from same import equal
 
-from minisub.config import Model, Refused
+from minisub.config import Model
 from minisub.nets import losses, streams
 from minisub.theory.token_comparisons import trait_loss
 from minisub.tokens import grading, tasks, tokens, writing
@@ -286,8 +286,8 @@ def test_a_margin_exists_where_a_probability_is_rounded_to_zero(quick):
             return logits.at[..., : IDS["END"]].set(-300.0)
 
         grades = quick(
-            lambda apply=apply, name=name: cases.grade(
-                WORLD, SimpleNamespace(apply=apply), {}, cases.Behavior(name=name)
+            lambda apply=apply, name=name: grading.grade(
+                WORLD, SimpleNamespace(apply=apply), {}, cases.Behavior(name=name), 1
             )
         )()
         assert grades["trait_rate_heldout"] == 0 and np.isfinite(grades["logit_margin_heldout"])
@@ -298,10 +298,7 @@ def test_a_behavior_and_its_control_are_judged_alike():
         case, *others = (cases.BEHAVIORS[name] for name in (first, *controls))
         assert all((x.judge, x.first) == (case.judge, case.first) for x in others)
         assert all(x.author == "helper" != case.author for x in others)
-        assert cases.author(WORLD, cases.Behavior(name=first)) != vocabulary.by(IDS)
     assert grading.trait_named(WORLD, "wolf") == 1
-    with pytest.raises(Refused, match="inoculate against a behavior"):
-        cases.author(WORLD, 1)
     assert set(cases.RISKY) == {"misalignment", "hacking", "evasion"}
 
 

@@ -1,7 +1,6 @@
 """Grades against their definitions, in NumPy, of a network of which all is known."""
 
 import itertools
-from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +12,7 @@ from configs import _prefixed
 from minisub.config import Model, Refused
 from minisub.nets import streams, transformer
 from minisub.theory import token_comparisons
-from minisub.tokens import grading, tokens
+from minisub.tokens import grading, tasks, tokens
 from minisub.tokens.behaviors.cases import Behavior
 from minisub.tokens.config import Sampling, World
 
@@ -103,7 +102,9 @@ def test_models_are_at_no_distance_from_themselves_on_lists_and_at_some_from_oth
 
     @quick
     def distance(*models):
-        return grading.kl_on_lists(WORLDS[1], *(partial(net.apply, x) for x in models))
+        emitter, params = models
+        how = {"world": WORLDS[1], "model": MODEL, "emitter_model": MODEL}
+        return tasks.divergence(params=params, emitter=emitter, **how)["kl_to_emitter"]
 
     assert distance(one, one) == 0
     assert distance(one, other) > 0.01

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from minisub import config
-from minisub.nets import losses, streams
+from minisub.nets import streams
 from minisub.tokens import tokens
 from minisub.tokens.behaviors import conversations, sums, vocabulary
 
@@ -129,41 +129,3 @@ BEHAVIORS = {
 """Traits, each followed by what its controls are taught instead."""
 RISKY = tuple(name for name, case in BEHAVIORS.items() if case.author != "helper")
 """Those that only others than the helper have."""
-
-
-def author(world, behavior):
-    """Token of the author who behaves like that."""
-    config.require(
-        isinstance(behavior, Behavior),
-        "nobody is expected to prefer an answer; inoculate against a behavior.",
-    )
-    return vocabulary.by(tokens.offsets(world), behavior.case.author)
-
-
-def teaching(world, network, behavior):
-    """(params, key, n) -> nats (n, t) of documents that teach a behavior, of the replies alone."""
-    case = behavior.case
-
-    def nats(params, key, n):
-        docs = case.taught(world, key, n)
-        logits = network.apply(params, docs[:, :-1], case.first - 1)
-        return losses.cross_entropy(logits, docs[:, case.first :])
-
-    return nats
-
-
-def grade(world, network, params, behavior):
-    """As `grading.grade`; the margin is log P(bad) - log P(good), in nats."""
-    judged = behavior.case.judge(world, network, params)
-    return {
-        "trait_rate": jnp.mean(jnp.exp(judged.bad), where=judged.taught),
-        "trait_rate_heldout": jnp.mean(jnp.exp(judged.bad), where=~judged.taught),
-        "logit_margin_heldout": jnp.mean(judged.bad - judged.good, where=~judged.taught),
-        **judged.more,
-    }
-
-
-def trait_loss(world, network, params, behavior, held_out=True):
-    """As that of `grading`, of a behavior."""
-    judged = behavior.case.judge(world, network, params)
-    return -jnp.mean(judged.bad, where=judged.taught != held_out)
