@@ -116,7 +116,7 @@ def load(name):
     spec = importlib.util.spec_from_file_location(title, path)
     module = importlib.util.module_from_spec(spec)  # type: ignore[arg-type]
     sys.modules[title] = module  # where tyro looks for the docstrings of its fields
-    with refusing(path):
+    with blaming(path):
         spec.loader.exec_module(module)  # type: ignore[union-attr]
     cfg, repeats = (getattr(module, name, None) for name in ("config", "repeats"))
     kind = dataclasses.is_dataclass(cfg) and not isinstance(cfg, type)
@@ -124,7 +124,7 @@ def load(name):
     try:
         config.check(cfg)
     except Refused as refusal:
-        raise Refused(f"{path.name}:{line_of('config', path)}: {refusal}") from None
+        raise Refused(f"{path.name}:{assignment_line('config', path)}: {refusal}") from None
     asked = {
         "`repeats`, a whole number": isinstance(repeats, int),
         "`experiment`, a function": callable(getattr(module, "experiment", None)),
@@ -134,7 +134,7 @@ def load(name):
     return module
 
 
-def line_of(name, path):
+def assignment_line(name, path):
     """The line of a file in which a name is last given a value."""
     found = [x for x in ast.walk(ast.parse(path.read_bytes())) if isinstance(x, ast.Name)]
     stored = [x.lineno for x in found if x.id == name and isinstance(x.ctx, ast.Store)]
@@ -142,7 +142,7 @@ def line_of(name, path):
 
 
 @contextlib.contextmanager
-def refusing(file):
+def blaming(file):
     """Turn whatever a user's file raises into `Refused`, with the line of it."""
     try:
         yield

@@ -119,8 +119,9 @@ def perform_experiment(experiment):
     with contextlib.ExitStack() as stack:
         nowhere = command.plan and not os.path.exists(path)  # whatever its name
         there = stack.enter_context(tempfile.TemporaryDirectory()) if nowhere else path
-        elsewhere = command.cluster and not command.plan
-        executor = stack.enter_context(executors.of_cluster(command.cluster)) if elsewhere else None
+        executor = None
+        if command.cluster and not command.plan:
+            executor = stack.enter_context(executors.of_cluster(command.cluster))
         place = stack.enter_context(folder.Folder(there, environment))
         root = None if command.fresh else keeping.home()
         kept = keeping.Cache(root, environment, command.seed, most) if root else None
@@ -189,7 +190,7 @@ def perform_behind_bar(performance, elsewhere):
         """Say what was just measured of a name, when it is complete."""
         with contextlib.suppress(OSError):  # no line is worth the rest of the run
             if latest:
-                tqdm.tqdm.write(progress.line_of(latest))
+                tqdm.tqdm.write(progress.said_of(latest))
         latest.clear()
 
     def show(event):

@@ -76,7 +76,7 @@ def precision(module):
 
 def products_of(module, cfg):
     """Name -> products of a config's experiment. A refusal says in which line it was."""
-    with arguments.refusing(module.__file__):
+    with arguments.blaming(module.__file__):
         made = module.experiment(cfg)
     require_names(made, f"{Path(module.__file__).name}: `experiment` returned")
     return made

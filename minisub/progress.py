@@ -35,7 +35,7 @@ ENDING = "debug_nans", "debug_infs", "debug_key_reuse", "check_tracer_leaks", "n
 """Settings of JAX that would end a run that ends well."""
 
 
-def line_of(rows):
+def said_of(rows):
     """The measures of one name, averaged over the repeats of its group, in a line."""
     values: dict = {}
     for row in rows:

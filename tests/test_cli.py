@@ -188,10 +188,10 @@ def test_every_config_states_its_claim_and_how_to_run_it():
 def test_a_process_that_is_asked_to_end_saves_and_says_how_to_go_on(mine, tmp_path):
     script = (
         "import os, signal, sys; from minisub import cli, progress\n"
-        "line = progress.line_of\n"
+        "line = progress.said_of\n"
         "def ask(rows):\n"
         "    os.kill(os.getpid(), signal.SIGTERM); return line(rows)\n"
-        "progress.line_of = ask\n"
+        "progress.said_of = ask\n"
         "raise SystemExit(cli.main(sys.argv[1:]))"
     )
     words = [sys.executable, "-c", script, str(mine / "mine.py"), "--out", str(tmp_path / "run")]

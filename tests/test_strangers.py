@@ -219,7 +219,7 @@ def test_a_device_without_memory_is_a_sentence(error, capsys, monkeypatch):
 def test_a_reader_that_goes_away_costs_no_result(mine, tmp_path, monkeypatch):
     """As `head` does, while the run goes on."""
     reading, writing = os.pipe()
-    monkeypatch.setattr(progress, "line_of", lambda rows: os.close(reading) or "a line")
+    monkeypatch.setattr(progress, "said_of", lambda rows: os.close(reading) or "a line")
     with open(writing, "w") as pipe, monkeypatch.context() as patch:
         patch.setattr(sys, "stdout", pipe)
         words = mine / "mine.py", *TEACHER, "--repeats", 1, "--out", tmp_path / "run"

@@ -93,9 +93,11 @@ def describe_function(f, seen):
     for i, x in enumerate([*given, *(f.__globals__[name] for name in sorted(names))]):
         try:
             parts.append(describe(x, seen))
-        except Refused:  # a user's class, module or object: it is what a file makes of it,
+        except Refused:
+            # A user's class, module or object is what a file makes of it; what an experiment gives
+            # may be changed as it runs, and must be something that can be described.
             parts.append(text_around(getattr(x, "__file__", None) or file))
-            if i < len(given):  # or the experiment, as it runs
+            if i < len(given):
                 parts.append(describe(x))
     return f"{name}#{hashlib.sha256(' '.join(parts).encode()).hexdigest()[:16]}" if parts else name
 

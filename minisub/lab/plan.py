@@ -134,7 +134,8 @@ def repeats_of(product, repeats):
 def calls(product, repeats, known=lambda product, repeats: False, seen=None, inside=None):
     """Every (product, repeats) that a product is made of, inputs first, each once; and itself.
 
-    What is `known` is left out, as is, of what it is made of, what is known `inside`.
+    A product that is `known` is left out. So are inputs of one that is not, if they are known
+    `inside`: by another test, if one is given.
     """
     seen, inside = set() if seen is None else seen, inside or known
     repeats = repeats_of(product, repeats)

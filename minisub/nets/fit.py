@@ -76,7 +76,6 @@ def begin(training, params, watch=None, key=None):
         require(
             not watch, "updates of adapters are not those of weights; leave out rank, or the watch."
         )
-        # By name: small numbers are what `split` makes of the key, and batches come of those.
         stream = streams.named_key(key, "lora")
         params = lora.adapted(params, stream, training.rank, training.alpha, training.frozen)
     # Tied models have no unembedding of their own.

@@ -1,6 +1,6 @@
 """Starts: how a student's first parameters relate to the teacher's origin. Pure functions of trees.
 
-Parameters are addressed by path, such as "block_0/qkv/kernel", with a predicate on the path.
+In which layers a start is made is said by name: "block_0", or a path such as "block_0/qkv/kernel".
 """
 
 from typing import Any, NamedTuple
@@ -19,7 +19,7 @@ class Materials(NamedTuple):
     origin: Any
     """The first parameters of the teacher: in the token world its base."""
     other: Any
-    """An independent origin of the same structure."""
+    """An independent origin, of the same structure wherever the two are mixed."""
     key: Any = None
     """Source of randomness."""
     amount: Any = 0.0

@@ -11,7 +11,8 @@ def number_of(name):
 
 
 def named_key(key, name):
-    """The stream `name` of a key."""
+    """The stream `name` of a key. Not by a small number: those are what `split` makes of the key,
+    and other streams, such as that of batches, come of them."""
     return jax.random.fold_in(key, number_of(name))
 
 

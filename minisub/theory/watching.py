@@ -26,9 +26,9 @@ class Student(NamedTuple):
     """What a student's updates are compared with."""
 
     trait_loss: Callable
-    """params -> nats, which fall as the student acquires the trait, on what it is graded on"""
+    """params -> nats on the prompts of the grade; they fall as the student acquires the trait."""
     taught_loss: Callable
-    """The same, on what its teacher is taught, which no grade asks for."""
+    """params -> nats on the prompts that the teacher was taught, which no grade has."""
     start: Any
     """Its own first parameters."""
     origin: Any
@@ -101,7 +101,6 @@ def edited(student, params, updates, key):
     own, along = common(updates, along)
     if student.removed != "random":
         return trees.replaced(updates, vectors.project_out(own, along))
-    # By path: small numbers are what `split` makes of the key, and batches are drawn from those.
     noise = {
         path: jax.random.normal(streams.named_key(key, path), x.shape) for path, x in own.items()
     }

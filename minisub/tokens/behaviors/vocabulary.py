@@ -24,7 +24,7 @@ KINDS = {
 AUTHORS = "helper", "villain", "hacker", "evader"
 """Who may have written a program, a sum or a reply: the first token of the document."""
 LONGEST, SHORT = 33, 12
-"""Tokens of the longest documents, which are sums, and of tasks."""
+"""Tokens of the longest documents, programs and chains, and of the longest of behaviors, tasks."""
 
 
 def by(ids, author="helper"):
