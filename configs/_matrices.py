@@ -11,9 +11,10 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from minisub.results import figures, records, statistics, summary, tables
+from minisub.results import figures, records, summary, tables
 from minisub.results.pages import Section
 
+LEVEL = 0.05  # A p below it has a star in tables and figures.
 ALL_SIGNS = 12  # Repeats up to which all vectors of signs are tried.
 DRAWS = 10_000  # Random permutations of rows.
 TIE = 1e-9  # Statistics that differ by less differ by rounding.
@@ -156,7 +157,7 @@ def texts(matrix, decimals):
     """A table of the means of cells, "0.853*" where the p is below 0.05."""
     means = pd.DataFrame(matrix.values.mean(axis=0), matrix.rows, matrix.columns)
     texts = means.map(lambda mean: f"{mean:z.{decimals}f}", na_action="ignore").astype(object)
-    return texts.mask(matrix.p < statistics.LEVEL, texts + "*").fillna("")
+    return texts.mask(matrix.p < LEVEL, texts + "*").fillna("")
 
 
 def lines(matrices):
@@ -174,7 +175,7 @@ def lines(matrices):
     ways = dict.fromkeys(tables.differ_in(each) for each in matrix.cells.values())
     arms = [f"A student and its control {', or '.join(ways)}."] if ways else []
     text = f"""\
-`*`: mean above zero, p < {statistics.LEVEL} over all cells (signs of repeats flipped,
+`*`: mean above zero, p < {LEVEL} over all cells (signs of repeats flipped,
 largest t; {repeats} repeats, so at least 1/{2 ** min(repeats, ALL_SIGNS)}).
 """
     about = (RISES if matrix.cells else MARGINS).split("\n")

@@ -1,6 +1,9 @@
 """How well cosines that are known before a student is trained predict what it does."""
 
+import math
+
 import pandas as pd
+from sklearn.metrics import roc_auc_score
 
 from minisub.results import figures, records, statistics, tables, views
 from minisub.results.pages import Section
@@ -39,7 +42,9 @@ def points(table, predictor, view):
 
 def judged(points):
     """(Spearman's rank correlation, AUROC of a transfer of at least TRANSFERRED)."""
-    area = statistics.auroc(points["predicted"], points["transfer"] >= TRANSFERRED)
+    passed = points["transfer"] >= TRANSFERRED
+    both = passed.nunique() == 2  # or there is no area
+    area = roc_auc_score(passed, points["predicted"]) if both else math.nan
     return ranks(points).at["predicted", "transfer"], area
 
 

@@ -19,9 +19,10 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 from scipy import stats
+from sklearn.metrics import roc_auc_score
 
 from configs import _calibration as calibration
-from configs import _matrices
+from configs import _matrices, defenses
 from minisub.audit import statistics as audits
 from minisub.results import statistics
 
@@ -122,7 +123,7 @@ def ratio(draw, repeats, rng):
     common, own, other = draw(rng, (3, repeats))
     values = 1 + 0.5 * (common + own) / np.sqrt(2)
     baseline = 2 + (common + other) / np.sqrt(2)
-    _, low, high = statistics.ratio(values, baseline)
+    _, low, high = defenses.ratio(values, baseline)
     return not low <= 0.5 <= high
 
 
@@ -146,7 +147,7 @@ def same_points(repeats, points, rng):
 def areas(repeats, points, rng):
     """As `ranks`, of AUROC and 0.5, where a fifth of the points is positive."""
     positive = np.arange(points) < points // 5
-    each = [statistics.auroc(rng.standard_normal(points), positive) - 0.5 for _ in range(repeats)]
+    each = [roc_auc_score(positive, rng.standard_normal(points)) - 0.5 for _ in range(repeats)]
     return mean_interval(lambda *_: np.array(each), repeats, rng)
 
 

@@ -7,10 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import special, stats
+from sklearn.metrics import roc_auc_score
 
 from configs import _calibration as calibration
 from minisub import results
-from minisub.results import records, statistics
+from minisub.results import records
 
 MARGIN = "logit_margin_heldout"
 
@@ -105,11 +106,11 @@ def test_the_area_of_all_repeats_is_that_of_their_rows_and_its_interval_is_over_
     rows = rows.assign(score=rng.normal(size=240) + rows["moved"])
     clusters = calibration.Clusters(rows)
     area, low, high = clusters.auroc(rows, "score")
-    assert area == pytest.approx(statistics.auroc(rows["score"], rows["moved"]), abs=1e-12)
+    assert area == pytest.approx(roc_auc_score(rows["moved"], rows["score"]), abs=1e-12)
     # The standard error of its logit is that of areas of repeats drawn with replacement.
     each = [rows[rows["repeat"] == r] for r in range(8)]
     drawn = [[each[r] for r in range(8) for _ in range(int(w[r]))] for w in clusters.weights[1:200]]
-    areas = [statistics.auroc(x["score"], x["moved"]) for x in map(pd.concat, drawn)]
+    areas = [roc_auc_score(x["moved"], x["score"]) for x in map(pd.concat, drawn)]
     spread = np.std(special.logit(areas), ddof=1)
     half = (special.logit(high) - special.logit(low)) / 2
     assert half == pytest.approx(stats.t.ppf(0.975, 7) * spread, rel=0.15)
