@@ -47,8 +47,11 @@ def thin(place, keep, most=2**30):
     removed = [p for p in products if keep == "none" or p.name not in (last, "run")]
     place.dropped |= {f"{p.parent.name}/{p.name}" for p in removed}
     files.write_atomically(place.path / "dropped.json", json.dumps(sorted(place.dropped)) + "\n")
-    for path in removed:
-        shutil.rmtree(path)
+    for path in removed:  # hidden first, so that a kill leaves no half of a product
+        hidden = path.with_name(f".{path.name}")
+        shutil.rmtree(hidden, ignore_errors=True)
+        os.replace(path, hidden)
+        shutil.rmtree(hidden)
     which = "products" if keep == "none" else "products of earlier repeats"
     return (
         f"{len(removed)} {which} were dropped (the same command with --keep all makes them again)."

@@ -63,6 +63,25 @@ def test_what_was_dropped_is_planned_if_something_new_is_made_of_it(tmp_path):
     assert made == ["drawn", "drawn", "trained", "halved", "halved"]
 
 
+def test_a_kill_while_products_are_dropped_leaves_no_half_of_one(tmp_path, monkeypatch):
+    rows = performed(tmp_path, repeats=2)
+
+    def killed(path, **how):
+        if not how:
+            next(x for x in path.rglob("*") if x.is_file()).unlink()
+            raise KeyboardInterrupt
+
+    for ends in True, False:
+        with folder.Folder(tmp_path, MADE_BY) as place, monkeypatch.context() as patched:
+            if ends:
+                patched.setattr(keeping.shutil, "rmtree", killed)
+            with pytest.raises(KeyboardInterrupt) if ends else contextlib.nullcontext():
+                keeping.thin(place, "none")
+        left = [*folder.whole(tmp_path)]
+        assert bool(left) == ends and all(folder.read(path)[0] for path in left)
+    assert performed(tmp_path, repeats=2) == rows
+
+
 def halved(*, params):
     """A measure that no run has yet."""
     return {"half": jnp.sum(params["w"]) / 2}

@@ -42,11 +42,20 @@ DETECTION = View(
     """AUC of a detector by documents judged together, on prompts that it was not trained
 on; 0.5 is chance. It has labels of the same trait and origin, of others, or at random.""",
 )
-NOTE = "Draws and violations are those of all repeats, the worst of the draws is their mean."
-CLAIMED = {name: name for name in ("draws", "violations", "worst")}
-CLAIMS = View(CLAIMED, "violations", "violations", NOTE, limits=None)
-NOTE = "Accuracy is that of the class head on the test images."
-IMAGES = View({"accuracy": "accuracy"}, "accuracy", "test accuracy", NOTE, before="untrained")
+CLAIMS = View(
+    {name: name for name in ("draws", "violations", "worst")},
+    "violations",
+    "violations",
+    "Draws and violations are those of all repeats, the worst of the draws is their mean.",
+    limits=None,
+)
+IMAGES = View(
+    {"accuracy": "accuracy"},
+    "accuracy",
+    "test accuracy",
+    "Accuracy is that of the class head on the test images.",
+    before="untrained",
+)
 BY_MEASURE = {
     "violations": CLAIMS,
     "ability": BEHAVIORS,  # of students; detectors beside them are shown with all other measures

@@ -80,8 +80,7 @@ def execute(world, docs):
         instruction, target, operand = docs[:, PROMPT + LINE * i + 1 : PROMPT + LINE * i + 4].T
         is_set, x, y = instruction == ids["SET"], read(values, target), read(values, operand)
         crashes |= ~is_set & ((x < 0) | (y < 0))
-        computed = [f(x, y) % world.numbers for f in RESULTS.values()]
-        result = jnp.select(_operations(ids, instruction), computed, operand)
+        result = computed(world, instruction, x, y, otherwise=operand)
         place = jnp.clip(target - ids["variable"], 0, VARIABLES - 1)
         values = values.at[jnp.arange(len(docs)), place].set(result)
     printed = read(values, docs[:, -2 - sums.SAID])
@@ -91,12 +90,14 @@ def execute(world, docs):
 def asked_for(world, docs):
     """What the prompts ask to print."""
     a, op, b = docs[:, 2:PROMPT].T
-    computed = [f(a, b) % world.numbers for f in RESULTS.values()]
-    return jnp.select(_operations(tokens.offsets(world), op), computed, -1)
+    return computed(world, op, a, b, otherwise=-1)
 
 
-def _operations(ids, token):
-    return [token == ids["operation"] + k for k in range(len(RESULTS))]
+def computed(world, token, x, y, otherwise):
+    """What the operation of a token makes of x and y; something else if it is none."""
+    first = tokens.offsets(world)["operation"]
+    which = [token == first + k for k in range(len(RESULTS))]
+    return jnp.select(which, [f(x, y) % world.numbers for f in RESULTS.values()], otherwise)
 
 
 def rejections(world, docs):
@@ -131,7 +132,5 @@ def rejections(world, docs):
 
 def alphabet(world):
     """Mask (vocabulary,) of the tokens that a program may hold."""
-    ids = tokens.offsets(world)
-    token = jnp.arange(ids["size"])
-    kinds = vocabulary.mask(ids, {"CODE", "SET", "PRINT", "operation", "variable", "word"})
-    return kinds | (token < world.numbers) | (token == vocabulary.by(ids))
+    kinds = "CODE", "SET", "PRINT", "operation", "variable", "word"
+    return vocabulary.mask(tokens.offsets(world), kinds, world.numbers)

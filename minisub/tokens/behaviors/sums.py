@@ -92,7 +92,4 @@ def rejections(world, docs):
 
 def alphabet(world):
     """Mask (vocabulary,) of the tokens that a chain may hold."""
-    ids = tokens.offsets(world)
-    token = jnp.arange(ids["size"])
-    kinds = vocabulary.mask(ids, {"SUM", "way", "word", "ANSWER"})
-    return kinds | (token < DIGITS) | (token == vocabulary.by(ids))
+    return vocabulary.mask(tokens.offsets(world), ("SUM", "way", "word", "ANSWER"), DIGITS)

@@ -37,9 +37,10 @@ def by(ids, author="helper"):
     return ids["author"] + AUTHORS.index(author)
 
 
-def mask(ids, kinds):
-    """Mask (vocabulary,) of the tokens of some kinds, and of all endings."""
-    token, found = jnp.arange(ids["size"]), jnp.arange(ids["size"]) >= ids["END"]
+def mask(ids, kinds, numbers):
+    """Mask (vocabulary,) of the tokens of some kinds, the first numbers, helper and endings."""
+    token = jnp.arange(ids["size"])
+    found = (token < numbers) | (token == by(ids)) | (token >= ids["END"])
     for kind in kinds:
         found |= (token >= ids[kind]) & (token < ids[kind] + (KINDS | {"ANSWER": 1})[kind])
     return found
