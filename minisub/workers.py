@@ -46,7 +46,7 @@ class Order(NamedTuple):
     environment: dict
     """What the bits of results depend on; it must be the same in every worker."""
     shared: Any
-    """Where the products of all runs are, or None."""
+    """Where the products of all runs are, and how many bytes of them are kept; or None."""
     scale: tuple
     """Seed, repeats and group."""
     costs: dict
@@ -112,7 +112,7 @@ def order_of(performance, words, environment):
     """What workers are told of a performance."""
     place, kept = performance.folder, performance.cache
     place.check()  # signs it
-    shared = kept and (kept.root.parent, environment, performance.seed, kept.limit)
+    shared = kept and (kept.root.parent, kept.limit)
     return Order(
         tuple(words), os.getcwd(), str(place.path), place.owner, environment, shared,
         performance.scale, performance.plan.costs,
@@ -249,7 +249,10 @@ def opened(order, settings):
         "give it the same, and restart it.",
     )
     place = folder.Store(order.path, order.owner)
-    shared = order.shared and keeping.Cache(*order.shared)
+    shared = None
+    if order.shared:
+        root, limit = order.shared
+        shared = keeping.Cache(root, order.environment, order.scale[0], limit)
     planned = types.SimpleNamespace(costs=order.costs)
     performance = perform.Performance(settings, place, *order.scale, cache=shared, plan=planned)
     performance.asked = order.end.exists
