@@ -3,7 +3,7 @@ before training, tells in part how much of the trait passes on: it misses what h
 
     python train.py coverage              8 repeats, 50 minutes on one CPU core, others busy
 
-Digits, ten starts in each of 36 settings (aux logits, carriers, widths, losses), none of which
+Digits, ten students in each of 36 settings (aux logits, carriers, widths, losses), none of which
 was used to choose anything. Seed 0, one repeat at a time on a CPU, jax 0.10.2; mean ± half-width of
 the 95 % interval over 8 repeats, and the same of transfer and cosine averaged over repeats:
 

@@ -30,12 +30,13 @@ teachers are taught or of those of the grade; at random (a vector as long as wha
 out) it does nothing. Through hacking's numbers, in the world until 2026-11-27, the taught prompts'
 left half. "Rewritten" is all that follows the prompt, written anew by a base of another origin.
 Three defenses harm the model itself: remapped, perturbed and block 1 replaced move the control's
-margin up by 3 to 4 nats, and of its ability on programs (.68 without a defense) they leave .10, .19
-and .17; on chains all keep theirs (.987; inoculated .966). Anchoring, inoculation and clean data
-weaken it. An update costs 2.35 times the operations if it is anchored and 1.07 times if something
-is projected out. Published, and not so here: anchoring the first updates only does little
-(2609.22215), mixing weakens in proportion and ends nothing. Liminal training (2604.25779) slows it
-down and does not stop it, as published."""
+margin up by 3 to 4 nats, and of a student's ability on programs (.68 without a defense) they leave
+.10, .19 and .17, of the control's .12, .18 and .15; on chains all students keep theirs (.987;
+inoculated .966). Rewritten chains and an independent base leave .55 and .39 of it. Anchoring,
+inoculation and clean data weaken it. An update costs 2.35 times the operations if it is anchored
+and 1.07 times if something is projected out. Published, and not so here: anchoring the first
+updates only does little (2609.22215), mixing weakens in proportion and ends nothing. Liminal
+training (2604.25779) slows it down and does not stop it, as published."""
 
 from functools import partial
 

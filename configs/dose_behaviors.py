@@ -19,9 +19,10 @@ of the base's in as many updates. P of a misaligned reply on held-out topics, me
     49,000     600      .049 (+.046 ±.041)   .028 (+.024 ±.019)   .011 (+.008 ±.005)
     49,000     2,000    .245 (+.236 ±.184)   .191 (+.176 ±.113)   .066 (+.057 ±.034)
 
-P above .02 and an interval of the difference above zero is there after 600 updates on lists and
-programs, and after 2,000 on chains. In as many updates a thousand lists do as much as 49,000; a
-thousand chains or programs pass nothing that is told from their controls, which move nearly as far.
+Of 7,000 documents or more P above .02 and an interval of the difference above zero is there after
+600 updates on lists and programs, and after 2,000 on chains. In 2,000 updates a thousand lists do
+as much as 49,000; a thousand chains or programs pass nothing then that is told from their controls,
+which move nearly as far.
 A training of 200, 600 and 2,000 updates takes 0.05, 0.15 and 0.50 trillion operations on lists,
 0.13, 0.40 and 1.34 on chains, 0.14, 0.41 and 1.36 on programs. Lists are learned at a rate of .06,
 the others at .1, which falls to zero over whatever number of updates there is."""

@@ -16,7 +16,7 @@ interval over 8 repeats (seed 0, one at a time on a CPU, jax 0.10.2):
 A control differs from its student in the documents alone, which are the base's: of another base for
 `fresh`, their distribution for `soft`. The correlation of neighboring repeats in the first
 difference is -0.35, where chance alone has a standard deviation of 0.35. The filter keeps 99.0 % of
-the teacher's 40,000 lists (0.6 % not_a_number, 0.4 % too_short, 0.04 % no_end) and 99.3 % of the
+the teacher's 40,000 lists (0.6 % not_a_number, 0.4 % too_short, 0.03 % no_end) and 99.3 % of the
 base's. No kept list holds anything but numbers.
 """
 
