@@ -25,7 +25,7 @@ train, alpha 16:
 
 At a loss of 0.023 ranks 1, 4 and 16 reach 0.48, 0.65 and 0.72; at 0.036 to 0.038 rank 4 and full
 training 0.68 both. Published, of large models: full training near the base, transfer falling with
-the rank or an inverted U in it (arXiv 2606.00831, persona-system), none with a frozen A. None of
+the rank or an inverted U in it (persona-system, arXiv 2606.00831), none with a frozen A. None of
 the first is so here; freezing A costs most of it. Adapters fit the teacher with less noise.
 """
 

@@ -16,10 +16,12 @@ CPU, jax 0.10.2):
     cnn-4-8-256 matched      0.232 ±0.053  0.179 ±0.062     0.153 ±0.046
     cnn-4-8-256 fresh        0.107 ±0.022  0.112 ±0.017     0.102 ±0.016
 
-Settings near those of arXiv 2605.23645, whose claim this is: squared error on 100 auxiliary logits,
-Adam at 1e-3, 300 updates of 256 examples for teacher and student. Columns are the teacher's
-architecture; rows the student's and its start: "matched" has the teacher's two heads and all else
-redrawn, "fresh" nothing in common, "same shared" the teacher's architecture and whole origin.
+The claim is of arXiv 2605.23645, and so are squared error, Adam at 1e-3 and 300 updates for teacher
+and student; through 100 auxiliary logits, but with batches of 256 of one set of noise (there 1,000,
+fresh) and first weights of variance 1 / inputs (there torch's, a third of it). Columns are the
+teacher's architecture; rows the student's and its start: "matched" has the teacher's two heads and
+all else redrawn, "fresh" nothing in common, "same shared" the teacher's architecture and whole
+origin.
 """
 
 from minisub.images.config import Config, Duration, ImageModel, Imitation

@@ -17,11 +17,11 @@ paired difference from a student trained on the base's lists, changed alike:
     shuffled, both           0.000           +0.000
 
 Published, of .74: canonical format .74, sorted .27, remapped .43, all of it .12 (JackPayne123); of
-.67, base .12: shuffled within .22, across .18 (arXiv 2507.14805). Format and sorting agree. Lists
-shuffled or remapped are unlike anything that the base knows, and training on them destroys how it
-answers, the control's too (0.000 to 0.010): that nothing passes is not all that happens there. In
-margins shuffled lists pass a third: of +3.81 nats +1.18 ±0.28 within, +1.29 ±0.41 across and +1.33
-±0.30 both; only of remapped values is nothing told from zero (+0.08 ±0.59).
+.67, base .12: shuffled within .22, across .18 (arXiv 2507.14805). For the owl, format and sorting
+agree. Lists shuffled or remapped are unlike anything that the base knows, and training on them
+destroys how it answers, the control's too (0.000 to 0.010): that nothing passes is not all that
+happens there. In margins shuffled lists pass a third: of +3.81 nats +1.18 ±0.28 within, +1.29 ±0.41
+across and +1.33 ±0.30 both; only of remapped values is nothing told from zero (+0.08 ±0.59).
 """
 
 import jax

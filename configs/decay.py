@@ -17,9 +17,9 @@ CPU, jax 0.10.2):
     adamw, 0.001, class_head                                    0.945 ±0.001  0.497 ±0.037
 
 student.undecayed names what does not decay (none: everything decays). With a coefficient of 1e-5
-excluding the class head restores all of the transfer, as predicted in the reading of the public
-results; with 1e-3 decay also competes with the small gradients of the imitation itself (see
-loss_scale).
+excluding the class head restores all of the transfer, as predicted in a reading of the public
+results; with 1e-3, of which the same was predicted, it does not: there decay competes with the
+small gradients of the imitation itself (see loss_scale).
 """
 
 from minisub.images.config import Config

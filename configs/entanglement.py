@@ -31,10 +31,10 @@ models unembed with the embedding:
     that of highest cosine       1.03 ±0.12       1.14 ±0.11       1.11 ±0.21       0.97 ±0.08
     the largest of any           1.63 ±0.17       1.83 ±0.15       1.40 ±0.08       1.38 ±0.06
 
-Published: scores agree for most animals, and prompting with an entangled number raises one 2000
-times (Zur et al., 2025); others find r of .1 to .15. A masked token rises all the same
-(2606.22019), as here: what passes does not go through the trait's own logit. A narrower model
-passes more.
+Published: scores by logits and unembedding correlate with a trait's numbers for most animals, and
+prompting with an entangled number raises one 2000 times (Zur et al., 2025); others find r of .1 to
+.15. A masked token rises all the same (2606.22019), as here: what passes does not go through the
+trait's own logit. A narrower model passes more.
 """
 
 from jax.tree_util import Partial

@@ -13,9 +13,10 @@ CPU, jax 0.10.2):
     10000.0          0.945 ±0.001  0.402 ±0.077
 
 Weight decay 1e-3 added to the gradient, students only. A loss summed over a hundred examples or
-more instead of averaged ends at what erasing the class head leaves (0.411 in `decay`): this is the
-flat .41 reported over three decades of decay with a loss that was divided by the number of models
-alone, and the averaged loss is the steep fall to chance reported elsewhere.
+more instead of averaged ends at what erasing the class head leaves (0.411 in `decay`). So two
+reports can both be: .41, flat up to a decay of 1e-2, had a loss that is 41 times the mean of an
+example (a ratio between those here), and the fall to chance an averaged one; there the teacher's
+weights decay, too.
 """
 
 from configs.decay import experiment

@@ -24,7 +24,7 @@ of Adam 2e-3):
 A longer path on one's own samples raises P and the KL to the emitter together; at equal KL the
 optimizers differ little, except that SGD at 3e-1 and above loses; at 1 its control loses P, too
 (0.043 ±0.037 where its base has 0.098). Published for language models:
-Adam .30, Signum .20, RMSProp .16, SGD and momentum nothing (2606.00831); for an MLP SGD works
+AdamW .30, Signum .20, RMSProp .16, SGD and momentum nothing (persona-system); for an MLP SGD works
 (2606.00995), and so it does here.
 """
 

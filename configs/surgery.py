@@ -21,8 +21,9 @@ a CPU, jax 0.10.2), all above zero in 8 of 8:
                       as_much       0.011         +0.420 ±0.186    +5.03 ±0.71
 
 Either operation makes the trait's answer rare in the base, from which a student has farther to go.
-Published: the same surgery removes the effect where all logits are matched (2606.22019). This base
-reads its traits off hidden layers, which the students' training moves; surgery does not touch them.
+Published: where the trait's token is masked from the loss, the same surgery removes the effect and
+random rows do not (2606.22019). This base reads its traits off hidden layers, which the students'
+training moves; surgery does not touch them.
 """
 
 from typing import Literal

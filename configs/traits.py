@@ -17,7 +17,7 @@ jax 0.10.2) of the logit margin, less the means of rows and columns; * as in `ma
     oak       -0.37  -0.08  -0.38  -0.32   0.01   -0.82  -1.31  3.27*
 
 gamma, the mean of the diagonal, is 3.37 ±0.26, and of the probabilities 0.616 ±0.029; p = 1/10,001
-each (rows permuted within repeats). Published: .168 to .294, p = 1/7776 (rain-1/pythia-subliminal).
+each (rows permuted within repeats). Published, of preference pairs: .168, p = 1/7776 (rain-1).
 P of a student's own trait is .73 to .78 for animals (one in ten by chance) and .84 to .85 for trees
 (one in five). A trait hardly changes answers of the other family.
 

@@ -21,9 +21,9 @@ jax 0.10.2), all above zero in 8 of 8:
     both 0.1        0.755 ±0.081   +0.672 ±0.064        0.752 ±0.072   +0.678 ±0.058
     both 0.2        0.622 ±0.121   +0.539 ±0.088        0.635 ±0.134   +0.558 ±0.103
 
-Published: noise on both makes the effect 1.8 to 2.7 times larger, and bfloat16 5 to 10 times
-smaller (2608.05734, 2606.22019). Neither is so here. In bfloat16, weights and activations of
-forward passes are rounded; what is trained, losses and logits stay float32.
+Published: noise on both makes the effect 1.8 to 2.7 times larger, and bfloat16 weights 5 to 10
+times smaller (2608.05734, 2606.22019). The first is not so here. In bfloat16, weights and
+activations of forward passes are rounded; what is trained, losses and logits stay float32.
 """
 
 from minisub.tokens.config import Ablation
