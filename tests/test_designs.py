@@ -1,4 +1,4 @@
-"""What experiments compare: students that differ in one thing."""
+"""What experiments compare: students that differ in one thing, which can be written down."""
 
 import json
 from pathlib import Path
@@ -7,20 +7,18 @@ import pytest
 
 from minisub import arguments, experiments
 
-NAMES = sorted(p.stem for p in Path("configs").glob("[a-z]*.py"))
+NAMES = sorted(p.stem for p in (Path(__file__).parent.parent / "configs").glob("[a-z]*.py"))
+KINDS = ("matrix", "architectures"), ("matrix", "lineage"), ("steering", "random")
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_students_that_are_compared_differ_in_one_thing(name):
-    module = arguments.load(name)
-    stated = experiments.differences_of(module.experiment(module.config))
-    several = [each for each in stated if len(each["in"]) != 1]
-    assert not several, several[:3]
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_what_an_experiment_makes_can_be_written_down(name):
-    module = arguments.load(name)
-    settings = arguments.settings(name, module, arguments.parse(name, module, []))
-    made = [(swept, experiments.products_of(module, cfg)) for swept, cfg in settings[:2]]
-    assert json.loads(json.dumps(experiments.describe_experiment(made)))
+@pytest.mark.parametrize(("name", "kind"), [*((name, "") for name in NAMES), *KINDS])
+def test_students_that_are_compared_differ_in_one_thing_and_all_can_be_written_down(name, kind):
+    module, option = arguments.load(name), "--steering.kind" if name == "steering" else "--kind"
+    command = arguments.parse(name, module, [option, kind] if kind else [])
+    [(swept, cfg), *more] = arguments.settings(name, module, command)[:2]
+    made = [(swept, experiments.products_of(module, cfg)) for swept, cfg in ((swept, cfg), *more)]
+    for _, named in made:
+        several = [x for x in experiments.differences_of(named) if len(x["in"]) != 1]
+        assert not several, several[:3]
+    described = json.loads(json.dumps(experiments.describe_experiment(made)))
+    assert [list(each["names"]) for each in described] == [list(named) for _, named in made]

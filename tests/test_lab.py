@@ -1,6 +1,7 @@
 """The engine: products are made once, found again, refused early, and never mixed."""
 
 import json
+import os
 import shutil
 from functools import partial
 
@@ -14,7 +15,7 @@ from minisub import experiments, keeping
 from minisub.config import Refused, Stopped, Training
 from minisub.images.together import together
 from minisub.lab import folder, identity, perform, plan, run
-from minisub.lab.products import Measure, Product, quick, shared
+from minisub.lab.products import Measure, Product, marked, quick, shared
 from minisub.nets import streams
 from minisub.nets.fit import Batches, Fit
 
@@ -202,7 +203,11 @@ def test_an_edited_function_of_the_user_makes_its_products_anew_and_no_others():
     assert identity.describe(1) != identity.describe(True) != identity.describe(1.0)
 
 
-@pytest.mark.parametrize("file", ["config.py", "nets/fit.py", "tokens/behaviors/cases.py"])
+MAKERS = "nets/fit.py", "lab/run.py", "tokens/behaviors/cases.py", "images/tasks.py"
+MAKERS = "config.py", *MAKERS, "theory/watching.py", "detection/tasks.py", "audit/trace.py"
+
+
+@pytest.mark.parametrize("file", MAKERS)
 def test_an_edit_of_what_makes_products_is_another_source(file, tmp_path, monkeypatch):
     monkeypatch.setattr(identity, "PACKAGE", shutil.copytree(identity.PACKAGE, tmp_path / "copy"))
     before = identity.source.__wrapped__()
@@ -234,20 +239,23 @@ def test_a_folder_in_use_and_a_folder_of_something_else_are_refused(tmp_path):
 
 
 def test_a_damaged_product_or_line_is_made_again(tmp_path):
-    rows, whole = performed(tmp_path), contents(tmp_path)
+    rows = performed(tmp_path)
     measures = tmp_path / "measures.jsonl"
     lines = measures.read_text().splitlines(keepends=True)
     measures.write_text(
         "".join([lines[0][:40] + "9" + lines[0][41:], *lines[1:-1], lines[-1][:30]])
     )
+    names, before = experiment(), contents(tmp_path)
     for path in (tmp_path / "products").glob("trained-*/0/**/d/*"):
         flipped = bytearray(path.read_bytes())
         flipped[len(flipped) // 2] ^= 1
         path.write_bytes(bytes(flipped))
+    damaged = contents(tmp_path)
     assert performed(tmp_path) == rows
-    assert {k: v for k, v in contents(tmp_path).items() if v} and set(whole) == set(
-        contents(tmp_path)
-    )
+    mended = contents(tmp_path)
+    for name in "teacher", "foreign":  # of which others are made, or which has no measure left
+        [product] = [x for x in mended if x == f"{names[name]}/0"]
+        assert mended[product] == before[product] != damaged[product]
 
 
 def test_a_shape_that_does_not_fit_is_refused_with_the_line_that_asks_for_it():
@@ -266,6 +274,55 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_what_was_made(tmp_pat
         performed(tmp_path, named | {"bad": bad.measured(Measure(size, "params"))})
     made = [name.partition("-")[0] for name in contents(tmp_path) if name.endswith("/0")]
     assert made.count("drawn") == 2 and made.count("trained") == 5
+
+
+def test_a_product_that_its_check_finds_wrong_stops_the_run_and_is_not_kept(tmp_path):
+    def made(key, *, n):
+        return {"params": {"w": jnp.ones(n)}}
+
+    bad = marked(check=lambda made, *, n: f"{n} is too few; give more.")(made)
+    named = {"bad": Product(bad, "a", n=2)["params"].measured(Measure(size, "params"))}
+    with pytest.raises(Stopped, match=r"test_lab.py:\d+, made-.* in repeats \(0,\): 2 is too few"):
+        performed(tmp_path, named)
+    assert not contents(tmp_path)
+
+
+@pytest.mark.parametrize("partial", [False, True])
+def test_a_measure_that_is_not_a_number_stops_the_run_unless_it_may_lack_values(partial, tmp_path):
+    def lacking(*, params):
+        return {"there": jnp.sum(params["w"]), "lacks": jnp.nan}
+
+    measure = Measure(marked(partial=partial)(lacking), "params")
+    named = {"a": Product(drawn, "a", n=2)["params"].measured(measure)}
+    if partial:
+        assert [row["measure"] for row in performed(tmp_path, named)] == ["there"]
+    else:
+        with pytest.raises(Stopped, match=r"lacks of a in repeats \(0,\) is not a number"):
+            performed(tmp_path, named)
+
+
+def test_a_product_that_cannot_be_written_stops_the_run(tmp_path, monkeypatch):
+    def full(*_):
+        raise Stopped("there is no space; free some.")
+
+    monkeypatch.setattr(folder, "write", full)
+    with pytest.raises(Stopped, match="no space"):
+        performed(tmp_path)
+
+
+def test_what_is_made_once_is_of_the_runs_key_saved_under_its_own_name_and_kept(tmp_path):
+    start, target = (Product(drawn, name, n=3).once for name in "ab")
+    how = {"training": TRAINING, "target": target["params"]}
+    saved = Product(trained, "data", start=start["params"], **how).once
+    of_it = Product(trained, "more", start=saved["params"], batches=True, **how)["params"]
+    named = {"student": of_it.measured(Measure(size, "params"))}
+    rows = performed(tmp_path, named, seed=1, repeats=2)
+    pure = jax.jit(lambda key: run.run(named, key, seed=1))
+    for row, key in zip(rows, run.repeat_keys(1, 2), strict=True):
+        assert row["value"] == float(pure(key)["student"]["size"])
+    with folder.Folder(tmp_path, MADE_BY) as place:
+        assert "dropped" in keeping.thin(place, "last")
+    assert {name.rpartition("/")[2] for name in contents(tmp_path)} == {"1", "run"}
 
 
 def test_costs_count_every_multiplication_of_a_training():
@@ -305,18 +362,21 @@ def test_what_runs_share_is_copied_and_the_oldest_goes_first(tmp_path, monkeypat
     other = keeping.Cache(tmp_path / "cache", {"source": "y"}, 0)
     performed(tmp_path / "three", named, cache=other)
     assert performed.taken == 0
-    kept.limit = 1
+    one, two = kept.root.glob("*/*/*")
+    os.utime(two, (0, 0))
+    kept.limit = sum(x.stat().st_size for x in one.rglob("*") if x.is_file())
     kept.evict()
-    assert not list(kept.root.glob("*/*/*"))
+    assert list(kept.root.glob("*/*/*")) == [one]
 
 
 def test_models_that_are_dropped_are_not_made_again(tmp_path):
-    rows = performed(tmp_path, repeats=3)
+    named = {"teacher": experiment()["teacher"]}
+    rows = performed(tmp_path, named, repeats=11)
     with folder.Folder(tmp_path, MADE_BY) as place:
-        assert keeping.thin(place, "auto") == "" and "dropped" in keeping.thin(place, "last")
-    assert {p.name for p in (tmp_path / "products").glob("*/*")} == {"2"}
-    assert performed(tmp_path, repeats=3) == rows
-    assert {p.name for p in (tmp_path / "products").glob("*/*")} == {"2"}
+        assert keeping.thin(place, "auto") == "" != keeping.thin(place, "auto", most=1)
+    assert {p.name for p in (tmp_path / "products").glob("*/*")} == {"10"}
+    assert performed(tmp_path, named, repeats=11) == rows
+    assert {p.name for p in (tmp_path / "products").glob("*/*")} == {"10"}
 
 
 def test_what_a_kill_left_of_a_product_is_no_product(tmp_path):
