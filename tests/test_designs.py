@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from minisub import arguments, experiments
+from minisub import arguments, experiments, loading
 
 NAMES = sorted(p.stem for p in (Path(__file__).parent.parent / "configs").glob("[a-z]*.py"))
 KINDS = ("matrix", "architectures"), ("matrix", "lineage"), ("steering", "random")
@@ -21,4 +21,7 @@ def test_students_that_are_compared_differ_in_one_thing_and_all_can_be_written_d
         several = [x for x in experiments.differences_of(named) if len(x["in"]) != 1]
         assert not several, several[:3]
     described = json.loads(json.dumps(experiments.describe_experiment(made)))
+    for product in (p for each in described for of in each["names"].values() for p in of):
+        for value in product["configuration"].values():
+            assert experiments.plain(loading.rebuilt(value)) == value
     assert [list(each["names"]) for each in described] == [list(named) for _, named in made]

@@ -259,6 +259,23 @@ def test_a_figure_that_fails_leaves_summary_page_and_other_figures(tmp_path, mon
     assert names == {"summary.json", "report.md", "curves.png", "curves.pdf"}
 
 
+@pytest.mark.parametrize("measure", ["auc_{}", "violations", "product at 1e-{}"])
+def test_detectors_and_claims_have_figures_of_their_own(measure, tmp_path):
+    arms = {"auc_{}": "ngrams, own"}.get(measure, "lemma 1")
+    names = [measure.format(n) for n in (1, 10, 100)] + ["violations"] * ("auc" not in measure)
+    rows = [row(arms, name, i, 0.5 + i) for name in dict.fromkeys(names) for i in (0, 1)]
+    lines = results.write(tmp_path, rows, EXPERIMENT | {"differences": []})
+    drawn = measure != "violations"  # which alone are no figure
+    assert drawn == (not any("is missing" in line for line in lines))
+    assert drawn == ((tmp_path / "figure.png").exists())
+
+
+def test_draws_and_violations_are_those_of_all_repeats():
+    counted = {"mean": 500.5, "repeats": 2, "ci95_low": 1.0}
+    assert tables.number(counted | {"measure": "draws"}) == "1,001"
+    assert tables.number(counted | {"measure": "worst", "mean": 0.25}) == "0.25"
+
+
 def test_no_backend_of_the_environment_can_hurt(tmp_path):
     code = f"from minisub import results; results.write({str(tmp_path)!r}, {rows_of(VALUES)!r}, "
     code += f"{EXPERIMENT!r}); import os; assert os.environ['MPLBACKEND'] == 'nonsense'"

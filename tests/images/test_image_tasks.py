@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from same import differing, equal
+from scipy import special
 
 from minisub.config import Refused
 from minisub.images import divergences, images, tasks
@@ -134,6 +135,28 @@ def test_noise_on_the_teachers_logits_is_fixed_for_each_example_however_long_stu
     assert clean.shape == (200, 13)
     np.testing.assert_allclose(np.std(noisy - clean), 0.5, rtol=0.05)
     np.testing.assert_array_equal(noisy, again)
+
+
+def test_a_temperature_divides_both_logits_and_a_scale_multiplies_the_mean_of_the_batch(quick):
+    data, model, key = Data(name="digits"), ImageModel(layers="mlp-8", aux=3), jax.random.key(0)
+    net, rng = tasks.network(data, model), np.random.default_rng(0)
+    carrier, shown = rng.normal(size=(6, 64)).astype("f"), 3 * rng.normal(size=(6, 13)).astype("f")
+    imitation, weight = Imitation(temperature=2.0, scale=3.0), np.array([1, 1, 0, 1, 0, 1.0])
+    params = quick(net.init)(key)
+    fit = tasks.imitate(
+        key, start=params, shown=jnp.asarray(shown), carrier=jnp.asarray(carrier), data=data,
+        model=model, channel="aux", imitation=imitation, training=in_updates(some(1), 6),
+    )  # fmt: skip
+    logits = np.asarray(quick(net.apply)(params, carrier)[0])
+    log_p, log_q = (special.log_softmax(x[:, 10:] / 2, axis=1) for x in (shown, logits))
+    nats = np.sum(np.exp(log_p) * (log_p - log_q), axis=1)
+    found = quick(lambda: fit.loss(params, key, (jnp.arange(6), jnp.asarray(weight))))()
+    assert float(found) == pytest.approx(3 * np.average(nats, weights=weight), rel=1e-5)
+
+
+@pytest.mark.parametrize(("drawn", "place"), [("once", "once"), ("every_repeat", "here")])
+def test_a_carrier_is_drawn_once_or_in_every_repeat(drawn, place):
+    assert small(carrier=Carrier(examples=200, drawn=drawn)).carrier.place == place
 
 
 def test_epochs_become_updates_in_one_place_and_count_the_partial_batch():
