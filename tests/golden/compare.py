@@ -8,15 +8,17 @@
 One repeat of seed 0, the ends of what a config sweeps, few updates and documents, one process for
 each call. Bits depend on the number of threads, on the instruction set, on the version of JAX and
 on the processor, by whose caches matrix products are cut. Where these are the recorded ones every
-value must be equal. Elsewhere values must be alike, within a quarter or .25: models write their
-documents token by token, where a last bit may become another token. Exits with 1 if a value
-differs, unless it records: a commit that moves a number on purpose records it and says why.
+value must be equal; the tests of every day have records of two processors. Elsewhere values must be
+alike, within a quarter or .25: models write their documents token by token, where a last bit may
+become another token. Exits with 1 if a value differs, unless it records: a commit that moves a
+number on purpose records it and says why.
 """
 
 import argparse
 import dataclasses
 import json
 import os
+import re
 import sys
 import tempfile
 import time
@@ -56,6 +58,8 @@ FEW = {
     "audit_calibration:recurrent": ("control numbers", "hacking numbers"),
 }
 """The arms that were recorded, where not all were."""
+PROCESSOR = re.sub(r"\W+", "-", progress.processor())
+"""Folder of the records that another processor than that of the others made."""
 OPTIMIZED_LESS = (
     "defenses", "filters", "detection", "misalignment", "hacking", "evasion", "audit_calibration",
 )  # fmt: skip
@@ -116,8 +120,10 @@ def settings_of(title):
 
 
 def path_of(title, pure):
-    """Where the records of a config are."""
-    return (HERE / "pure" if pure else HERE) / f"{title.replace(':', '-')}.json"
+    """Where the records of a config are: those that this processor made, if there are any."""
+    name = f"{title.replace(':', '-')}.json"
+    usual, own = (HERE / "pure" if pure else HERE) / name, HERE / PROCESSOR / name
+    return own if own.exists() and not pure else usual
 
 
 def recorded(path):
@@ -191,7 +197,8 @@ def compare(title, *, pure=False, only=(), keep=False):
         print("  ", *key, then.get(key, "new"), now.get(key, "gone"))
     sys.stdout.flush()
     if keep:
-        record(path, now)
+        another = path.exists() and made_on != progress.processor()
+        record(HERE / PROCESSOR / path.name if another else path, now)
     return keep or not odd
 
 
