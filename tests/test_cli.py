@@ -11,6 +11,7 @@ import pytest
 
 import minisub
 from minisub import arguments, cli
+from minisub.lab import run
 
 ROOT = Path(__file__).resolve().parent.parent
 MINE = """'''Does anything pass in no time?'''
@@ -85,23 +86,23 @@ def test_bad_input_is_a_sentence_with_status_2(line, capsys, tmp_path, monkeypat
 def test_a_run_leaves_records_a_summary_a_page_a_figure_and_its_models(mine):
     names = {p.name for p in (mine / "run").iterdir()}
     assert names >= {"records.jsonl", "summary.json", "report.md", "figure.png", "figure.pdf"}
-    run = minisub.load(mine / "run")
-    assert run.names == ["untrained", "teacher", "shared", "fresh"]
-    mean = run.records.groupby("arm")["value"].mean()
+    loaded = minisub.load(mine / "run")
+    assert loaded.names == ["untrained", "teacher", "shared", "fresh"]
+    mean = loaded.records.groupby("arm")["value"].mean()
     rows = json.loads((mine / "run" / "summary.json").read_text())
     [row] = [r for r in rows if r["arm"] == "teacher" and r["measure"] == "accuracy"]
     assert row["mean"] == pytest.approx(mean["teacher"]) and row["repeats"] == 2
     [difference] = [r for r in rows if r["arm"] == "shared - fresh"]
     assert difference["differs_in"] == ["start"]
     assert difference["mean"] == pytest.approx(mean["shared"] - mean["fresh"])
-    kernels = [run["teacher"].params(repeat=r)["class_head"]["kernel"] for r in (0, 1)]
+    kernels = [loaded["teacher"].params(repeat=r)["class_head"]["kernel"] for r in (0, 1)]
     assert kernels[0].shape == (8, 10) and not np.array_equal(*kernels)
-    assert run["shared"].configuration()["data"].name == "clusters"
+    assert loaded["shared"].configuration()["data"].name == "clusters"
     with pytest.raises(minisub.Refused, match=r"'teacher' of .* is a model"):
-        run["teacher"].documents()
+        loaded["teacher"].documents()
 
 
-def test_more_repeats_and_names_are_added_to_a_run(mine, capsys):
+def test_more_repeats_are_added_to_a_run(mine, capsys):
     words = mine / "mine.py", "--out", mine / "run"
     before = (mine / "run" / "records.jsonl").read_text().splitlines()
     status, out, _ = said(capsys, *words, "--repeats", 3)
@@ -110,10 +111,22 @@ def test_more_repeats_and_names_are_added_to_a_run(mine, capsys):
     assert "repeat 2" in out and "repeat 1" not in out
 
 
+def test_more_names_are_added_to_a_run(mine, capsys, tmp_path):
+    words = mine / "mine.py", "--repeats", 1, "--out", tmp_path / "run"
+    assert said(capsys, *words, "--only", "teacher")[0] == 0
+    there = {p: p.stat().st_mtime_ns for p in (tmp_path / "run" / "products").glob("teach-*/*")}
+    assert there and minisub.load(tmp_path / "run").names == ["teacher"]
+    assert said(capsys, *words)[0] == 0
+    assert there == {p: p.stat().st_mtime_ns for p in there}
+    whole, added = (minisub.load(path / "run").records for path in (mine, tmp_path))
+    assert added.equals(whole[whole["repeat"] == 0])
+
+
 def test_a_sweep_shares_a_program_and_fills_a_table(mine, capsys):
-    out = mine / "sweep"
+    out, programs = mine / "sweep", run.advance()._cache_size()
     words = mine / "mine.py", "--repeats", 1, "--out", out, "--sweep", "student.length=2,3"
     status, shown, _ = said(capsys, *words)
+    assert run.advance()._cache_size() == programs > 0  # those of the run before
     assert status == 0 and "2.0" in shown and "3.0" in shown
     assert all(len(line) <= 80 for line in shown.splitlines() if line.startswith("|"))
     assert len(list((out / "products").glob("teach-*"))) == 1
@@ -141,7 +154,7 @@ def test_public_names_are_imported_when_they_are_asked_for():
     )
 
 
-def test_an_edited_user_function_is_made_anew_and_another_seed_is_refused(mine, capsys):
+def test_another_seed_is_refused_in_the_folder_of_a_run(mine, capsys):
     words = mine / "mine.py", "--out", mine / "run"
     status, _, err = said(capsys, *words, "--seed", 5)
     assert status == 2 and "seed was 0 and is 5" in err and "choose another --out" in err

@@ -1,13 +1,20 @@
 """Workers: their number changes no byte, and what a lost one was making another goes on with."""
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import BrokenExecutor
 from pathlib import Path
 
 import pytest
+from test_lab import MADE_BY, experiment
+
+from minisub import executors, workers
+from minisub.config import Stopped
+from minisub.lab import folder, perform
 
 TESTS = Path(__file__).parent
 LONGER = "--training.steps", "3000"
@@ -125,6 +132,18 @@ def test_an_interrupt_at_a_terminal_ends_workers_that_have_just_started_without_
     os.killpg(process.pid, signal.SIGINT)
     status, said = ended(process)
     assert status == 130 and "Traceback" not in said, said
+
+
+def test_workers_that_end_before_they_have_made_anything_stop_the_run(tmp_path, monkeypatch):
+    class Broken:
+        def submit(self, *_):
+            raise BrokenExecutor("killed")
+
+    monkeypatch.setattr(executors, "of_this_machine", lambda _: contextlib.nullcontext(Broken()))
+    with folder.Folder(tmp_path, MADE_BY) as place:
+        performance = perform.Performance([({}, experiment())], place)
+        with pytest.raises(Stopped, match=r"\(killed\); give fewer --workers"):
+            list(workers.events(performance, ("mine.py",), MADE_BY, 2))
 
 
 def test_workers_end_with_the_process_that_they_work_for(tmp_path):

@@ -200,6 +200,30 @@ def test_a_judge_that_leaves_none_or_adds_some_is_refused(share):
         lab.remove(lab.emit(lab.base("first")), share)
 
 
+def test_a_judge_removes_what_it_scores_highest_and_no_prompt_that_it_was_trained_on_is_among_it():
+    docs = jnp.tile(jnp.arange(8)[::-1, None], 5)
+    documents = {"docs": docs, "count": 6, "weights": jnp.ones((8, 3))}
+    judge = detectors.Method(None, lambda world, net, base, learned, docs: learned * docs[:, 0])
+    how = {"world": WORLD, "sampling": Sampling(prompt_numbers=1), "model": MODEL, "share": 0.5}
+    for learned, expected in (1, [4, 3, 2]), (-1, [7, 6, 5]):
+        made = tasks.remove(KEY, documents=documents, how=judge, learned=learned, base=None, **how)
+        assert made["docs"][: int(made["count"]), 0].tolist() == expected
+    pair = {"train": {"docs": jnp.stack([docs, docs]) + 5, "count": 8}}
+    shared = tasks.disjoint(documents=documents, pair=pair, sampling=how["sampling"])
+    assert shared["prompts_in_both"] == 3  # 5, 6 and 7 are in both
+
+
+def test_held_out_prompts_choose_the_penalty_of_a_regression():
+    """Of noise in many columns the strongest; of two that tell, a weaker one."""
+    rng = np.random.default_rng(0)
+    noise, labels = rng.normal(size=(400, 300)), np.arange(400) < 200
+    told = labels[:, None] + 0.3 * rng.normal(size=(400, 2))
+    held, strongest = np.arange(200) % 4 == 0, np.zeros(200)  # which none being held out is
+    for design, alike in (noise, True), (told, False):
+        chosen, least = (detectors._fitted(design, x) for x in (held, strongest))
+        assert np.allclose(chosen, least) == alike
+
+
 def test_what_a_judge_keeps_counts_as_it_did_before(quick):
     weights = np.tile(np.arange(6.0, dtype="f")[:, None], 3)  # 3 tokens are chosen of each
     documents = {"docs": np.tile(np.arange(6)[:, None], 5), "count": 5, "weights": weights}

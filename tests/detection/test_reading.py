@@ -37,15 +37,20 @@ def test_rules_are_of_single_features_and_held_out_ones_are_others(carrier, quic
     def labeled(key):
         docs = draw(WORLD, key, 640).reshape(64, 10, -1)
         x = reading.features(WORLD, docs.reshape(640, -1))
-        return x, [reading.ruled(WORLD, key, docs, held_out) for held_out in (False, True)]
+        both = [reading.ruled(WORLD, key, docs, held_out) for held_out in (False, True)]
+        return x, both, reading.ruled(WORLD, key, docs, False, share=0.0)
 
-    x, both = labeled(jax.random.key(0))
+    x, both, of_first = labeled(jax.random.key(0))
     above = (np.asarray(x) > np.asarray(x, np.float32).mean(axis=0)).reshape(64, 10, -1)
     for held_out, labels in enumerate(map(np.asarray, both)):
         own = (np.arange(above.shape[2]) % 3 == 0) == held_out
         agree = above[:, :, own] == (labels[..., None] == 1)
         assert (agree.all(axis=1) | (~agree).all(axis=1)).any(axis=1).all()
         assert 0.4 < labels.mean() < 0.6
+    varied = np.any(np.asarray(x) != np.asarray(x)[:1], axis=0)
+    first = np.flatnonzero(varied & (np.arange(above.shape[2]) % 3 != 0))[0]
+    agree = above[:, :, first] == (np.asarray(of_first) == 1)
+    assert (agree.all(axis=1) | (~agree).all(axis=1)).all(), "training begins with one rule"
 
 
 def test_a_base_is_the_same_on_the_first_document_of_a_reader(drawn, quick):
