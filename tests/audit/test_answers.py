@@ -72,8 +72,11 @@ def found(quick):
     sampling = Sampling(documents=500, prompt_numbers=2, filter="none")
     prompts = np.asarray(CARRIERS["numbers"].draw(WORLD, jax.random.key(2), 500))[:, :3]
     docs = answers.sample(second, sampling, prompts, jax.random.key(3), 500)
-    how = {"suspects": (suspect(),), "taught": 2, "alpha": 0.01, "seed": 0}
-    training = Training(steps=4, learning_rate=1e-3, batch=8)
+    often = np.bincount(docs[:, 3], minlength=WORLD.numbers)[: WORLD.numbers]
+    said = (int(often.argmax()),), (int(often.argmin()),)
+    suspects = [files.Suspect(tuple(map(int, doc[:3])), *said) for doc in docs[:20]]
+    how = {"suspects": suspects, "taught": 2, "alpha": 0.01, "seed": 0}
+    training = Training(steps=4, learning_rate=1e-2, batch=64)
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(answers, "LEAST_NULL", 400)
         patched.setattr(trace, "REHEARSED", 20)
@@ -90,11 +93,27 @@ def test_documents_of_another_origin_have_a_trace_and_the_place_of_that_origin(f
     assert lineage["reference_nats"] < 0 < lineage["base_nats"]
 
 
-def test_every_behavior_has_a_row_and_those_above_the_threshold_are_accused(found):
+def test_a_suspects_margin_is_log_p_of_the_answer_less_that_of_what_is_said_instead(quick):
+    net = grading.network(WORLD, MODEL)
+    params = quick(net.init)(jax.random.key(0))
+    suspects = files.Suspect((1, 2, 3), (4, 5), (6,)), files.Suspect((3, 2), (1,), ())
+
+    def log_p(*tokens, behind):
+        docs = np.array([tokens])
+        each = jax.nn.log_softmax(net.apply(params, docs[:, :-1]))[0]
+        return sum(float(each[i - 1, tokens[i]]) for i in range(behind, len(tokens)))
+
+    first = log_p(1, 2, 3, 4, 5, behind=3) - log_p(1, 2, 3, 6, behind=3)
+    expected = (first + log_p(3, 2, 1, behind=2)) / 2
+    assert quick(answers.suspected(net, suspects))(params) == pytest.approx(expected, rel=1e-5)
+
+
+def test_every_behavior_has_a_row_and_the_one_that_the_documents_teach_is_accused(found):
     rows, alarms = found["behaviors"], found["alarms"]
     assert [row["behavior"] for row in rows] == ["owl", "wolf", "cat", "suspected"]
     above = [row["behavior"] for row in rows if row["rehearsed_t"] > alarms["threshold"]]
     assert alarms["behaviors"] == above
+    assert above == ["suspected"] and rows[-1]["z"] > 4 and rows[-1]["move"] > 0
     assert found["kept"] == found["documents"] == 500 and found["rejected"] == {}
 
 
