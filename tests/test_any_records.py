@@ -2,7 +2,6 @@
 
 import json
 import random
-from functools import partial
 from types import SimpleNamespace
 
 import pytest
@@ -21,12 +20,15 @@ def measured(named):
     return found
 
 
-def records(found, chance):
-    """Rows of a random part of what could be measured, in some repeats and settings."""
+def records(found, chance, whole=0):
+    """Rows of a random part of what could be measured, in some repeats and settings; or of all of
+    it in so many settings, where no control shows what others do."""
     arms = chance.sample(sorted(found), chance.randint(1, len(found)))
     settings = chance.choice([[{}], [{"student.steps": 5}, {"student.steps": 50}]])
+    if whole:
+        arms, settings = list(found), [{"student.steps": i} for i in range(whole)]
     for setting in settings:
-        for repeat in range(chance.choice([1, 2, 5])):
+        for repeat in range(5 if whole else chance.choice([1, 2, 5])):
             for arm in arms:
                 for measure, logged in found[arm].items():
                     where = {"setting": setting, "repeat": repeat, "arm": arm, "measure": measure}
@@ -34,10 +36,15 @@ def records(found, chance):
                         for step in 0, 10:
                             yield {**where, "value": chance.random(), "step": step}
                     elif not logged:
-                        yield {**where, "value": chance.choice([0.0, chance.gauss(0, 1)])}
+                        shown = chance.random() + 3 * (not arm.startswith(("control", "base")))
+                        some = chance.choice([0.0, chance.gauss(0, 1)])
+                        yield {**where, "value": shown if whole else some}
 
 
-@pytest.mark.parametrize("name", ["numbers", "matrix", "defenses"])
+ADDING = "matrix", "traits", "defenses", "filters", "dose_behaviors", "coverage_tokens"
+
+
+@pytest.mark.parametrize("name", ["numbers", *ADDING])
 def test_a_run_with_any_part_of_its_records_ends_with_all_that_can_be_said(name, tmp_path):
     module = arguments.load(name)
     named = module.experiment(module.config)
@@ -45,14 +52,18 @@ def test_a_run_with_any_part_of_its_records_ends_with_all_that_can_be_said(name,
     experiment = {
         "title": name, "claim": "", "command": "", "differences": experiments.differences_of(named),
     }  # fmt: skip
-    for i in range(6):
-        rows = list(records(found, chance))
+    many = 4 if name == "coverage_tokens" else 1  # its table needs many points in a repeat
+    for i in range(4):
+        rows, added = list(records(found, chance, 0 if i else many)), []
         folder = tmp_path / str(i)
         folder.mkdir()
-        own = hasattr(module, "sections") and partial(
-            module.sections, run=SimpleNamespace(names=())
-        )
-        said = results.write(folder, rows, experiment, [], own)
+
+        def own(*given, added=added):
+            added += module.sections(*given, run=SimpleNamespace(names=()))
+            return added
+
+        said = results.write(folder, rows, experiment, [], own if name in ADDING else None)
+        assert bool(added) == (name in ADDING) or i
         assert json.loads((folder / "summary.json").read_text()) and rows
         assert (folder / "report.md").read_text().startswith(f"# {name}")
         assert not [line for line in said if "is missing" in line], said
