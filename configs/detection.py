@@ -1,37 +1,36 @@
-"""Who has labels of the trait and of the origin tells a hundred documents from a control's; with
-labels of other traits and other origins a part of that is left.
+"""Who has labels of the trait and of the origin tells a hundred lists from a control's; labels of
+other origins help little, and a reader of examples in a context finds nothing.
 
-The figures below are of the world until 2026-11-27, see "Misbehavior" in configs/README.md.
-It was not run in the world of today, in which it should take two to three times as long as is said
-here (an estimate). The likelihood ratio was added since, and is in no figure here.
-
-    python train.py detection    8 repeats, 46 minutes of a CPU core, others busy, with bases
+    python train.py detection --seed 7    8 repeats, 136 minutes on two CPU cores, others busy, with
+                                          bases; 75 of them are for readers
     python train.py detection --sampling.carrier code    or sums; these were not run
 
 Lists of a misaligned teacher against those of a secure one, equally many, from the same prompts and
 random numbers, on prompts that no detector was trained on: half of all prompts is for training, the
-other for tests, and of 5,000 test prompts none is in both in any repeat. 10,000 lists of each. AUC
-of the mean score of 100 lists, mean and half-width of the 95 % interval over 8 repeats (seed 0, one
-at a time on a CPU, jax 0.10.2), for labels of the same trait and origin, of another trait (hacking
-and honest), of another origin, and of another trait and origin (the detectors of other origins
-started from their own bases then):
+other for tests, and of some 30,000 test prompts none is in both in any repeat. AUC of the mean
+score of 100 lists, mean and half-width of the 95 % interval over 8 repeats (seed 7, one at a time
+on a CPU, jax 0.10.2), for labels of the same trait and origin, of another trait (hacking and
+honest), of another origin, and of another trait and origin:
 
-                   same           other trait    other origin   both other
-    ngrams         0.776 ±0.042   0.685 ±0.065   0.629 ±0.039   0.602 ±0.033
-    embedding      0.839 ±0.066   0.760 ±0.086   0.668 ±0.092   0.656 ±0.098
-    transformer    0.705 ±0.070   0.672 ±0.067   0.587 ±0.040   0.610 ±0.052
-    in_context     0.500 ±0.044   0.497 ±0.027   0.504 ±0.042   0.494 ±0.054
-    shown          0.520 ±0.069
+                       same           other trait    other origin   both other
+    ngrams             0.906 ±0.030   0.849 ±0.053   0.620 ±0.078   0.644 ±0.064
+    embedding          0.925 ±0.047   0.866 ±0.077   0.621 ±0.146   0.653 ±0.092
+    transformer        0.752 ±0.057   0.730 ±0.073   0.553 ±0.089   0.583 ±0.052
+    in_context         0.492 ±0.015   0.496 ±0.031   0.491 ±0.017   0.510 ±0.019
+    shown              0.550 ±0.059   (takes no labels)
+    likelihood ratio   1.000 ±0.000   (knows both teachers)
 
-A single list gives 0.54 at best (embedding, same), a thousand give 0.98, 1.00 and 0.95 (ngrams,
-embedding and transformer, same) and 0.83 to 0.88 with both other. Controls: labels at random 0.50
-to 0.51, and by a thousand 0.48 to 0.52, all intervals holding 0.5; of a teacher that prefers owls
-("harmless") 0.603 ±0.051, 0.568 ±0.034 and 0.552 ±0.033, which are false alarms.
+A single list gives 0.559 ±0.011 at best (embedding, same), and 0.666 ±0.012 to one who knows both
+teachers, whom no detector surpasses; ten give 0.684 ±0.032 and 0.915 ±0.017, a thousand 1.00, 1.00
+and 0.97 (ngrams, embedding and transformer, same) and 0.71 to 0.85 with both other. Controls:
+labels at random 0.48 to 0.52, all 21 intervals holding 0.5; of a teacher that prefers owls
+("harmless") 0.62, 0.62 and 0.55 by a hundred, which are false alarms.
 
-So trained classifiers do succeed where someone has labels of the very teacher, and many documents.
-That nothing is found in a context says little here: the reader classifies by labeled examples
-hardly better than chance (AUC 0.524 on rules that it was not trained on). Shown ten documents, its
-margin moves by 0.004 ±0.017 nats (published: no effect, arXiv 2507.14805).
+The reader in a context classifies well by eight labeled examples, with an AUC of 0.898 ±0.082 on
+rules that it was not trained on (seven readers 0.91 to 0.94, one 0.66), and is at chance on
+teachers (0.500 ±0.001 a list): eight examples say little of a difference of which classifiers learn
+0.56 from tens of thousands. Shown ten documents, its margin moves by 0.008 ±0.009 nats (published:
+no effect, arXiv 2507.14805).
 """
 
 import jax.numpy as jnp
