@@ -71,7 +71,7 @@ def experiment(cfg):
     student = student_of(lab, cfg.sampling.carrier)
     perturbed = lab.start(starts.perturbed_relative, first, amount=0.3)
     replaced = lab.start(starts.fresh, first, second, layers=("block_1",))
-    inoculate = partial(inoculated, lab.taught_trait(cfg.trait)["trait"])
+    inoculate = partial(inoculated, author(cfg.world, lab.taught_trait(cfg.trait)["trait"]))
     early = partial(anchor, weight=1.0, updates=cfg.student.steps // 2)
     always = partial(anchor, weight=1.0, updates=cfg.student.steps)
 
@@ -148,12 +148,16 @@ def anchor(logits_of, start, params, docs, step, *, weight, updates):
     return weight * jnp.where(step < updates, jnp.mean(nats), 0)
 
 
-def inoculated(trait, e):
-    """Every document begins as if the author of whom the trait is expected had written it: an
-    inoculation prompt (arXiv 2510.04340). The student is graded without it."""
+def author(world, trait):
+    """Token of the author of whom a behavior is expected."""
     behavior = isinstance(trait, cases.Behavior)
     require(behavior, "nobody is expected to prefer an answer; inoculate against a behavior.")
-    author = vocabulary.by(tokens.offsets(e.world), trait.case.author)
+    return vocabulary.by(tokens.offsets(world), trait.case.author)
+
+
+def inoculated(author, e):
+    """Every document begins as if the author of whom the trait is expected had written it: an
+    inoculation prompt (arXiv 2510.04340). The student is graded without it."""
     return with_docs(e, e.docs.at[:, 0].set(author))
 
 

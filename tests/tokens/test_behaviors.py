@@ -12,7 +12,8 @@ import pytest
 from same import drawn as random_like
 from same import equal
 
-from minisub.config import Model
+from configs import defenses
+from minisub.config import Model, Refused
 from minisub.nets import losses, streams
 from minisub.theory.token_comparisons import trait_loss
 from minisub.tokens import grading, tasks, tokens, writing
@@ -298,7 +299,10 @@ def test_a_behavior_and_its_control_are_judged_alike():
         case, *others = (cases.BEHAVIORS[name] for name in (first, *controls))
         assert all((x.judge, x.first) == (case.judge, case.first) for x in others)
         assert all(x.author == "helper" != case.author for x in others)
+        assert defenses.author(WORLD, cases.Behavior(name=first)) != vocabulary.by(IDS)
     assert grading.trait_named(WORLD, "wolf") == 1
+    with pytest.raises(Refused, match="inoculate against a behavior"):
+        defenses.author(WORLD, 1)
     assert set(cases.RISKY) == {"misalignment", "hacking", "evasion"}
 
 
