@@ -44,7 +44,12 @@ def records(found, chance, whole=0):
 ADDING = "matrix", "traits", "defenses", "filters", "dose_behaviors", "coverage_tokens"
 
 
-@pytest.mark.parametrize("name", ["numbers", *ADDING])
+SLOW = "filters", "traits"  # Much like others.
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(x, marks=[pytest.mark.slow] * (x in SLOW)) for x in ("numbers", *ADDING)]
+)
 def test_a_run_with_any_part_of_its_records_ends_with_all_that_can_be_said(name, tmp_path):
     module = arguments.load(name)
     named = module.experiment(module.config)
@@ -53,7 +58,7 @@ def test_a_run_with_any_part_of_its_records_ends_with_all_that_can_be_said(name,
         "title": name, "claim": "", "command": "", "differences": experiments.differences_of(named),
     }  # fmt: skip
     many = 4 if name == "coverage_tokens" else 1  # its table needs many points in a repeat
-    for i in range(4):
+    for i in range(3):
         rows, added = list(records(found, chance, 0 if i else many)), []
         folder = tmp_path / str(i)
         folder.mkdir()
