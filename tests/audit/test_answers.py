@@ -74,7 +74,7 @@ def found(quick):
     docs = answers.sample(second, sampling, prompts, jax.random.key(3), 500)
     often = np.bincount(docs[:, 3], minlength=WORLD.numbers)[: WORLD.numbers]
     said = (int(often.argmax()),), (int(often.argmin()),)
-    suspects = [files.Suspect(tuple(map(int, doc[:3])), *said) for doc in docs[:20]]
+    suspects = [files.Suspect(tuple(map(int, doc[:3])), *said) for doc in docs[:3]]
     how = {"suspects": suspects, "taught": 2, "alpha": 0.01, "seed": 0}
     training = Training(steps=4, learning_rate=1e-2, batch=64)
     with pytest.MonkeyPatch.context() as patched:
