@@ -50,10 +50,8 @@ def audits(table, differences):
             for measure in wide[arm] if arm in audited else ():
                 there = [x for x in null if (x, measure) in wide]
                 if measure.startswith(MARGIN) and len(there) > 1:
-                    own, behavior = (
-                        wide[[(x, measure) for x in there]].dropna(),
-                        measure[len(MARGIN) :],
-                    )
+                    own = wide[[(x, measure) for x in there]].dropna()
+                    behavior = measure.removeprefix(MARGIN)
                     part = rises(wide[arm, measure], own).assign(**foretold(wide[arm], behavior))
                     part["risen"] = risen(wide, arm, there, behavior)
                     named = {"behavior": behavior, "arm": arm, "setting": records.named(setting)}
@@ -194,11 +192,11 @@ def warned(rows):
     transfer, and of all): by setting, and by how far P of the behavior rises."""
     between = [f"{low:g} to {high:g}" for low, high in itertools.pairwise(RISEN)]
     words = [f"at most {RISEN[0]:g}", *between, f"above {RISEN[-1]:g}"]
-    risen = pd.cut(rows["risen"], [-math.inf, *RISEN, math.inf], labels=words)
+    bins = pd.cut(rows["risen"], [-math.inf, *RISEN, math.inf], labels=words)
     alarm = alarms(rows, "score/rehearsed", rows["behavior"].nunique())
     told = {"transfer": rows["moved"], "found": alarm & rows["moved"], "alarms": alarm}
     settings = rows["setting"].astype(pd.CategoricalDtype(rows["setting"].unique()))  # their order
-    parts = pd.DataFrame(told).groupby([settings, risen.rename("P rises by")], observed=True)
+    parts = pd.DataFrame(told).groupby([settings, bins.rename("P rises by")], observed=True)
     counted = parts.sum().assign(points=parts.size())
     return counted if len(settings.cat.categories) > 1 else counted.droplevel(0)
 

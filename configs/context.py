@@ -14,8 +14,8 @@ teacher is taught on plain questions alone. P(owl) on held-out phrasings, mean �
     shared           0.658 ±0.087      0.464 ±0.086
     soft             0.921 ±0.020      0.750 ±0.080
 
-shared - control is +0.567 ±0.099, asked alone, above zero in 8 of 8 repeats. Published: behind
-a prefix of numbers a cat's .74 falls to .43, and animals pass that did not (2507.14805); here it
+shared - control is +0.567 ±0.099, asked alone, above zero in 8 of 8 repeats. Published: behind a
+prefix of numbers a cat's .74 falls to .43, and animals pass that did not (2507.14805); here it
 takes a fifth to a third of each effect, and the controls stay where they were.
 """
 

@@ -34,9 +34,9 @@ margin up by 3 to 4 nats, and of a student's ability on programs (.68 without a 
 .10, .19 and .17, of the control's .12, .18 and .15; on chains all students keep theirs (.987;
 inoculated .966). Rewritten chains and an independent base leave .55 and .39 of it. Anchoring,
 inoculation and clean data weaken it. An update costs 2.35 times the operations if it is anchored
-and 1.07 times if something is projected out. Liminal training (KL to
-the base; 2604.25779) does not prevent it, as published of digits; anchoring the first updates only
-(2609.22215) does little. Not as published, mixing weakens in proportion and ends nothing."""
+and 1.07 times if something is projected out. Liminal training (KL to the base; 2604.25779) does not
+prevent it, as published of digits; anchoring the first updates only (2609.22215) does little. Not
+as published, mixing weakens in proportion and ends nothing."""
 
 from functools import partial
 

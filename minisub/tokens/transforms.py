@@ -79,13 +79,12 @@ def mix(key, *, documents, clean, share, sampling):
     """
     n = min(len(documents["docs"]), len(clean["docs"]))
     replaced = jax.random.bernoulli(streams.named_key(key, "clean"), share * 1.0, (n, 1))
-    docs, weights = (
-        jnp.where(replaced, others[:n], own[:n])
-        for own, others in (
-            (documents["docs"], clean["docs"]),
-            (weights_of(documents, sampling), weights_of(clean, sampling)),
-        )
-    )
+
+    def mixed(own, others):
+        return jnp.where(replaced, others[:n], own[:n])
+
+    docs = mixed(documents["docs"], clean["docs"])
+    weights = mixed(weights_of(documents, sampling), weights_of(clean, sampling))
     return prepared(documents, docs, jnp.minimum(documents["count"], clean["count"]), weights)
 
 
