@@ -144,12 +144,13 @@ class Clusters:
         return float(ratios[0]), *map(float, special.expit(logits[0] + [-half, half]))
 
     def share(self, rows, true):
-        """Of rows, of which `true` holds; its interval is that of independent rows if it holds of
-        none or of all."""
-        among, count, n = self.of(rows), int(np.sum(true)), len(rows)
-        if n and count in (0, n) and len(self.repeats) > 1:
-            exact = stats.binomtest(count, n).proportion_ci(0.95)
-            return count / n, float(exact.low), float(exact.high)
+        """Of rows, of which `true` holds; if it holds of none or of all, the interval is the exact
+        one of so many repeats, because rows of one repeat are no independent ones."""
+        among, count = self.of(rows), int(np.sum(true))
+        n = int(np.any(among, axis=0).sum())
+        if n > 1 and count in (0, len(rows)):
+            exact = stats.binomtest(n if count else 0, n).proportion_ci(0.95)
+            return count / len(rows), float(exact.low), float(exact.high)
         return self.interval(self.weights @ (true @ among), self.weights @ among.sum(axis=0))
 
     def auroc(self, rows, score):

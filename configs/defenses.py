@@ -72,6 +72,7 @@ def experiment(cfg):
     perturbed = lab.start(starts.perturbed_relative, first, amount=0.3)
     replaced = lab.start(starts.fresh, first, second, layers=("block_1",))
     inoculate = partial(inoculated, author(cfg.world, lab.taught_trait(cfg.trait)["trait"]))
+    signed = cfg.sampling.carrier != "numbers"  # The first token of a list is no author.
     early = partial(anchor, weight=1.0, updates=cfg.student.steps // 2)
     always = partial(anchor, weight=1.0, updates=cfg.student.steps)
 
@@ -91,7 +92,7 @@ def experiment(cfg):
             "projected": projected(docs, removed="gradient"),
             "projected, graded prompts": projected(docs, removed="graded gradient"),
             "projected at random": projected(docs, removed="random"),
-            "inoculated": student(first, lab.transform(docs, inoculate)),
+            **({"inoculated": student(first, lab.transform(docs, inoculate))} if signed else {}),
             "perturbed": student(perturbed, docs),
             "block 1 replaced": student(replaced, docs),
             "independent init": student(second, docs),

@@ -54,8 +54,13 @@ class Lab(lab.Lab):
         super().__init__(cfg)
 
     def pair(self, trait, control, *, permuted=False, **how):
-        """What two teachers, or two students, emit on the same prompts, `how` as of `emit`."""
+        """What two teachers, or two students, emit on the same prompts, `how` as of `emit`; the
+        labels are drawn at random if they are `permuted`."""
         require_kind(Parameters, trait=trait, control=control)
+        require(
+            "prompts" not in how,
+            "detectors learn of one half of the prompts and judge the other; leave out prompts.",
+        )
         require(
             trait.role == control.role != "base",
             f"a pair is of two teachers or of two students, and these are {trait.role} and "

@@ -5,24 +5,33 @@ from minisub.lab.identity import describe
 from minisub.lab.products import Product, marked
 from minisub.nets.fit import Fit, Watch
 
+READ = "training", "carrier"
+"""Arguments that products trained together share."""
+
 
 def together(products):
     """The same products (a dict) trained side by side in one loop, where small models are faster.
 
-    What they read in an update is gathered once. They must have one stream and one `Training`.
-    None of them sees another.
+    What they read in an update is gathered once. They must have one stream, one `Training` and one
+    carrier. None of them sees another.
     """
-    kinds = {(p.stream, describe(p.arguments["training"])) for p in products.values()}
+    read = {(p.stream, *(describe(p.arguments.get(x)) for x in READ)) for p in products.values()}
     require(
-        len(kinds) == 1,
-        f"{', '.join(products)} do not have one training; give them one, or train each alone.",
+        len(read) == 1,
+        f"{', '.join(products)} do not have one training and one carrier; give them one of each, "
+        "or train each alone.",
     )
-    [(stream, _)] = kinds
+    stream = next(iter(products.values())).stream
     training = next(iter(products.values())).arguments["training"]
     require(
         not training.rank and not training.weight_noise,
         "Adapters and weight noise are drawn by the names of parameters, which change in one loop; "
         "leave out together, or rank and weight_noise.",
+    )
+    require(
+        training.optimizer != "normalized",
+        "Normalized updates are divided by the norm of all parameters, which in one loop are those "
+        "of all students; leave out together, or choose another optimizer.",
     )
     calls = {name: {"task": p.task, "arguments": p.arguments} for name, p in products.items()}
     joint = Product(side_by_side, stream, calls=calls)["params"]
@@ -46,7 +55,7 @@ def side_by_side(key, calls):
 
     def log(*seen):
         rows = {n: w.log(*(tree[n] for tree in seen)) for n, w in watches.items() if w.rows}
-        return {f"{name}/{key}": x for name, row in rows.items() for key, x in row.items()}
+        return {f"{name}: {key}": x for name, row in rows.items() for key, x in row.items()}
 
     def edit(params, updates, key):
         changed = {n: watch.edit(params[n], updates[n], key) for n, watch in watches.items()}

@@ -98,7 +98,11 @@ def trait_loss(net, classes, x, y):
 def watched(lab, start, teacher, *, rows=0, removed="nothing", **how):
     """What `lab.student` makes of all else that is given, a student of whose updates `rows` are
     logged, and `removed` is taken out of all (see `watching`). The trait's loss is that of
-    `cfg.examples` images."""
+    `cfg.examples` images of the training set."""
+    require(
+        removed != "graded gradient",
+        "the test images of the grade are never used in training; remove the gradient.",
+    )
     watch = Partial(
         watch_images, rows=rows, removed=removed, examples=lab.cfg.examples, data=lab.data,
         images=lab.images, **taught_by(teacher),
@@ -144,8 +148,10 @@ def weights(c):
 
 
 def explained(true, predicted):
-    """Share of the squared change that a prediction explains: 1 if exact, or nothing changes."""
-    return 1 - ratio(jnp.sum((true - predicted) ** 2), jnp.sum(true**2))
+    """Share of the squared change that a prediction explains: 1 if it is exact; 0 if something is
+    predicted where nothing changes."""
+    error, power = jnp.sum((true - predicted) ** 2), jnp.sum(true**2)
+    return jnp.where(power > 0, 1 - ratio(error, power), error == 0)
 
 
 def linearization(c):

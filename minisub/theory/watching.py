@@ -131,7 +131,7 @@ def log_of(params):
 def logged(*, log, who=""):
     """What was logged while a student trained, name -> (rows,), and means of alignments over the
     rows that were written, 0 if there are none; `who` is its name among several students."""
-    prefix, written = f"{who}/" if who else "", log["step"] >= 0
+    prefix, written = f"{who}: " if who else "", log["step"] >= 0
     mine = {name.removeprefix(prefix): x for name, x in log.items() if name.startswith(prefix)}
 
     def mean(x):

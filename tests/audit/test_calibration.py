@@ -114,6 +114,11 @@ def test_the_area_of_all_repeats_is_that_of_their_rows_and_its_interval_is_over_
     spread = np.std(special.logit(areas), ddof=1)
     half = (special.logit(high) - special.logit(low)) / 2
     assert half == pytest.approx(stats.t.ppf(0.975, 7) * spread, rel=0.15)
+    # A share of none or of all is of so many repeats, not rows.
+    for true in False, True:
+        share, *ends = clusters.share(rows, np.full(240, true))
+        exact = stats.binomtest(8 * true, 8).proportion_ci(0.95)
+        assert (share, *ends) == (true, exact.low, exact.high)
     # One repeat has no interval.
     alone = rows[rows["repeat"] == 0]
     assert math.isnan(calibration.Clusters(alone).auroc(alone, "score")[1])

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from same import differing, equal
+from same import differing, equal, near
 from scipy import special
 
 from minisub.config import Refused
@@ -88,6 +88,16 @@ def test_auxiliary_logits_move_all_but_the_class_head_alone_or_beside_others(mad
     both = together({"all": lab.student(first, second, "all"), "aux": student})
     equal(made(both["aux"]), made(student))
     assert differing(made(both["all"]), made(student))
+
+
+def test_the_log_of_a_student_is_its_own_where_the_name_of_another_begins_with_its_name(made):
+    lab = small()
+    first, second = lab.origin("first"), lab.origin("second")
+    students = [watched(lab, first, lab.teach(x), rows=2) for x in (first, second)]
+    record = run.run(together({"one": students[0], "one/other": students[1]}), jax.random.key(0))
+    assert record["one"].keys() == record["one/other"].keys() >= {"trait_loss", "distance"}
+    alone = run.run({"one": students[0]}, jax.random.key(0))
+    near(record["one"]["distance"], alone["one"]["distance"], rtol=1e-5)
 
 
 def test_relabeled_hidden_units_of_origin_and_student_alike_change_nothing_but_rounding(made):
@@ -210,6 +220,12 @@ def test_sizes_that_cannot_be_are_refused_with_a_remedy(changes, said):
     assert str(refusal.value).endswith(".") and "\n" not in str(refusal.value)
 
 
+def beside(lab, other=None, **how):
+    """Two students in one loop, the second one of another lab."""
+    labs = {"one": lab, "two": other or lab}
+    return together({n: x.student(*[x.origin("first")] * 2, **how) for n, x in labs.items()})
+
+
 def test_students_that_cannot_be_are_refused_where_they_are_asked_for(made):
     lab = small()
     first = lab.origin("first")
@@ -221,6 +237,9 @@ def test_students_that_cannot_be_are_refused_where_they_are_asked_for(made):
         (lambda: made(lab.student(first, first, (13,))), "13"),
         (lambda: made(lab.student(first, first, frozen=("fc7",))), "fc7"),
         (lambda: made(lab.origin("x", "rnn-5")), "no known kind"),
+        (lambda: beside(lab, optimizer="normalized"), "norm of all parameters"),
+        (lambda: beside(lab, small(carrier=Carrier(examples=300))), "one carrier"),
+        (lambda: watched(lab, first, first, removed="graded gradient"), "never used in training"),
     ):
         with pytest.raises(Refused, match=said):
             ask()

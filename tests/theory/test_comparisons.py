@@ -173,6 +173,7 @@ def test_kernel_and_jacobian_predict_a_linear_student_and_not_another(
     assert found["linear_explained"] > plain["linear_explained"]
     still = jnp.zeros(3)
     assert comparisons.explained(still, still) == 1, "where nothing changes: a number, for records"
+    assert comparisons.explained(still, still + 1) == 0
 
 
 def test_a_model_is_like_itself_and_unlike_another(plain, measured, students):
