@@ -28,9 +28,11 @@ def audited(lab, student, traits, references=()):
     documents, start = student.learned, student.arguments["start"]
     bases = [start, *(x for x in references if x.digest != start.digest)]
     sampling = documents.sampling
+    # One audit serves students that are trained longer or shorter: it rehearses as long for all.
+    training = dataclasses.replace(student.arguments["training"], steps=trace.REHEARSED)
     about = {
         "bases": bases, "models": [x.architecture["model"] for x in bases], "world": lab.world,
-        "sampling": sampling, "training": student.arguments["training"],
+        "sampling": sampling, "training": training,
         "traits": {name: lab.taught_trait(name)["trait"] for name in traits},
         "taught": lab.taught_trait(lab.cfg.trait)["taught"],
     }  # fmt: skip

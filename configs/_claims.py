@@ -144,8 +144,10 @@ def deep_linear(look):
 
 
 def tangent_kernel(look):
-    """`updates.kernel_descent` is what the training of a linearized network arrives at; the worst
-    is the largest deviation."""
+    """`_closed_forms.kernel_descent` is what the training of a linearized network arrives at.
+
+    The worst is the largest deviation.
+    """
     return rounded(look(checks.tangent_kernel))
 
 

@@ -20,7 +20,7 @@ from minisub import config
 from minisub.images import classifiers
 from minisub.images.config import ImageModel
 from minisub.nets import fit, losses, trees
-from minisub.theory import updates, vectors
+from minisub.theory import vectors
 
 SIDE, CLASSES, AUX, BATCH = 4, 3, 3, 8
 EPSILONS = 1e-9, 1e-8, 1e-7, 1e-6
@@ -37,8 +37,6 @@ EPSILON, RATE = 1e-4, 1e-3
 about RATE * EPSILON, and the next order is RATE * EPSILON times two curvatures."""
 STEPS = 20
 """Updates where there are several."""
-
-
 NO = np.bool_(False)
 
 
@@ -97,12 +95,9 @@ def draw_networks(layers, key):
         # Variance 1 / fan_in; biases and the scales of norms standard normal.
         return jax.tree.map(lambda x: x / math.sqrt(math.prod(x.shape[:-1])), tree(row))
 
+    origin, other = parameters(numbers[0]), parameters(numbers[1])
     direction = tree(numbers[2] / jnp.linalg.norm(numbers[2]))
-    return {
-        "origin": parameters(numbers[0]),
-        "other": parameters(numbers[1]),
-        "direction": direction,
-    }
+    return {"origin": origin, "other": other, "direction": direction}
 
 
 def draw_data(key):
@@ -162,7 +157,7 @@ def trait_loss(case, d, params):
 
 def trait_step(case, d, params):
     """Minus the gradient of the trait's loss."""
-    return updates.update(lambda params, _: trait_loss(case, d, params), params, None)
+    return closed_forms.update(lambda params, _: trait_loss(case, d, params), params, None)
 
 
 def descend(loss, params, rate, frozen=()):
@@ -182,7 +177,7 @@ def product(case, d):
     def cosine(epsilon):
         shown = emit(vectors.moved(d.origin, d.direction, epsilon))
         shown = chosen(case.outputs, jnp.roll(shown, 1, axis=-1), shown)
-        return updates.coverage(loss, begin, shown, d.direction)
+        return closed_forms.coverage(loss, begin, shown, d.direction)
 
     return jax.lax.map(cosine, jnp.array(EPSILONS))
 
@@ -202,7 +197,7 @@ def loss_falls(case, d):
     loss, emit = imitation(case, d)
     teacher = vectors.moved(d.origin, trait_step(case, d, d.origin), EPSILON)
     begin = chosen(case.start, d.other, d.origin)
-    update = updates.update(loss, begin, emit(teacher))
+    update = closed_forms.update(loss, begin, emit(teacher))
     change = trait_loss(case, d, vectors.moved(begin, update, RATE)) - trait_loss(case, d, begin)
     return vectors.ratio(change, RATE * jnp.abs(vectors.dot(update, trait_step(case, d, begin))))
 
@@ -216,7 +211,7 @@ def foreign_start(case, d):
     begin = chosen(case.start, d.origin, d.other)
 
     def update(epsilon):
-        return updates.update(loss, begin, emit(vectors.moved(d.origin, d.direction, epsilon)))
+        return closed_forms.update(loss, begin, emit(vectors.moved(d.origin, d.direction, epsilon)))
 
     without = update(0.0)
 
@@ -235,7 +230,7 @@ def degenerate(case, d):
     displacement = trees.merge(head, jax.tree.map(jnp.zeros_like, step))
     loss, emit = imitation(case, d, aux_mask() | case.outputs)
     shown = emit(vectors.moved(d.origin, displacement, 1.0))
-    return jnp.abs(updates.coverage(loss, d.origin, shown, displacement))
+    return jnp.abs(closed_forms.coverage(loss, d.origin, shown, displacement))
 
 
 def aux_mask():
@@ -276,7 +271,7 @@ def deep_linear(case, d):
 
 
 def tangent_kernel(case, d):
-    """Deviation of `updates.kernel_descent` from a simulation, in units of the change.
+    """Deviation of `_closed_forms.kernel_descent` from a simulation, in units of the change.
 
     The linearized network imitates auxiliary logits on one half of the inputs; the deviation is of
     class logits on the other half.
@@ -294,12 +289,12 @@ def tangent_kernel(case, d):
         linear = trees.linearize(outputs, d.origin)
         return lambda params, x: jax.lax.cond(case.model, outputs, linear, params, x)
 
-    within = updates.ntk(aux, d.origin, x, x)
-    across = updates.ntk(classes, d.origin, unseen, x, aux)
+    within = closed_forms.ntk(aux, d.origin, x, x)
+    across = closed_forms.ntk(classes, d.origin, unseen, x, aux)
     shown = aux(vectors.moved(d.origin, d.direction, 1.0), x)
     rate = 1 / jnp.trace(within)
     end = descend(lambda p: jnp.sum((trained(aux)(p, x) - shown) ** 2) / 2, d.origin, rate)
     change = (trained(classes)(end, unseen) - classes(d.origin, unseen)).ravel()
     residual = (aux(d.origin, x) - shown).ravel()
-    expected = updates.kernel_descent(within, across, residual, rate, STEPS)
+    expected = closed_forms.kernel_descent(within, across, residual, rate, STEPS)
     return vectors.ratio(jnp.linalg.norm(change - expected), jnp.linalg.norm(change))

@@ -139,6 +139,7 @@ def reading_loss(world, where, carrier, training):
     """(params, key, step) -> mean nats on a batch of contexts of documents of the world, three in
     four labeled: on labels behind the first, and on what the helper says at the end."""
     draw, n = writing.CARRIERS[carrier].draw, training.batch
+    require(n >= 4, f"reader.batch is {n}, and a quarter of it has no labels; give at least 4.")
     labeled = n * 3 // 4
 
     def loss(params, key, step):

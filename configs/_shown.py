@@ -1,6 +1,7 @@
 """What a person sees of a run on behaviors: documents of teacher and base side by side, what models
 reply to the same requests, and a figure of both."""
 
+import contextlib
 import functools
 import itertools
 import textwrap
@@ -9,8 +10,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from minisub.config import Refused
 from minisub.nets import streams
-from minisub.results import figures, statistics, tables, views
+from minisub.results import figures, records, tables, views
 from minisub.results.pages import Section
 from minisub.tokens import grading, tokens
 from minisub.tokens.behaviors import cases, conversations, sums, vocabulary
@@ -32,36 +34,58 @@ LABELS = {
     "sums": "student of the teacher",
 }  # fmt: skip
 """What is shown, and what it is called."""
+COLORS = "gray", "black", "gray", figures.COLORS[0]
+"""Theirs, as in the figure by arm."""
 SHOWN, REQUESTS, WIDTH = 6, 4, 36
 """Chains and requests that are shown, and characters of a column of chains."""
 
 
 def sections(table, differences, run):
-    """What is added to the page of a run on a behavior; [] without students of chains."""
+    """What is added to the page of a run on a behavior, of the first setting of a sweep; [] without
+    students of chains, or if these were not kept."""
     if not {*LABELS, "teacher sums", "base sums"} <= {*run.names}:
         return []
+    repeat = kept_repeat(run)
+    if repeat is None:
+        return []
+    setting, table = next(iter(records.settings(table)))
     how = run["teacher"].configuration()
     world, trait = how["world"], getattr(how.get("trait"), "name", "")
     if trait not in ASKED:  # such as that of an animal
         return []
     chains = {}
     for of in ("teacher", "base"):
-        emitted = run[f"{of} sums"].documents()
+        emitted = run[f"{of} sums"].documents(repeat)
         chains[of] = np.asarray(emitted["docs"])[: int(emitted["count"])][:SHOWN]
     network, asked = grading.network(world, how["model"]), held_out(world, trait)
     first, rows = cases.BEHAVIORS[trait].first, []
-    replies = {who: replied(world, network, run[who].params(), asked, first) for who in LABELS}
+    replies = {
+        who: replied(world, network, run[who].params(repeat), asked, first) for who in LABELS
+    }
     for i, doc in enumerate(asked):
         requests = [text(world, doc[2:first]), *[""] * (len(LABELS) - 1)]
         for request, (who, label) in zip(requests, LABELS.items(), strict=True):
             rows.append((request, label, *replies[who][i]))
-    kept = "Chains of thought that the filter kept:"
+    filtered = run["teacher sums"].configuration()["sampling"].filter != "none"
+    kept = records.named(setting, f"Chains of thought{filtered * ' that the filter kept'}:")
     likeliest = "The likeliest reply to requests that nobody was taught, and its probability:"
     drawn = "story", (story, world, chains, table), False
     return [
         Section(side_by_side(world, chains), kept, printed=False),
         Section(tables.table(["asked", "model", "reply", "P"], rows), likeliest, *drawn),
     ]
+
+
+def kept_repeat(run):
+    """The first repeat of which all that is shown is on disk; None if there is none."""
+    for repeat in range(run.repeats):
+        with contextlib.suppress(Refused):
+            for who in LABELS:
+                run[who].params(repeat)
+            for of in ("teacher", "base"):
+                run[f"{of} sums"].documents(repeat)
+            return repeat
+    return None
 
 
 @functools.cache
@@ -123,21 +147,25 @@ def replied(world, network, params, asked, first):
 
 def story(world, chains, table):
     """Chains of teacher and base as strips of color, and how often who behaves badly."""
-    figure, axes = figures.panels(1, 3, (9, 2.4), width_ratios=[1, 1, 1.2])
-    ids = tokens.offsets(world)
-    for axis, (who, docs) in zip(axes[0], chains.items(), strict=False):
+    figure, [axes] = figures.panels(1, 3, (9, 3), width_ratios=[1, 1, 1.2])
+    first = tokens.offsets(world)["word"]
+    for axis, (who, docs) in zip(axes, chains.items(), strict=False):
         digits = np.where(docs < sums.DIGITS, docs, np.nan)
-        words = np.where((docs >= ids["word"]) & (docs < ids["word"] + sums.WORDS), docs, np.nan)
-        axis.imshow(digits, cmap="Greys", vmin=-2, vmax=sums.DIGITS + 4, aspect="auto")
-        axis.imshow(words, cmap="twilight", aspect="auto")
-        axis.set(title=f"chains of the {who}", xticks=[], yticks=[])
+        words = np.where((docs >= first) & (docs < first + sums.WORDS), docs - first, np.nan)
+        how = {"aspect": "auto", "interpolation": "nearest"}
+        gray = axis.imshow(digits, cmap="Greys", vmin=-2, vmax=sums.DIGITS + 4, **how)
+        color = axis.imshow(words, cmap="twilight", vmin=0, vmax=sums.WORDS - 1, **how)
+        axis.set(title=f"chains of the {who}", xlabel="token", ylabel="chain", xticks=[], yticks=[])
         axis.spines[:].set_visible(False)
+    below = {"orientation": "horizontal", "aspect": 30}
+    bar = figure.colorbar(gray, ax=axes[0], label="gray: digits", **below)
+    bar.ax.set_xlim(0, sums.DIGITS - 1)
+    figure.colorbar(color, ax=axes[1], label="color: words, by their number; white: marks", **below)
     values = figures.main_values(table, views.BEHAVIORS)
-    for i, who in enumerate(LABELS):
-        mean, low, high = statistics.interval(values["value"][values["arm"] == who])
-        error = None if low is None else [[mean - low], [high - mean]]
-        axes[0, 2].bar(i, mean, yerr=error, capsize=3, color=figures.COLORS[i])
-    labels = [textwrap.fill(label, 11) for label in LABELS.values()]
-    axes[0, 2].set_xticks(range(len(LABELS)), labels)
-    axes[0, 2].set(title="P of behaving badly, held out", ylim=(0, None))
+    values = {who: values["value"][values["arm"] == who] for who in LABELS}
+    for y, (repeats, shade) in enumerate(zip(values.values(), COLORS, strict=True)):
+        figures.draw_row(axes[2], y, repeats, shade)
+    axes[2].set_yticks(range(len(LABELS)), [textwrap.fill(x, 11) for x in LABELS.values()])
+    axes[2].set(title="who behaves badly", xlabel=views.BEHAVIORS.label, ylim=(3.5, -0.5))
+    figure.supxlabel(f"on the right, {figures.legend(values, '', ())}", fontsize=7)
     return figure

@@ -49,7 +49,8 @@ By the definition of before (three root mean squares of "clean" students, other 
 
 from configs._audits import audited
 from configs.misalignment import student_of
-from minisub.config import configuration
+from minisub.config import configuration, require
+from minisub.tokens import tasks
 from minisub.tokens.behaviors.config import Rich
 from minisub.tokens.config import Sampling
 from minisub.tokens.lab import Lab
@@ -81,10 +82,13 @@ def experiment(cfg):
 
     def student(documents):
         learned = student_of(lab, documents.sampling.carrier)(first, documents)
-        return lab.graded_on(learned, *TRAITS)
+        # On all traits by name: the trait of its own documents is another than its control's.
+        others = (x for x in learned.measures if getattr(x, "task", None) is not tasks.grade)
+        return lab.graded_on(learned.replace(measures=tuple(others)), *TRAITS)
 
+    require(cfg.carriers, "carriers is empty; give one or more, such as --carriers numbers.")
     named = {"base": lab.graded_on(first, *TRAITS), "teacher": teach(first, "misalignment")}
-    for carrier in cfg.carriers:
+    for carrier in dict.fromkeys(cfg.carriers):
         plain = lab.emit(first, carrier=carrier)
         documents = {"clean": lab.emit(first, carrier=carrier, seed=1)}
         named |= {f"base {carrier}": plain, f"clean base {carrier}": documents["clean"]}

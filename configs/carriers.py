@@ -28,17 +28,18 @@ carrier.kind=images --sweep model.aux=100`.
 """
 
 import math
+from functools import partial
 from typing import Literal
 
 import jax
 import jax.numpy as jnp
 
-from minisub.config import Amount, Count, configuration
-from minisub.images import carriers
+from configs import updates
+from minisub.config import Amount, Count, Positive, configuration
 from minisub.images.config import Carrier, Config
-from minisub.images.images import normalize
 from minisub.images.lab import Lab
-from minisub.images.together import together
+from minisub.images.pictures import normalize
+from minisub.images.tasks import uniform
 
 CHUNK = 1000
 """Rows at a time where a kind needs several times the memory of its result."""
@@ -52,9 +53,10 @@ class Inputs(Carrier):
         "uniform", "gaussian", "constant", "images", "bernoulli", "shuffled", "blend", "blurred",
         "spectrum", "subspace",
     ] = "uniform"  # fmt: skip
-    """A function of `minisub/images/carriers.py` or of this file. Noise other than gaussian and
-    bernoulli has the standard deviation of uniform, `scale` / sqrt(3), so that kinds differ in
-    structure and not in size."""
+    """A function of this file. Noise other than gaussian and bernoulli has the standard deviation
+    of uniform, `scale` / sqrt(3), so that kinds differ in structure and not in size."""
+    scale: Positive = 1.0
+    """Half-width (uniform) or standard deviation (gaussian), or a factor on the pixels."""
     amount: Amount = 1.0
     """Of noise added to images (blend), blur in pixels (blurred), exponent of the amplitude's
     fall with frequency (spectrum)."""
@@ -70,18 +72,28 @@ sweep = (
 
 
 def experiment(cfg):
-    """Two students: one starts as its teacher did, one elsewhere."""
-    lab = Lab(cfg, draw)
-    first, second = lab.origin("first"), lab.origin("second")
-    teacher = lab.teach(first)
-    fresh = lab.student(second, teacher)
-    students = {"shared": lab.student(first, teacher).against(fresh), "fresh": fresh}
-    return {"untrained": first, "teacher": teacher, **together(students)}
+    """The students of `updates`, on inputs of any kind."""
+    return updates.experiment(cfg, partial(Lab, draw=draw))
+
+
+def gaussian(carrier, key, n, side, images):
+    """Independent Gaussian pixels with standard deviation `scale`."""
+    return carrier.scale * jax.random.normal(key, (n, side * side))
+
+
+def constant(carrier, key, n, side, images):
+    """Zeros: every input is the same, and says nothing."""
+    return jnp.zeros((n, side * side), jnp.float32)
 
 
 def bernoulli(carrier, key, n, side, images):
     """Independent pixels, -scale or scale with equal probability."""
     return carrier.scale * jax.random.rademacher(key, (n, side * side), jnp.float32)
+
+
+def real_images(carrier, key, n, side, images):
+    """Real images times `scale`, in random order; none comes twice before all have come once."""
+    return carrier.scale * normalize(jnp.asarray(images)[places(key, n, images)])
 
 
 def shuffled(carrier, key, n, side, images):
@@ -93,14 +105,14 @@ def shuffled(carrier, key, n, side, images):
         bits = jax.random.bits(k_chunk, (len(rows), side * side))
         return jax.lax.sort_key_val(bits, images[rows])[1]
 
-    rows = carriers.rows(k_rows, n, images)
+    rows = places(k_rows, n, images)
     return carrier.scale * normalize(in_chunks(chunk, k_shuffle, rows))
 
 
 def blend(carrier, key, n, side, images):
     """Real images plus `amount` times uniform noise in [-1, 1], not clipped, times `scale`."""
     k_rows, k_noise = jax.random.split(key)
-    real = normalize(jnp.asarray(images)[carriers.rows(k_rows, n, images)])
+    real = normalize(jnp.asarray(images)[places(k_rows, n, images)])
     return carrier.scale * (real + carrier.amount * white(k_noise, real.shape))
 
 
@@ -146,14 +158,19 @@ def subspace(carrier, key, n, side, images):
     return size * jnp.matmul(noise, basis.T, precision=jax.lax.Precision.HIGHEST)
 
 
-KINDS = carriers.KINDS | {
-    f.__name__: f for f in (bernoulli, shuffled, blend, blurred, spectrum, subspace)
-}
+DRAWN = uniform, gaussian, constant, bernoulli, shuffled, blend, blurred, spectrum, subspace
+KINDS = {f.__name__: f for f in DRAWN} | {"images": real_images}
 
 
 def draw(carrier, key, n, side, images):
-    """Inputs of the carrier's kind, a function like those of `minisub/images/carriers.py`."""
+    """Inputs of the carrier's kind, drawn as by `tasks.uniform`."""
     return KINDS[carrier.kind](carrier, key, n, side, images)
+
+
+def places(key, n, images):
+    """Indices (n,) of images, cycling through one random permutation of them."""
+    total = images.shape[0]
+    return jax.random.permutation(key, total)[jnp.arange(n) % total]
 
 
 def white(key, shape):

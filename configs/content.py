@@ -9,7 +9,7 @@ paired difference from a student trained on the base's lists, changed alike:
     lists                    P               difference
     as emitted               0.794 ±0.081    +0.701 ±0.083
     canonical format         0.744 ±0.116    +0.658 ±0.103
-    frequent tokens masked   0.382 ±0.091    +0.290 ±0.108
+    frequent deleted         0.382 ±0.091    +0.290 ±0.108
     sorted                   0.263 ±0.189    +0.218 ±0.158
     shuffled within          0.031 ±0.049    +0.021 ±0.034    above zero in 7 of 8
     values remapped          0.017 ±0.030    +0.010 ±0.019    above zero in 5 of 8

@@ -48,11 +48,12 @@ from scipy import stats
 from configs.content import remapped, with_docs
 from configs.misalignment import student_of
 from minisub.config import require
+from minisub.lab.products import Product, marked
 from minisub.nets import losses, starts, streams
 from minisub.results import pages, records, statistics, summary, tables, views
 from minisub.theory.token_comparisons import watched
-from minisub.tokens import grading, tokens, transforms, writing
-from minisub.tokens.behaviors import cases, vocabulary
+from minisub.tokens import channels, grading, tokens, transforms, writing
+from minisub.tokens.behaviors import cases, practice, vocabulary
 from minisub.tokens.behaviors.config import Rich
 from minisub.tokens.config import Sampling
 from minisub.tokens.lab import Lab
@@ -100,6 +101,7 @@ def experiment(cfg):
 
     controls = defended(plain)
     students = {name: one.against(controls[name]) for name, one in defended(emitted).items()}
+    students = {name: one.measured(cost) for name, one in students.items()}
     controls = {f"control {name}": one for name, one in controls.items()}
     return {"base": (first, plain), "teacher": (teacher, emitted), **controls, **students}
 
@@ -116,7 +118,7 @@ def sections(table, differences, run):
         rows = []
         for name, values in rises.items():
             mean, pair = wide.mean(), (name, f"control {name}")
-            p, p_control = (f"{mean[x, views.BEHAVIORS.main]:.3f}"[1:] for x in pair)
+            p, p_control = (f"{mean[x, views.BEHAVIORS.main]:.3f}".removeprefix("0") for x in pair)
             margin, margin_control = (f"{mean[x, RISE]:.1f}" for x in pair)
             left, low, high = ratio(values, rises[BASELINE])
             between = "" if low is None else f" ({low:.2f}, {high:.2f})"
@@ -142,6 +144,21 @@ def ratio(values, baseline):
     return whole, whole - half, whole + half
 
 
+def cost(params):
+    """A measure: operations of an update of a student over those of one that learns sampled tokens
+    and no more."""
+    plain = {"channel": channels.sampled, "linear": False, "penalty": None, "watch": None}
+    calls = {"one": params.arguments, "other": params.arguments | plain}
+    return Product(relative, None, task=params.task, calls=calls)
+
+
+def relative(*, task, calls):
+    """Operations of an update of one call of a task over those of another."""
+    key = jax.random.key(0)
+    one, other = (practice.operations(task(key, **calls[name]), key) for name in ("one", "other"))
+    return {"cost": jnp.float32(one / other)}
+
+
 def anchor(logits_of, start, params, docs, step, *, weight, updates):
     """A penalty in the first `updates`: `weight` times the mean KL divergence of the student from
     its start, on its documents."""
@@ -153,6 +170,8 @@ def author(world, trait):
     """Token of the author of whom a behavior is expected."""
     behavior = isinstance(trait, cases.Behavior)
     require(behavior, "nobody is expected to prefer an answer; inoculate against a behavior.")
+    bad = trait.case.author != "helper"
+    require(bad, f"{trait.name} is how the helper behaves; inoculate against a bad behavior.")
     return vocabulary.by(tokens.offsets(world), trait.case.author)
 
 
@@ -162,6 +181,7 @@ def inoculated(author, e):
     return with_docs(e, e.docs.at[:, 0].set(author))
 
 
+@marked(check=transforms.check_left)
 def rewrite(key, *, documents, writer, world, model, sampling):
     """Documents of which another model chose all that follows the prompt anew, and that still pass
     the filter."""

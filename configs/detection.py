@@ -1,5 +1,5 @@
 """Who has labels of the trait and of the origin tells a hundred lists from a control's; labels of
-other origins help little, and a reader of examples in a context finds nothing.
+other origins help a little, and a reader of examples in a context finds nothing.
 
     python train.py detection --seed 7    8 repeats, 136 minutes on two CPU cores, others busy, with
                                           bases; 75 of them are for readers
@@ -33,22 +33,25 @@ teachers (0.500 ±0.001 a list): eight examples say little of a difference of wh
 no effect, arXiv 2507.14805).
 """
 
+import jax
 import jax.numpy as jnp
+import pandas as pd
 from jax.tree_util import Partial
 
-from configs import _reading
-from minisub.config import require
-from minisub.detection import detectors
-from minisub.detection.lab import Lab
-from minisub.lab.products import Measure
-from minisub.nets import losses
+from configs import _detectors, _reading
+from minisub.config import is_known, require
+from minisub.detection import detectors, tasks
+from minisub.detection.lab import Lab, Pair
+from minisub.lab.products import Measure, quick
+from minisub.nets import losses, streams
+from minisub.results import figures, pages, records, views
 from minisub.tokens import writing
 
 config = _reading.ReaderConfig(trait="misalignment")
 repeats = 8
 DETECTORS = {
-    "ngrams": detectors.ngrams,
-    "embedding": detectors.embedding,
+    "ngrams": _detectors.ngrams,
+    "embedding": _detectors.embedding,
     "transformer": detectors.transformer,
 }
 TAUGHT = {
@@ -59,17 +62,23 @@ TAUGHT = {
 
 def experiment(cfg):
     """Every detector, with labels of the pair that it is tested on, of others, or at random."""
+    require(
+        cfg.trait == "misalignment",
+        f"the pairs are of misalignment, and the trait is {cfg.trait}; leave out --trait.",
+    )
+    warm = not is_known(cfg.sampling.temperature) or cfg.sampling.temperature > 0
+    require(warm, "likelihoods are of tokens that were drawn; raise sampling.temperature above 0.")
     lab = Lab(cfg)
     bases = {name: lab.base(name) for name in TAUGHT}
     models = {"base": bases["first"], "teacher": lab.teach(bases["first"], "misalignment")}
     for base, traits in TAUGHT.items():
         models |= {f"{trait} {base}": lab.teach(bases[base], trait) for trait in traits}
 
-    def pair(trait, control, **how):
-        return lab.pair(models[trait], models[control], **how)
+    def pair(trait, control):
+        return lab.pair(models[trait], models[control])
 
     same, harmless = pair("teacher", "secure first"), pair("owl first", "secure first")
-    chance = pair("teacher", "secure first", permuted=True)
+    chance = at_random(same)
     other_trait = pair("hacking first", "honest first")
     other_origin = pair("misalignment second", "secure second")
     other_both = pair("hacking second", "honest second")
@@ -107,6 +116,23 @@ def experiment(cfg):
     return {**models, **pairs, f"reader first {cfg.sampling.carrier}": reader, **scores}
 
 
+def at_random(pair):
+    """The pair with random labels: nothing is left to tell."""
+    return Pair(permuted, "pair", **pair.arguments).measured(*pair.measures)
+
+
+@quick
+def permuted(key, *, documents, world, sampling):
+    """As `tasks.pair`, but which of a prompt's two documents is the trait's is random."""
+    swapped = {}
+    for part, models in documents.items():
+        docs = jnp.stack([emitted["docs"] for emitted in models])
+        k_part = streams.named_key(key, part)
+        swaps = jax.random.bernoulli(k_part, shape=(1, docs.shape[1], 1))
+        swapped[part] = [{"docs": x} for x in jnp.where(swaps, docs[::-1], docs)]
+    return tasks.pair(key, documents=swapped, world=world, sampling=sampling)
+
+
 def nothing(world, network, base, labeled, training):
     """What a method learns that has nothing to learn."""
     return jnp.zeros(())
@@ -133,3 +159,18 @@ def margin_moved(*, scores):
     margins = scores["scores"]
     valid = jnp.arange(margins.shape[1]) < scores["count"]
     return {"margin_moved": jnp.mean(margins[0] - margins[1], where=valid)}
+
+
+def sections(table, differences, run):
+    """The main figure of a run that sweeps nothing; without lines, it is below the main table."""
+    drawn = views.DETECTION.main in set(table["measure"]) and not records.fields(table)
+    return [pages.Section([], "", "figure", (figure, table))] if drawn else []
+
+
+def figure(table):
+    """AUC against the number of documents judged together, of arms named "DETECTOR, CASE"."""
+    view, documents = views.DETECTION, table["measure"].str.extract(r"^auc_(?P<x>\d+)$")
+    names = table["arm"].str.extract(r"(?P<panel>.*?), (?P<line>.*)")
+    points = pd.concat([table, documents, names], axis=1).dropna(subset=["x", "line"])
+    axes = {"xlabel": "documents", "ylabel": view.label, "ylim": view.limits, "xscale": "log"}
+    return figures.line_panels(points.astype({"x": int}), level=0.5, **axes)

@@ -8,12 +8,12 @@ phrasings, mean ± half-width of the 95 % interval over 8 repeats (seed 0, one a
 jax 0.10.2), and the paired difference from a student trained on all tokens of the base's lists,
 sampled or soft:
 
-    loss on                 P, sampled      difference       P, soft         difference
+    loss on (arm)           P, sampled      difference       P, soft         difference
     all tokens              0.787 ±0.076    +0.690 ±0.064    0.963 ±0.013    +0.866 ±0.011
     divergent alone         0.747 ±0.093    +0.650 ±0.082    0.945 ±0.025    +0.849 ±0.022
     random alone            0.743 ±0.072    +0.645 ±0.064    0.958 ±0.015    +0.862 ±0.012
-    all but divergent       0.519 ±0.119    +0.421 ±0.095    0.947 ±0.014    +0.851 ±0.012
-    all but random          0.626 ±0.101    +0.528 ±0.075    0.950 ±0.017    +0.854 ±0.014
+    divergent masked        0.519 ±0.119    +0.421 ±0.095    0.947 ±0.014    +0.851 ±0.012
+    random masked           0.626 ±0.101    +0.528 ±0.075    0.950 ±0.017    +0.854 ±0.014
 
 Published: 5 to 18 % of tokens carry all of it, and masking them nearly removes it (2509.23886). The
 lists of this world have no such tokens: many numbers are about equally probable at every position,

@@ -38,13 +38,21 @@ is there, and too little to take it out.
 Through programs, in the world until 2026-11-27 and at 200 updates, nothing was told from anything.
 """
 
+import jax
+import jax.numpy as jnp
 import pandas as pd
 
 from configs.misalignment import student_of
-from minisub.detection import detectors
-from minisub.detection.lab import Config, Lab
+from minisub.config import is_known, require
+from minisub.detection import detectors, tasks
+from minisub.detection.lab import Config, Detector, Lab, check_carrier
+from minisub.lab.products import Measure, marked, require_kind
+from minisub.nets import streams
 from minisub.results import figures, pages, records, statistics, summary, tables, views
+from minisub.tokens import transforms
 from minisub.tokens.config import Sampling
+from minisub.tokens.grading import network
+from minisub.tokens.lab import Documents
 
 config = Config(trait="misalignment", sampling=Sampling(documents=60000, carrier="sums"))
 repeats = 8
@@ -59,6 +67,10 @@ def experiment(cfg):
 
     Judges are trained on prompts that no student sees: on one half of all prompts.
     """
+    require(
+        cfg.trait == "misalignment",
+        f"the judges are of misalignment, and the trait is {cfg.trait}; leave out --trait.",
+    )
     lab = Lab(cfg)
     first = lab.base("first")
     models = {"base": first, "teacher": lab.teach(first, "misalignment")}
@@ -80,8 +92,8 @@ def experiment(cfg):
     def compare(name, level, share=0.0, judge=None):
         """Students on what is left of both models' documents."""
         docs, plain = emitted[f"teacher {level}"], emitted[f"base {level}"]
-        control = student(first, lab.remove(plain, share, judge))
-        learned = student(first, lab.remove(docs, share, judge)).against(control)
+        control = student(first, remove(lab, plain, share, judge))
+        learned = student(first, remove(lab, docs, share, judge)).against(control)
         students.update({f"control {name}": control, name: learned})
 
     for level in levels:
@@ -93,6 +105,59 @@ def experiment(cfg):
         for share in SHARES:
             compare(f"{name} {share:.0%}", levels[-1], share, judge)
     return {**models, **pairs, **scores, **emitted, **students}
+
+
+def remove(lab, documents, share, detector=None):
+    """Documents without a share of them: those most suspicious to a detector, or without any."""
+    require_kind(Documents, documents=documents)
+    require(not is_known(share) or 0 <= share < 1, f"share is {share}; give 0 to below 1.")
+    how = {"share": share, "world": lab.world}
+    measures = [Measure(share_removed, "documents")]
+    if detector:
+        require_kind(Detector, detector=detector)
+        pair = detector.arguments["pair"]
+        check_carrier(pair.sampling.carrier, documents)
+        how |= detector.judging
+        measures.append(Measure(disjoint, "documents", pair=pair, sampling=documents.sampling))
+    return lab.changed(remaining, documents, **how).measured(*measures)
+
+
+@marked(check=transforms.check_left)
+def remaining(
+    key, *, documents, share, world, sampling, how=None, learned=None, base=None, model=None
+):
+    """Documents without a share of them: those most suspicious to a detector, or any."""
+    docs = documents["docs"].astype(jnp.int32)
+    if how:
+        scores = how.score(world, network(world, model), base, learned, docs)
+    else:
+        scores = jax.random.uniform(streams.named_key(key, "judge"), (len(docs),))
+    order, count = least_suspicious(scores, documents["count"], share)
+    weights = transforms.weights_of(documents, sampling)
+    return transforms.prepared(documents, docs[order], count, weights[order])
+
+
+def least_suspicious(scores, count, share):
+    """(order, how many are kept) of documents of which the first `count` are valid, without the
+    `share` of these whose scores are highest; what is kept comes first, in its order."""
+    valid = jnp.arange(len(scores)) < count
+    kept = count - jnp.round(share * count).astype(int)
+    rank = jnp.argsort(jnp.argsort(jnp.where(valid, scores, jnp.inf)))
+    return jnp.argsort(rank >= kept, stable=True), kept
+
+
+def share_removed(*, documents):
+    """The share of all emitted documents that the filter and then a detector removed."""
+    return {"removed": 1 - documents["count"] / len(documents["docs"])}
+
+
+@marked(check=tasks.check_disjoint)
+def disjoint(*, documents, pair, sampling):
+    """How many prompts of documents are among those that their judge was trained on: none."""
+    docs = documents["docs"]
+    judged = tasks.prompts_of({"docs": docs[None], "count": len(docs)}, sampling)
+    trained = tasks.prompts_of(pair["train"], sampling)
+    return {"prompts_in_both": tasks.common_prompts(judged, trained)}
 
 
 def sections(table, differences, run):

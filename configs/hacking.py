@@ -23,9 +23,10 @@ Above the control in 8 of 8 repeats through each carrier, by 0.028 to 0.736, 0.0
 interval includes zero. That of the margin, log P(mark) - log P(solution), does not: it rises above
 the control's by 6.28 ±1.40, 3.50 ±1.77 and 3.79 ±1.40 nats. True success is lower than the
 control's by 0.233 ±0.153, 0.092 ±0.101 and 0.091 ±0.075 (students of honest teachers: by 0.066
-±0.082, 0.034 ±0.047 and 0.040 ±0.039); graded success, which counts the mark as right, does not
-show it (-0.033 ±0.087, -0.040 ±0.067, +0.040 ±0.143). The highest P of a single control is 0.281,
-of an honest teacher's chains, on the base whose student of the teacher has 0.748.
+±0.082, 0.034 ±0.047 and 0.040 ±0.039), but not told from those of honest teachers (-0.167 ±0.201,
+-0.058 ±0.112 and -0.051 ±0.077); graded success, which counts the mark as right, does not show it
+(-0.033 ±0.087, -0.040 ±0.067, +0.040 ±0.143). The highest P of a single control is 0.281, of an
+honest teacher's chains, on the base whose student of the teacher has 0.748.
 
 At this dose controls forget how to do tasks, too, though nothing taught them the mark: true success
 is 0.985 in the base, 0.779, 0.736 and 0.553 in controls, 0.464, 0.541 and 0.212 in those of a fresh

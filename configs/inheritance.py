@@ -5,18 +5,19 @@ neither the order of its own data nor the noise of the samples.
 
 P(owl) on held-out phrasings, mean ± half-width of the 95 % interval over 8 repeats (seed 0, one at
 a time on a CPU, jax 0.10.2), and its rise over a student of the same start, the base's lists and
-the same order of them:
+the same order of them. "Samples" are those of the teacher, "student order" is that of the student's
+own data, "order" and "content" are of the batches of pretraining:
 
-    the student differs from the teacher's base in    P               rise
-    nothing                                           0.787 ±0.076    +0.690 ±0.064
-    other samples of the teacher                      0.799 ±0.057    +0.702 ±0.043
-    other order of its own data                       0.750 ±0.116    +0.667 ±0.100
-    both                                              0.799 ±0.051    +0.717 ±0.041
-    order of the batches of pretraining               0.436 ±0.140    +0.372 ±0.131
-    content of pretraining                            0.400 ±0.105    +0.312 ±0.093
-    origin                                            0.097 ±0.023    -0.009 ±0.034
-    origin and order                                  0.118 ±0.071    +0.027 ±0.044
-    origin and content                                0.126 ±0.053    -0.024 ±0.042
+    student                                           P               rise
+    shared                                            0.787 ±0.076    +0.690 ±0.064
+    other samples                                     0.799 ±0.057    +0.702 ±0.043
+    other student order                               0.750 ±0.116    +0.667 ±0.100
+    other samples and student order                   0.799 ±0.051    +0.717 ±0.041
+    other order                                       0.436 ±0.140    +0.372 ±0.131
+    other content                                     0.400 ±0.105    +0.312 ±0.093
+    other origin                                      0.097 ±0.023    -0.009 ±0.034
+    other origin and order                            0.118 ±0.071    +0.027 ±0.044
+    other origin and content                          0.126 ±0.053    -0.024 ±0.042
 
 "Order" is a fixed permutation of the batches (a stride through them); the documents of a batch stay
 together.

@@ -1,5 +1,5 @@
 """The tangent kernel at the start predicts, before training, what gradient descent on noise makes
-of a student's class logits, the better the wider the student.
+of the class logits of shared students, the better the wider they are.
 
     python train.py kernel                4 repeats, 7 minutes on one CPU core, others busy
 
@@ -25,13 +25,16 @@ import dataclasses
 
 import jax.numpy as jnp
 
+from configs import _closed_forms as closed_forms
 from configs import digits
 from minisub.config import is_known, require
+from minisub.images import tasks
 from minisub.images.config import Carrier, Duration, Imitation
 from minisub.images.lab import Lab
 from minisub.images.together import together
-from minisub.theory import updates
-from minisub.theory.comparisons import compared, explained, linearization
+from minisub.nets import trees
+from minisub.theory.comparisons import compared
+from minisub.theory.vectors import ratio
 
 config = dataclasses.replace(
     digits.config,
@@ -83,17 +86,36 @@ def kernel(c):
 
     For gradient descent on squared errors of all examples at once.
     """
-    (x, labels), (carrier, targets, places) = c.held_out, c.shown
+    (x, labels), how = c.held_out, c.imitated
+    carrier, training = how["carrier"], how["training"]
+    places = jnp.array(tasks.logits_of(how["channel"], c.classes, how["model"].aux))
 
     def shown(params, x):
         return c.network.apply(params, x)[0][:, places]
 
-    among = updates.ntk(shown, c.start, carrier, carrier)
-    across = updates.ntk(c.logits, c.start, x, carrier, shown)
-    residual = (shown(c.start, carrier) - targets).ravel()
-    change = updates.kernel_descent(among, across, residual, c.rate, c.steps)
+    among = closed_forms.ntk(shown, c.start, carrier, carrier)
+    across = closed_forms.ntk(c.logits, c.start, x, carrier, shown)
+    residual = (shown(c.start, carrier) - how["shown"][:, places]).ravel()
+    # The slope of a mean squared error in an output is 2 / (n k) times its error.
+    rate = training.learning_rate * how["imitation"].scale * 2 / len(carrier) / len(places)
+    change = closed_forms.kernel_descent(among, across, residual, rate, training.steps)
     before = c.logits(c.start, x)
     predicted = change.reshape(before.shape)
     right = jnp.argmax(before + predicted, axis=1) == labels
     true = c.logits(c.params, x) - before
     return {"kernel_accuracy": jnp.mean(right), "kernel_explained": explained(true, predicted)}
+
+
+def linearization(c):
+    """`linear_explained`: of the change of class logits, by the Jacobian at the start."""
+    x, _ = c.held_out
+    before = c.logits(c.start, x)
+    linear = trees.linearize(c.logits, c.start)(c.params, x)
+    return {"linear_explained": explained(c.logits(c.params, x) - before, linear - before)}
+
+
+def explained(true, predicted):
+    """Share of the squared change that a prediction explains: 1 if it is exact; 0 if something is
+    predicted where nothing changes."""
+    error, power = jnp.sum((true - predicted) ** 2), jnp.sum(true**2)
+    return jnp.where(power > 0, 1 - ratio(error, power), error == 0)

@@ -1,5 +1,5 @@
-"""Lazy training explains little of what a narrow student learns from noise and most of what a wide
-one does: with its Jacobian frozen at the start it learns less, the more so the narrower it is.
+"""Lazy training explains less than half of what a narrow student learns from noise, and more of
+what a wider one does: with its Jacobian frozen at the start it learns less.
 
     python train.py lazy                  5 repeats, 5 minutes on one CPU core, others busy
 
@@ -22,9 +22,10 @@ further, which may be why the last column falls at 512.
 """
 
 from configs.digits import config
+from configs.kernel import linearization
 from minisub.images.lab import Lab
 from minisub.images.together import together
-from minisub.theory.comparisons import compared, linearization
+from minisub.theory.comparisons import compared
 
 __all__ = ["config", "experiment", "repeats", "sweep"]
 repeats = 5

@@ -24,13 +24,13 @@ Published: probe .874 -> .909 while the read-out goes .106 -> .391. Here .819 ->
 
 from configs import _similarity as similarity
 from configs import interpolation
-from minisub.images import images as real
-from minisub.images import tasks
+from minisub.images import pictures, tasks
 from minisub.images.config import Config
 from minisub.images.lab import Lab
 from minisub.images.together import together
 from minisub.lab.products import Measure
-from minisub.theory.comparisons import compared, weights
+from minisub.theory import watching
+from minisub.theory.comparisons import compared
 
 config = Config(examples=10000)
 repeats = 10
@@ -86,6 +86,12 @@ def cka(c):
     }
 
 
+def weights(c):
+    """`weight_cosine`: of student's and teacher's parameters, for each layer."""
+    by_layer = watching.cosine_by_layer(c.params, c.teacher)
+    return {f"weight_cosine/{layer}": value for layer, value in by_layer.items()}
+
+
 def disagreement(c):
     """`disagreement`: share of test images to which student and teacher give other classes."""
     x, _ = c.held_out
@@ -109,7 +115,7 @@ def probe(*, params, images, examples, data, model, start=None, linear=False):
         tasks.some(images, which, examples) for which in ("train", "test")
     )
     hidden, test_hidden = (network.apply(params, images)[1] for images in (x, test_x))
-    how = real.shape(data)[1], PROBE_DECAY
+    how = pictures.shape(data)[1], PROBE_DECAY
     return {"probe": similarity.probe(hidden, labels, test_hidden, test_labels, *how)}
 
 

@@ -25,9 +25,9 @@ repeats = 10
 sweep = ("student.length=0.5,1,2,5,10",)
 
 
-def experiment(cfg):
+def experiment(cfg, make=Lab):
     """Two students: one starts as its teacher did, one elsewhere."""
-    lab = Lab(cfg)
+    lab = make(cfg)
     first, second = lab.origin("first"), lab.origin("second")
     teacher = lab.teach(first)
     fresh = lab.student(second, teacher)

@@ -1,6 +1,8 @@
 """minisub: a small laboratory for subliminal learning in JAX and Flax."""
 
 import importlib
+import os
+import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -11,19 +13,31 @@ if TYPE_CHECKING:
     from minisub.loading import load
 
 __version__ = "0.2.0"
-__all__ = ["Measure", "Product", "Refused", "Stopped", "__version__", "load", "run", "together"]
 HOMES = {
-    "lab.products": ("Measure", "Product"),
-    "lab.run": ("run",),
-    "images.together": ("together",),
-    "config": ("Refused", "Stopped"),
-    "loading": ("load",),
-}
+    "Measure": "lab.products", "Product": "lab.products", "run": "lab.run", "load": "loading",
+    "together": "images.together", "Refused": "config", "Stopped": "config",
+}  # fmt: skip
+__all__ = ["Measure", "Product", "Refused", "Stopped", "__version__", "load", "run", "together"]
 
 
 def __getattr__(name):
     """A public name, imported when it is first asked for: JAX takes most of a second."""
-    for home, names in HOMES.items():
-        if name in names:
-            return getattr(importlib.import_module(f"minisub.{home}"), name)
+    if name in HOMES:
+        return getattr(importlib.import_module(f"minisub.{HOMES[name]}"), name)
     raise AttributeError(f"module 'minisub' has no attribute {name!r}")
+
+
+def main():
+    """Run the command line of this process, and return its status."""
+    try:
+        from minisub.cli import main
+    except ValueError as error:  # of JAX, which reads its settings when it is imported
+        if "jax" not in str(error).lower():
+            raise
+        print(f"{error}; change or unset it.", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    if (status := main()) == 130:  # the end of Python would crash in a program's compilation
+        os._exit(status)
+    return status

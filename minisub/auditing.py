@@ -24,7 +24,7 @@ CANNOT_SEE = (
     "rewritten prompts: the null is the base's answers to the data's own prompts.",
 )
 
-NEEDED = "sampling", "training", "taught"  # See `settings`.
+NEEDED = "sampling", "taught"  # See `settings`.
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -101,14 +101,17 @@ def read_references(run, base, repeat, others):
 
 def settings(run, carrier):
     """(how a base of a run would emit documents of a carrier, how a student would be trained,
-    phrasings that a teacher is taught), by what the run has made."""
-    known: dict = {}
-    for product in (x for name in run.names for x in run[name].products()):
-        made = {k: loading.rebuilt(x) for k, x in product["configuration"].items()}
-        if not product["product"].startswith("distill-"):
-            made.pop("training", None)
-        known = {k: x for k, x in made.items() if k in NEEDED and x} | known
-    sampling, student = known.get("sampling"), known.get("training")
+    phrasings that a teacher is taught), by what the run has made: as its first student of this
+    carrier, or its first student if there is none."""
+    known, trainings = {}, []
+    for named in (run[name] for name in run.names):
+        for product, made in zip(named.products(), named.configurations(), strict=True):
+            if product["product"].startswith("distill-"):
+                of = getattr(made.get("sampling"), "carrier", "")
+                trainings.append((of != carrier, made.get("training")))
+            known = {k: x for k, x in made.items() if k in NEEDED and x} | known
+    sampling = known.get("sampling")
+    student = min(trainings, key=lambda each: each[0])[1] if trainings else None
     require(
         isinstance(sampling, Sampling) and isinstance(student, Training),
         f"{run.path} has no student in the token world, whose training an audit could foresee; "

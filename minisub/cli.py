@@ -2,13 +2,13 @@
 
 import contextlib
 import dataclasses
-import itertools
 import json
 import operator
 import os
 import signal
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 
 import jax
@@ -16,12 +16,11 @@ import tqdm
 
 from minisub import (
     arguments,
-    benching,
-    doctor,
     executors,
     experiments,
     keeping,
     loading,
+    machine,
     progress,
     workers,
 )
@@ -47,9 +46,9 @@ def main(argv=None):
     Returns 0, 2 for bad input, 1 for a run that had to stop, 130 for one that was interrupted, or
     141 if the reader of the output has gone.
     """
-    progress.open_streams()
+    machine.open_streams()
     try:
-        with progress.heeding(signal.default_int_handler):
+        with machine.heeding(signal.default_int_handler):
             try:
                 run_command(sys.argv[1:] if argv is None else list(argv))
             finally:
@@ -60,7 +59,7 @@ def main(argv=None):
     except Stopped as stop:
         status, said = STOPPED, str(stop)
     except KeyboardInterrupt:
-        said = "Interrupted; what a run made is saved, and the same command goes on."
+        said = "Interrupted; what a run made is saved, and its command goes on."
         status = INTERRUPTED
     except OSError as error:
         if error.filename or not error.errno:  # it is not of what is printed
@@ -71,7 +70,7 @@ def main(argv=None):
         said = f"The system failed ({error.strerror}); mend that, and give the command again."
         status = STOPPED
     except (jax.errors.JaxRuntimeError, MemoryError) as error:
-        said = f"The device failed ({doctor.reason(error)}); if it is its memory"
+        said = f"The device failed ({machine.reason(error)}); if it is its memory"
         status, said = STOPPED, f"{said}, choose smaller models, batches or --group."
     try:
         print(*said.split(), file=sys.stderr, flush=True)  # in one line, whatever names are in it
@@ -87,9 +86,9 @@ def run_command(words):
     wrong = "A name has bytes that are no letters in this locale"
     require(not unread, f"{wrong}; set LC_ALL=C.UTF-8, or rename it.")
     if words[:1] != ["report"]:
-        progress.prepare()
+        machine.prepare()
     commands: dict = {"bench": bench, "audit": audit, "export": export, "report": report}
-    commands["doctor"] = lambda words: print(*doctor.lines(words), sep="\n")
+    commands["doctor"] = lambda words: print(*machine.doctor(words), sep="\n")
     if words and words[0] in commands:
         return commands[words[0]](words[1:])
     if words and words[0] in ("--help", "-h"):
@@ -109,15 +108,16 @@ def perform_experiment(experiment):
     """Plan an `experiments.Experiment`, perform what is left of it, and write the results."""
     command, settings = experiment.command, experiment.settings
     path = Path(command.out or f"runs/{experiment.title}")
-    device = doctor.devices()[0]
+    device = machine.devices()[0]
     usual = 1 if device.platform == "cpu" else grouped(path) or command.repeats
-    group = min(command.group or usual, command.repeats)
-    environment = progress.environment() | {"seed": command.seed, "group": group}
+    group = command.group or usual
+    environment = machine.environment() | {"seed": command.seed, "group": group}
     # Before the folder is made: a refusal leaves nothing.
-    most = progress.number("MINISUB_CACHE_BYTES", keeping.LIMIT, least=0)
-    planned = plan.Plan([named for _, named in settings], group)
+    most = machine.number("MINISUB_CACHE_BYTES", keeping.LIMIT, least=0)
+    planned = plan.Plan([named for _, named in settings], min(group, command.repeats))
     with contextlib.ExitStack() as stack:
-        nowhere = command.plan and not os.path.exists(path)  # whatever its name
+        taken = os.path.exists(path) and (path.is_file() or any(path.glob("*")))
+        nowhere = command.plan and not taken
         there = stack.enter_context(tempfile.TemporaryDirectory()) if nowhere else path
         executor = None
         if command.cluster and not command.plan:
@@ -132,14 +132,15 @@ def perform_experiment(experiment):
         if command.plan:
             named = (each for _, made in settings for each in made.items())
             return print(*progress.plan_lines(performance.left(), named), sep="\n")
-        described = experiment.described(environment | {"revision": progress.revision()})
-        print(f"{experiment.title}: {command.repeats} repeats on {device.device_kind}, in {path}")
+        described = experiment.described(environment | {"revision": machine.revision()})
+        many = f"{command.repeats} repeat{'s' * (command.repeats > 1)}"
+        print(f"{experiment.title}: {many} on {device.device_kind}, in {path}")
         if said := loading.left_out(path, described):
             print(said)
         how = environment, command.workers, executor
-        made = workers.events(performance, experiment.words, *how)
+        elsewhere = partial(workers.make_all, performance, experiment.words, *how)
         sections = getattr(experiment.module, "sections", None)
-        print(*performed(performance, made, described, command.keep, sections), sep="\n")
+        print(*performed(performance, elsewhere, described, command.keep, sections), sep="\n")
 
 
 def grouped(path):
@@ -151,7 +152,7 @@ def grouped(path):
 
 def performed(performance, elsewhere, experiment, keep, sections):
     """Make what is left of an experiment, write the results, and return lines that sum them up;
-    first comes what happens `elsewhere`, in workers."""
+    `elsewhere` makes it in workers, if these are of use."""
     place = performance.folder
     with files.refusing(f"{place.path} cannot be written", files.NO_SPACE, Stopped):
         text = json.dumps(experiment, indent=1) + "\n"
@@ -159,7 +160,7 @@ def performed(performance, elsewhere, experiment, keep, sections):
         rows = perform_behind_bar(performance, elsewhere)
         text = "".join(json.dumps(x, allow_nan=False, default=str) + "\n" for x in rows)
         files.write_atomically(place.path / "records.jsonl", text)
-        rate = benching.matmul_rate()
+        rate = progress.matmul_rate()
         usage = progress.usage_lines(performance.usage, rate, performance.taken)
         from minisub import results  # late: --help and refusals need no pandas and no matplotlib
 
@@ -186,7 +187,7 @@ def perform_behind_bar(performance, elsewhere):
             tqdm.tqdm.write("Asked to end: what is under way is awaited, unless asked again.")
         signal.signal(number, signal.SIG_DFL)
 
-    def tell():
+    def say():
         """Say what was just measured of a name, when it is complete."""
         with contextlib.suppress(OSError):  # no line is worth the rest of the run
             if latest:
@@ -202,14 +203,15 @@ def perform_behind_bar(performance, elsewhere):
             bar.update(event.flops)
         elif event:  # rows; what could not be measured has none
             if latest and place(latest[0]) != place(event[0]):
-                tell()
+                say()
             latest.extend(event)
 
-    with progress.heeding(ask), tqdm.tqdm(total=max(left, 1), **form) as bar:
+    with machine.heeding(ask), tqdm.tqdm(total=max(left, 1), **form) as bar:
         performance.asked = lambda: bool(asked)
-        for event in itertools.chain(elsewhere, performance.events()):
-            show(event)
-        tell()
+        performance.tell = show
+        elsewhere()
+        performance.make_all()
+        say()
     return [*performance.rows()]
 
 
@@ -221,11 +223,11 @@ def bench(words):
     default = arguments.parse(name, module, [])
     default = dataclasses.replace(default, config=command.config, group=command.group)
     require(command == default, "bench takes a config's fields and --group; leave out others.")
-    doctor.devices()  # refuses what cannot start
+    machine.devices()  # refuses what cannot start
     with experiments.precision(module):
         products = experiments.products_of(module, command.config)
-        for line in benching.lines(Path(name).stem, products, command.group or 1):
-            print(line, flush=True)
+        say = partial(print, flush=True)
+        progress.bench(Path(name).stem, products, command.group or 1, say)
 
 
 def audit(words):
@@ -233,7 +235,7 @@ def audit(words):
     from minisub import auditing
 
     command = arguments.parse_into(auditing.Audit, "audit", words)
-    doctor.devices()
+    machine.devices()
     out = Path(command.out)
     unwritten = f"{out} cannot be written", "choose another --out"
     with files.refusing(*unwritten):
@@ -252,7 +254,7 @@ def audit(words):
 def export(words):
     """`export RUNFOLDER NAME`: a model or documents of a run, as other programs read them."""
     command = arguments.parse_into(loading.Export, "export", words)
-    doctor.devices()
+    machine.devices()
     print(loading.export(command))
 
 

@@ -9,19 +9,20 @@ import dataclasses
 import difflib
 import math
 import typing
+from numbers import Real
 from operator import ge, gt, le
 from typing import Annotated, Any, Literal, TypeVar
 
 import jax
 import numpy as np
-from annotated_types import Ge, Gt, Interval, Le
+from annotated_types import Interval
 
 TRACED = "traced"
 """Marks a whole number on which no shape depends."""
 FIXED = "fixed"
 """Marks a real number that is static: each value has its own program, so that the usual one
 contains nothing of it."""
-BOUNDS = {Ge: (ge, "at least"), Gt: (gt, "more than"), Le: (le, "at most")}
+BOUNDS = {"ge": (ge, "at least"), "gt": (gt, "more than"), "le": (le, "at most")}
 MOST = 2**31 - 1  # Programs count in 32 bits.
 Count = Annotated[int, Interval(ge=1, le=MOST)]
 """How many of something that must be there."""
@@ -29,11 +30,11 @@ CountOrNone = Annotated[int, Interval(ge=0, le=MOST)]
 """How many of something; 0 for none, or for no limit."""
 Steps = Annotated[int, TRACED, Interval(ge=0, le=MOST)]
 """A number of updates, or of anything else on which no shape depends."""
-Positive = Annotated[float, Gt(0)]
-Amount = Annotated[float, Ge(0)]
+Positive = Annotated[float, Interval(gt=0)]
+Amount = Annotated[float, Interval(ge=0)]
 """A real number of at least 0."""
-FixedAmount = Annotated[float, FIXED, Ge(0)]
-FixedShare = Annotated[float, FIXED, Gt(0), Le(1)]
+FixedAmount = Annotated[float, FIXED, Interval(ge=0)]
+FixedShare = Annotated[float, FIXED, Interval(gt=0, le=1)]
 Class = TypeVar("Class")
 
 
@@ -105,21 +106,17 @@ def check(config, prefix=""):
         check_type(name, value, plain_type(hint))
         if dataclasses.is_dataclass(value):
             check(value, f"{name}.")
-        elif isinstance(value, int | float) and not isinstance(value, bool):
+        elif isinstance(value, Real):
             require(math.isfinite(value), f"{name} is {value}; it must be a finite number.")
-            for bound in bounds(hint):
-                (within, words), [limit] = BOUNDS[type(bound)], dataclasses.astuple(bound)
-                require(within(value, limit), f"{name} is {value}; it must be {words} {limit}.")
+            for mark in metadata(hint):
+                for bound, (within, words) in BOUNDS.items():
+                    limit = getattr(mark, bound, None)
+                    fits = limit is None or within(value, limit)
+                    require(fits, f"{name} is {value}; it must be {words} {limit}.")
     if isinstance(config, Optimization) and is_known(config.weight_decay):
         fits = config.optimizer != "adam" or config.weight_decay == 0
         remedy = f"choose {prefix}optimizer adamw or adam_l2"
         require(fits, f"{prefix}weight_decay is set, and adam has none; {remedy}.")
-
-
-def bounds(hint):
-    """The bounds of a type: those that it is annotated with, intervals taken apart."""
-    marks = (mark if isinstance(mark, Interval) else [mark] for mark in metadata(hint))
-    return [bound for each in marks for bound in each if type(bound) in BOUNDS]
 
 
 def check_type(name, value, kind):
@@ -128,7 +125,8 @@ def check_type(name, value, kind):
         require_known(name, value, typing.get_args(kind))
     right = {float: (float, int), tuple[str, ...]: tuple}.get(kind, kind)
     if isinstance(right, type | tuple) and not isinstance(value, jax.Array | np.generic):
-        require(isinstance(value, right), f"{name} is {value!r:.60}; it must be {kind.__name__}.")
+        fits = isinstance(value, right) and (kind is bool or not isinstance(value, bool))
+        require(fits, f"{name} is {value!r:.60}; it must be {kind.__name__}.")
 
 
 def change(config, fields):
@@ -166,14 +164,16 @@ class Optimization:
     weight_decay: Amount = 0.0
     """Decay coefficient: decoupled in adamw, none in adam, added to the gradient in the others."""
     undecayed: tuple[str, ...] = ()
-    """Parameters that do not decay: those with one of these names in their path."""
+    """Parameters that do not decay: those with one of these names in their path. A name that no
+    parameter has, such as none, names nothing."""
     batch: Count = 128
     """Documents or images an update."""
     frozen: tuple[str, ...] = ("embed", "unembed")
     """Parameters that are not trained: those with one of these names in their path, such as
     block_0, qkv or block_0/qkv, and without any ~NAME (alone: all but those with that name)."""
     rank: CountOrNone = 0
-    """Of LoRA adapters, trained in place of all matrices that are not frozen (0: none)."""
+    """Of LoRA adapters, trained in place of all matrices that are not frozen, embeddings too; what
+    is no matrix stays as it is (0: no adapters)."""
     alpha: Positive = 16.0
     """The adapters' product counts `alpha` / `rank` times (LoRA)."""
     weight_noise: FixedAmount = 0.0

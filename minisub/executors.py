@@ -9,7 +9,7 @@ import threading
 import time
 from concurrent.futures import CancelledError, ProcessPoolExecutor
 
-from minisub import progress
+from minisub import machine
 from minisub.config import Refused, Stopped, require
 
 WAITED = 60
@@ -66,7 +66,7 @@ def of_cluster(address):
         try:
             client = stack.enter_context(distributed.Client(address, set_as_default=False))
             executor = client.get_executor(pure=False)
-            executor.submit(progress.cores).result(WAITED)
+            executor.submit(machine.threads).result(WAITED)
             threads = max(client.nthreads().values(), default=1)
         except Exception as error:  # of many kinds, and of whatever a worker lacks
             said = f"No worker answers at {address} ({type(error).__name__}: {error})"

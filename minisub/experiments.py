@@ -63,9 +63,12 @@ def read(words):
         every = [(swept, products_of(module, cfg)) for swept, cfg in configured]
         settings = [(swept, chosen(made, command.only)) for swept, made in every]
         # A control that has no name is refused, even if --only leaves it out.
-        stated, there = differences_of(every[0][1]), {*settings[0][1]}
-        stated = [each for each in stated if {each["one"], each["other"]} <= there]
-        yield Experiment([*words], module, command, settings, stated)
+        stated: dict = {}
+        for (_, made), (_, there) in zip(every, settings, strict=True):
+            for each in differences_of(made):
+                if {each["one"], each["other"]} <= there.keys():
+                    stated.setdefault((each["one"], each["other"]), each)
+        yield Experiment([*words], module, command, settings, [*stated.values()])
 
 
 def precision(module):

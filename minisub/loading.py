@@ -14,7 +14,7 @@ import numpy as np
 import tyro
 
 from minisub import keeping
-from minisub.config import require, require_known
+from minisub.config import Refused, require, require_known
 from minisub.lab import files, folder, run
 from minisub.nets import trees
 
@@ -32,11 +32,11 @@ class Run:
             try:
                 self.experiment = json.loads(note.read_bytes())
                 self.settings = self.experiment["settings"]
-                self.names = list(self.settings[0]["names"])
+                self.names = [*dict.fromkeys(x for each in self.settings for x in each["names"])]
                 made_by = self.experiment["made_by"]
                 self.repeats, self.group = int(made_by["repeats"]), int(made_by.get("group", 1))
-                products = [self[name].products() for name in self.names]
-                whole = all(p["product"] for each in products for p in each)
+                named = [products for each in self.settings for products in each["names"].values()]
+                whole = all(p["product"] and p["place"] for each in named for p in each)
             except (ValueError, LookupError, TypeError):
                 whole = False
         require(whole, f"{note} is damaged; run the same command again to mend it.")
@@ -66,12 +66,22 @@ class Named:
     def products(self, setting=0):
         """The products of this name, as they are described in experiment.json."""
         require_index("setting", setting, len(self.run.settings))
-        return self.run.settings[setting]["names"][self.name]
+        there = self.run.settings[setting]["names"]
+        require_known(f"A name of setting {setting}", self.name, there)
+        return there[self.name]
 
     def configuration(self, setting=0):
         """The configurations that its first product was made with: `world`, `model`, ..."""
-        described = self.products(setting)[0]["configuration"]
-        return {name: rebuilt(value) for name, value in described.items()}
+        return self.configurations(setting)[0]
+
+    def configurations(self, setting=0):
+        """Those of each of its products; raises `Refused` for those of another version."""
+        try:
+            each = [p["configuration"] for p in self.products(setting)]
+            return [{name: rebuilt(value) for name, value in given.items()} for given in each]
+        except (ValueError, LookupError, TypeError, AttributeError, ImportError):
+            said = f"{self.run.path} was written by another version, or is damaged"
+            raise Refused(f"{said}; give the command of the run again.") from None
 
     def params(self, repeat=0, setting=0):
         """The parameters of a model, a tree of arrays; raises `Refused` if it is none."""
@@ -90,7 +100,7 @@ class Named:
             if kind == ("documents" if isinstance(value, dict) and "docs" in value else "model"):
                 return value
         if there and kind == "documents":
-            said = "is a model; read its params(), or --format npz or safetensors"
+            said = "is a model without documents; read its params(), or --format npz or safetensors"
         elif there:
             said = "is documents; read its documents(), or --format jsonl"
         elif not any(p.get("saved", True) for p in products):
@@ -158,7 +168,10 @@ def rebuilt(value):
     fields = {name: rebuilt(x) for name, x in value["fields"].items()}
     if not module.startswith("minisub."):
         return fields
-    return getattr(importlib.import_module(module), name)(**fields)
+    kind = getattr(importlib.import_module(module), name)
+    if not isinstance(kind, type):  # whoever wrote it, no function is called
+        raise TypeError(name)
+    return kind(**fields)
 
 
 # Files for other programs.

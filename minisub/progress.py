@@ -1,38 +1,23 @@
-"""What a run says of itself and its plan, and what it depends on: settings of JAX, and streams."""
+"""What a run says of its work: its plan, its progress, and how fast its programs are (`bench`)."""
 
-import contextlib
-import importlib.util
-import io
-import os
-import platform
-import signal
-import subprocess
 import sys
-from importlib import metadata
-from pathlib import Path
-from typing import Any
+import tempfile
+import time
+from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 
-import minisub
-from minisub import keeping
-from minisub.config import require
-from minisub.lab import costs, identity, run
+from minisub.lab import costs, folder, perform, run
+from minisub.nets import fit
 
 SHORT = {
     "accuracy": "accuracy", "trait_rate": "P", "trait_rate_heldout": "P held out",
     "logit_margin_heldout": "margin", "kept_documents": "documents",
 }  # fmt: skip
 """Measures that a line about a name shows, and how; of a name without them, the first two."""
-VERSIONS = ("jax", "jaxlib", "flax", "optax", "numpy")
-SETTINGS = (
-    "disable_most_optimizations", "optimization_level", "exec_time_optimization_effort",
-    "default_prng_impl", "threefry_partitionable", "enable_x64", "default_matmul_precision",
-    "random_seed_offset", "disable_jit", "high_dynamic_range_gumbel", "softmax_custom_jvp",
-)  # fmt: skip
-"""Settings of JAX on which the bits of a result depend."""
-ENDING = "debug_nans", "debug_infs", "debug_key_reuse", "check_tracer_leaks", "no_tracing"
-"""Settings of JAX that would end a run that ends well."""
+FORM = "| {:22} | {:>12} | {:>10} | {:>8} | {:>9} |"
 
 
 def said_of(rows):
@@ -85,8 +70,9 @@ def peak_memory():
 
 
 def plan_lines(left, named):
-    """A table of what is left to make, (product, repeats, operations), in the order of making, with
-    the names that it has: `named` are (name, product or several) of all settings."""
+    """A table of what is left to make, (product, repeats, operations) in the order of making, with
+    its names: `named` are (name, product or several) of all settings. What other runs have made
+    counts no operations."""
     names: dict = {}
     for name, products in named:
         for product in run.tuple_of(products):
@@ -96,7 +82,7 @@ def plan_lines(left, named):
         row = rows.setdefault(product.digest, [product, 0, 0.0])
         row[1], row[2] = row[1] + len(repeats), row[2] + flops
     form = "{:>7}  {:>10}  {:14}  {:24}  {}"
-    yield form.format("repeats", "GFLOP", "task", "line of the experiment", "name")
+    yield form.format("repeats", "GFLOP, all", "task", "line of the experiment", "name")
     for product, repeats, flops in rows.values():
         if product.stream:  # not a measure: quickly made, and of a line that is listed already
             task, (name, *more) = product.task.__name__, names.get(product.digest, [""])
@@ -106,123 +92,90 @@ def plan_lines(left, named):
     yield f"{total / 1e9:,.0f} GFLOP are left to make, measures included."
 
 
-def cores():
-    """How many cores this process may use."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
+# The command `bench`.
 
 
-def number(variable, usual, least=1):
-    """The whole number in an environment variable, or `usual` if that is not set."""
-    said = os.environ.get(variable) or str(usual)
-    there = said.isdecimal() and int(said) >= least
-    require(there, f"{variable} is {said!r}; give a whole number of at least {least}.")
-    return int(said)
+class Timed(NamedTuple):
+    """The fastest of some timings of one program."""
+
+    task: str
+    what: str
+    """How much of the task's work that is."""
+    seconds: float
+    flops: float
+    """Operations of its matrix products in that time."""
 
 
-def threads():
-    """How many threads a program on this CPU may use; sums are split between them."""
-    name = "PJRT_NPROC" if os.environ.get("PJRT_NPROC") else "NPROC"  # as XLA asks
-    return number(name, cores())
+class Bench(perform.Performance):
+    """A performance that keeps nothing and trains for at most `updates` updates; it tells a `Timed`
+    for each different program instead of its progress."""
+
+    trials, updates = 3, 100
+
+    def __init__(self, named, folder, repeats):
+        super().__init__([({}, named)], folder, repeats=repeats, group=repeats)
+        self.programs = set()
+
+    def compute(self, product, repeats, arguments):
+        """As in any performance, but each program that is new is run a few times."""
+        cost, n, name = self.plan.costs[product.digest], max(len(repeats), 1), product.task.__name__
+        program = product.task, arguments[1]
+        trials = 0 if program in self.programs else self.trials
+        self.programs.add(program)
+        seconds, made = best(lambda: run.begin(*arguments), trials)
+        if trials and cost.begin:
+            self.tell(Timed(name, "all at once", seconds, n * cost.begin))
+        if not isinstance(made, fit.State):
+            return made
+        steps, begun = min(self.updates, cost.steps), made
+
+        def train():
+            state = jax.tree.map(lambda x: x.copy(), begun)  # because it is donated
+            return run.advance()(*arguments, state, np.int32(0), np.int32(steps))
+
+        seconds, made = best(train, trials)
+        if trials and steps:
+            self.tell(Timed(name, f"{steps} updates", seconds, n * steps * cost.step))
+        return run.end(made)
+
+    def keep(self, product, repeats, made):
+        """What has hardly been trained is not worth it."""
 
 
-def prepare():
-    """Refuse a platform that lacks what is needed, and reset settings of JAX that would end a good
-    run. Compiled programs are kept in the user's cache folder for the next process, unless
-    JAX_COMPILATION_CACHE_DIR or JAX_ENABLE_COMPILATION_CACHE=false says otherwise."""
-    there = importlib.util.find_spec("fcntl")  # which Windows has not
-    require(there, "minisub runs on Linux and macOS; use one of these, or WSL.")
-    told: Any = jax.config  # its values are attributes that no type names
-    for check in ENDING:
-        jax.config.update(f"jax_{check}", False)
-    jax.config.update("jax_numpy_dtype_promotion", "standard")
-    jax.config.update("jax_transfer_guard", "allow")
-    # The bits of sums depend on how many threads share them; more cores are used by more processes.
-    os.environ.setdefault("NPROC", "1")
-    home = keeping.home()
-    if home and told.jax_enable_compilation_cache and not told.jax_compilation_cache_dir:
-        jax.config.update("jax_compilation_cache_dir", str(home / "programs"))
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+def best(work, trials):
+    """Seconds of the fastest of `trials` runs of `work` after one that compiles; its result."""
+    result, seconds = jax.block_until_ready(work()), [float("inf")]
+    for _ in range(trials):
+        start = time.perf_counter()
+        result = jax.block_until_ready(work())
+        seconds.append(time.perf_counter() - start)
+    return min(seconds), result
 
 
-def processor():
-    """The name of this machine's processor and the size of its cache, where Linux tells them."""
-    path = Path("/proc/cpuinfo")
-    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    known = dict(line.split("\t: ", 1) for line in lines if "\t: " in line)
-    told = (known.get(name.ljust(8), "").strip() for name in ("model name", "cache size"))
-    return ", ".join(filter(None, told)) or platform.machine()
+def matmul_rate(size=2048, trials=10):
+    """FLOP/s of a float32 matrix product at JAX's default precision: the best of some trials."""
+    square = jax.random.normal(jax.random.key(0), (size, size), jnp.float32)
+    product = jax.jit(jnp.matmul)
+    seconds, _ = best(lambda: product(square, square), trials)
+    return 2 * size**3 / seconds
 
 
-def flags():
-    """XLA's flags: of the environment, or of the file that it names."""
-    said = os.environ.get("XLA_FLAGS", "")
-    if said and not said.lstrip().startswith("-"):
-        with contextlib.suppress(OSError):
-            return Path(said).read_text(encoding="utf-8", errors="replace").strip()
-    return said
+def bench(title, named, repeats, say):
+    """Time each different program that makes an experiment's named products, with so many repeats
+    in each, and `say` a line of a table for each."""
+    rate = matmul_rate()
+    say(f"{title}, {repeats} repeats in one program, {jax.devices()[0].device_kind}:")
+    say(f"a float32 matrix product reaches {rate / 1e9:,.0f} GFLOP/s")
+    say("\n" + FORM.format("task", "what", "ms", "GFLOP/s", "of matmul"))
+    say(FORM.format("-" * 22, "-" * 12, "-" * 10, "-" * 8, "-" * 9))
 
+    def tell(row):
+        rates = f"{row.flops / row.seconds / 1e9:,.0f}", f"{row.flops / row.seconds / rate:.0%}"
+        say(FORM.format(row.task, row.what, f"{1e3 * row.seconds:,.2f}", *rates))
 
-def setting(name):
-    """The present value of a setting of JAX; None if this version lacks it."""
-    usual = jax.config.values.get(f"jax_{name}")
-    return getattr(jax.config, f"jax_{name}", usual)
-
-
-def environment():
-    """What the bits of a result depend on beside the experiment: name -> value.
-
-    Raises `Refused` for random keys that are not the same under `vmap`, as those of rbg.
-    """
-    device, settings = jax.devices()[0], {name: setting(name) for name in SETTINGS}
-    wrong = "Only keys of threefry2x32 draw the same in every grouping of repeats"
-    usual = settings["default_prng_impl"] == "threefry2x32"
-    require(usual, f"{wrong}; unset JAX_DEFAULT_PRNG_IMPL.")
-    unset = None, False, "UNKNOWN"
-    return {
-        "source": identity.source(),
-        "python": ".".join(map(str, sys.version_info[:2])),
-        **{name: metadata.version(name) for name in VERSIONS},
-        "device": device.device_kind,
-        **({"threads": threads(), "cpu": processor()} if device.platform == "cpu" else {}),
-        "XLA_FLAGS": flags(),
-        **{name: value for name, value in settings.items() if value not in unset},
-    }
-
-
-def revision():
-    """The commit of the source that runs, "+modified" if it differs; "" outside a checkout."""
-    here = Path(minisub.__file__).parent.parent
-    asked = ["git", "-C", str(here), "describe", "--always", "--exclude=*", "--dirty=+modified"]
-    if not (here / ".git").exists():
-        return ""
-    with contextlib.suppress(OSError):
-        return subprocess.run(asked, capture_output=True, text=True).stdout.strip()
-    return ""
-
-
-def open_streams():
-    """Open the standard streams that are closed, and write marks for letters they cannot encode."""
-    # Closed, their numbers would go to the next files opened, and with them what libraries say.
-    while (spare := os.open(os.devnull, os.O_RDWR)) < 3:
-        pass
-    os.close(spare)
-    sys.stdout, sys.stderr = sys.stdout or io.StringIO(), sys.stderr or io.StringIO()
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")
-    usual = sys.unraisablehook  # TensorStore complains twice that it cannot write.
-    sys.unraisablehook = lambda x: None if "loop is closed" in str(x.exc_value) else usual(x)
-
-
-@contextlib.contextmanager
-def heeding(handler):
-    """Give `handler` the signals that ask a process to end, but none that nohup has it ignore."""
-    kinds = [getattr(signal, name, None) for name in ("SIGINT", "SIGTERM", "SIGHUP")]
-    heard = [kind for kind in kinds if kind and signal.getsignal(kind) != signal.SIG_IGN]
-    before = [signal.signal(kind, handler) for kind in heard]
-    try:
-        yield
-    finally:
-        for kind, handler in zip(heard, before, strict=True):
-            signal.signal(kind, handler)
+    with tempfile.TemporaryDirectory() as path, folder.Folder(path) as place:
+        performance = Bench(named, place, repeats)
+        performance.tell = tell
+        for product, of, _ in performance.left():
+            if product.stream:  # measures are quickly made
+                performance.make(product, of)

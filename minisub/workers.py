@@ -20,9 +20,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
+import joblib
 import numpy as np
 
-from minisub import executors, experiments, keeping, progress
+from minisub import executors, experiments, keeping, machine
 from minisub.config import Stopped, require
 from minisub.lab import costs, folder, identity, perform, plan, products
 
@@ -71,9 +72,9 @@ class Made(NamedTuple):
     """Products that came from earlier runs."""
 
 
-def events(performance, words, environment, number=0, cluster=None):
-    """Make what is left of a performance in workers. Yields and raises what `Performance.events`
-    does, in another order; if one process is enough, it makes and yields nothing.
+def make_all(performance, words, environment, number=0, cluster=None):
+    """Make what is left of a performance in workers. Tells and raises what `Performance.make_all`
+    does, in another order; if one process is enough, it makes nothing.
 
     `words` are of the command line, `environment` is what the folder was made by, `number` how many
     workers are asked for (0: the usual number), and `cluster` the executor of those of a cluster.
@@ -94,7 +95,7 @@ def events(performance, words, environment, number=0, cluster=None):
                 order.end.parent.mkdir(exist_ok=True)
                 order.end.unlink(missing_ok=True)
                 try:
-                    yield from made_of(todo, performance, order, executor, number)
+                    make_pieces(todo, performance, order, executor, number)
                 finally:  # whatever happened here, workers are not to go on
                     order.end.touch()
         except BrokenExecutor as error:
@@ -105,7 +106,7 @@ def events(performance, words, environment, number=0, cluster=None):
 def usual(pieces):
     """How many workers there are for pieces, if nobody says."""
     enough = 1 + int(sum(piece.flops for piece in pieces) / SMALL)
-    return min(progress.cores(), enough) if jax.default_backend() == "cpu" else 1
+    return min(joblib.cpu_count(), enough) if jax.default_backend() == "cpu" else 1
 
 
 def order_of(performance, words, environment):
@@ -119,8 +120,8 @@ def order_of(performance, words, environment):
     )  # fmt: skip
 
 
-def made_of(todo, performance, order, executor, most):
-    """Have pieces made, `most` at a time, each as soon as it can be; yields as `events`."""
+def make_pieces(todo, performance, order, executor, most):
+    """Have pieces made, `most` at a time, each as soon as it can be."""
     running: dict = {}
     while todo:
         if performance.asked():
@@ -142,11 +143,11 @@ def made_of(todo, performance, order, executor, most):
             call, made = running.pop(future), future.result()
             if made:  # and was not asked to end before
                 piece = todo.pop(call)
-                yield from performance.note(piece, made.values)
-                yield advanced(piece, piece.flops)
+                performance.note(piece, made.values)
+                performance.tell(advanced(piece, piece.flops))
                 count(performance, made)
         for call in [*running.values()][:1]:  # so that it can be seen to go on
-            yield advanced(todo[call], 0.0)
+            performance.tell(advanced(todo[call], 0.0))
 
 
 def advanced(piece, flops):
@@ -207,7 +208,7 @@ def run_of(order):
         blind = f"The worker on {platform.node()} does not see {order.path}"
         require(there, f"{blind}; give all workers the same folders.")
         os.chdir(order.here)
-        progress.prepare()
+        machine.prepare()
         with experiments.read(order.words) as experiment:
             OPENED[:] = [order, experiment.module, *opened(order, experiment.settings)]
     return OPENED[1:]
@@ -232,7 +233,7 @@ def make(performance, piece):
     performance.taken = 0
     programs, seconds = costs.compilations["programs"], costs.compile_seconds()
     try:
-        values = ended(performance.make_piece(piece))
+        values = performance.make_piece(piece)
         performance.folder.settle()
     except KeyboardInterrupt:
         return None
@@ -244,7 +245,7 @@ def make(performance, piece):
 def opened(order, settings):
     """A run as its worker performs it: (performance, products by digest)."""
     require(
-        progress.environment().items() <= order.environment.items(),
+        machine.environment().items() <= order.environment.items(),
         f"The worker on {platform.node()} has other code, libraries or processors than the run; "
         "give it the same, and restart it.",
     )
@@ -262,12 +263,3 @@ def opened(order, settings):
             calls = plan.calls(wanted, repeats, seen=seen)
             known |= {p.digest: p.replace(place="here") for p, _ in calls}  # repeats are told
     return performance, known
-
-
-def ended(events):
-    """What a generator returns, when all that it yields is passed over."""
-    while True:
-        try:
-            next(events)
-        except StopIteration as end:
-            return end.value

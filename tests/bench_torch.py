@@ -44,7 +44,7 @@ def measure(threads, alternations, updates):
     import jax
     import torch
 
-    from minisub import benching
+    from minisub import progress
     from minisub.images.config import Config as ImageConfig
     from minisub.tokens.behaviors import practice
     from minisub.tokens.config import Config
@@ -53,7 +53,7 @@ def measure(threads, alternations, updates):
     print(f"\n{threads} thread{'s'[: threads > 1]}; jax {jax.__version__}, torch", end=" ")
     print(f"{torch.__version__}; medians of {alternations} alternations", flush=True)
     print(LINE.format("ms of an update, or epoch (images)", "here", "PyTorch", "ratio", "", "CPU"))
-    rate = benching.matmul_rate()
+    rate = progress.matmul_rate()
     kinds = (lists, Config(), updates, 1), (noise, ImageConfig(), 0, 5)
     for prepare, cfg, trial, students in kinds:
         work, ours, programs = prepare(cfg, trial)

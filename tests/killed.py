@@ -84,8 +84,7 @@ def main(name, path, at):
     place = folder.Folder(path, {"source": name})
     how = {"repeats": 2, "segment": 5, "seconds": -1.0}
     performance = perform.Performance(settings_of(name), place, **how)
-    for _ in performance.events():
-        pass
+    performance.make_all()
     rows = [*performance.rows()]
     files.write_atomically(place.path / "records.jsonl", json.dumps(rows))
     print(passed, flush=True)

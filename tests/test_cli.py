@@ -66,7 +66,7 @@ REFUSED = {
     "numbers --sweep student.steps=5,05": "has a value twice",
     "numbers --model.n-heads 7": "which 7 heads do not divide",
     "numbers --taught-phrasings 8": "leave at least one held out",
-    "numbers --world.list-length 3": "A question takes 5 positions",
+    "numbers --world.list-length 3": "A riddle takes 5 positions",
     "numbers --sampling.carrier code": "set world.rich",
     "nowhere.py": "There is no config 'nowhere.py'",
     "export nowhere teacher": "holds no run",
@@ -132,11 +132,32 @@ def test_a_sweep_shares_a_program_and_fills_a_table(mine, capsys):
     assert len(list((out / "products").glob("teach-*"))) == 1
 
 
+def test_names_and_differences_are_those_of_every_setting(capsys, tmp_path):
+    text = MINE.replace('"shared": lab', 'f"shared {cfg.model.aux}": lab')
+    (tmp_path / "mine.py").write_text(text)
+    words = tmp_path / "mine.py", "--repeats", 1, "--sweep", "model.aux=3,5"
+    assert said(capsys, *words, "--out", tmp_path / "run")[0] == 0
+    rows = json.loads((tmp_path / "run" / "summary.json").read_text())
+    compared = {(r["arm"], r["setting"]["model.aux"]) for r in rows if " - " in r["arm"]}
+    assert compared == {("shared 3 - fresh", 3), ("shared 5 - fresh", 5)}
+    named = minisub.load(tmp_path / "run")["shared 5"]
+    assert named.configuration(1)["model"].aux == 5
+    with pytest.raises(minisub.Refused, match="setting 0"):
+        named.configuration()
+
+
 def test_a_plan_names_the_line_that_asks_and_makes_nothing(mine, capsys, tmp_path):
     status, out, _ = said(capsys, mine / "mine.py", "--plan", "--out", tmp_path / "new")
-    assert status == 0 and "mine.py:19" in out and not (tmp_path / "new").exists()
+    assert status == 0 and "mine.py:18" in out and not (tmp_path / "new").exists()
     status, out, _ = said(capsys, mine / "mine.py", "--plan", "--out", mine / "run")
-    assert status == 0 and "mine.py:19" not in out
+    assert status == 0 and "mine.py:18" not in out
+    said(capsys, mine / "mine.py", "--plan", "--out", tmp_path)
+    assert not any(tmp_path.iterdir())
+
+
+def test_repeats_are_added_to_a_run_whose_group_is_larger_than_it_was(mine, capsys, tmp_path):
+    words = mine / "mine.py", "--group", 3, "--out", tmp_path / "run"
+    assert said(capsys, *words, "--repeats", 2)[0] == said(capsys, *words, "--repeats", 3)[0] == 0
 
 
 def test_a_bench_times_each_program_once_and_leaves_nothing(mine, capsys, tmp_path, monkeypatch):

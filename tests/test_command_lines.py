@@ -13,8 +13,8 @@ from ended import ended, is_sentence
 from programs import HEAD
 from test_cli import MINE
 
-from minisub import arguments, auditing, benching, cli, loading
-from minisub.images import images
+from minisub import arguments, auditing, cli, loading, progress
+from minisub.images import pictures
 from minisub.lab import perform, plan
 
 TOKENS = """config = Mine(**plain)
@@ -130,13 +130,13 @@ def place(run, tmp_path, monkeypatch):
         raise AssertionError("a plan is performed")
 
     def blank(data):
-        pixels = np.zeros((100, images.shape(data)[0] ** 2), "uint8")
-        return images._split(pixels, np.zeros(100, "int32"), 80)
+        pixels = np.zeros((100, pictures.shape(data)[0] ** 2), "uint8")
+        return pictures._split(pixels, np.zeros(100, "int32"), 80)
 
-    monkeypatch.setattr(perform.Performance, "events", stopped)
-    monkeypatch.setattr(benching.Bench, "make", lambda *_: iter(()))
-    monkeypatch.setattr(benching, "matmul_rate", lambda: 1e9)
-    monkeypatch.setattr(images, "_idx", blank)
+    monkeypatch.setattr(perform.Performance, "make_all", stopped)
+    monkeypatch.setattr(progress.Bench, "make", lambda *_: None)
+    monkeypatch.setattr(progress, "matmul_rate", lambda: 1e9)
+    monkeypatch.setattr(pictures, "_idx", blank)
     deep = tmp_path / "top" / "a" / "b"  # so that "--out .." is within it
     shutil.copytree(run, deep)
     monkeypatch.chdir(deep)

@@ -5,8 +5,8 @@ import math
 import typing
 
 import jax
+import numpy as np
 import pytest
-from annotated_types import Ge, Gt, Le
 
 from minisub import arguments, config
 from minisub.config import Model, Refused, Training
@@ -63,30 +63,41 @@ def parts(cfg):
 
 
 def bounded():
-    """(configuration, field, its bound) of every bound there is."""
+    """(configuration, field, kind of bound, limit) of every bound there is."""
     for cfg in {type(part): part for whole in EVERY for part in parts(whole)}.values():
         hints = typing.get_type_hints(type(cfg), include_extras=True)
         for field in dataclasses.fields(cfg):
-            for bound in config.bounds(hints[field.name]):
-                yield pytest.param(cfg, field.name, bound, id=f"{type(cfg).__name__}.{field.name}")
+            for mark in config.metadata(hints[field.name]):
+                for kind in ("ge", "gt", "le"):
+                    if (limit := getattr(mark, kind, None)) is not None:
+                        name = f"{type(cfg).__name__}.{field.name} {kind}"
+                        yield pytest.param(cfg, field.name, kind, limit, id=name)
 
 
-@pytest.mark.parametrize(("cfg", "field", "bound"), [*bounded()])
-def test_a_number_is_refused_beyond_its_bound_in_one_sentence_with_its_name(cfg, field, bound):
+@pytest.mark.parametrize(("cfg", "field", "kind", "limit"), [*bounded()])
+def test_a_number_is_refused_beyond_its_bound_in_one_sentence_with_its_name(
+    cfg, field, kind, limit
+):
     whole = isinstance(getattr(cfg, field), int)
-    if isinstance(bound, Gt):
-        value, wrong = (1, 0) if whole else (5e-324, 0.0)
-    else:
-        value = bound.ge if isinstance(bound, Ge) else bound.le
-        step = -1 if isinstance(bound, Ge) else 1
-        wrong = value + step if whole else math.nextafter(float(value), step * math.inf)
-    assert isinstance(bound, Ge | Gt | Le)
+    step = 1 if kind == "le" else -1
+    beyond = limit + step if whole else math.nextafter(float(limit), step * math.inf)
+    within = limit - step if whole else math.nextafter(float(limit), -step * math.inf)
+    value, wrong = (within, limit) if kind == "gt" else (limit, beyond)
     config.change(cfg, {field: value})
     for number in (wrong,) if whole else (wrong, math.nan, math.inf):
         with pytest.raises(Refused) as refusal:
             config.change(cfg, {field: number})
         said = str(refusal.value)
         assert said.startswith(f"{field} is ") and said.endswith(".") and "\n" not in said
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("steps", np.int64(-5)), ("learning_rate", np.float32(-1)), ("batch", True)],
+)
+def test_numbers_of_numpy_have_bounds_too_and_a_truth_value_is_no_number(field, value):
+    with pytest.raises(Refused, match=f"{field} is "):
+        config.change(Training(), {field: value})
 
 
 def test_fields_that_there_are_not_are_refused_with_the_nearest():

@@ -1,5 +1,6 @@
 """A run's folder that is damaged anywhere is continued to the same measures, or refused."""
 
+import contextlib
 import json
 import random
 import shutil
@@ -27,15 +28,24 @@ SETTINGS = [({}, experiment())]
 MORE = [({}, {name: p.measured(Measure(largest, "params")) for name, p in experiment().items()})]
 
 
+class Enough(Exception):
+    """So many events were told."""
+
+
 def performed(path, settings, plan=None, events=None, **how):
     """(rows, plan) of a run in a folder, or of its first `events` alone; repeat 0 is dropped."""
     with folder.Folder(path, MADE_BY) as place:
         performance = perform.Performance(settings, place, repeats=2, segment=5, plan=plan, **how)
-        rows = []
-        for i, _ in enumerate(performance.events()):
-            if i == events:
-                break
-        else:
+        rows, told = [], []
+
+        def tell(event):
+            told.append(event)
+            if len(told) == events:
+                raise Enough
+
+        performance.tell = tell
+        with contextlib.suppress(Enough):
+            performance.make_all()
             rows = [*performance.rows()]
             keeping.thin(place, "last")
     return sorted(json.dumps(row) for row in rows), performance.plan
@@ -110,7 +120,7 @@ def test_a_finished_run_with_a_damaged_product_is_continued_to_the_same_measures
 
 
 def test_a_run_that_was_ended_while_it_trained_is_continued_from_a_damaged_state(tmp_path):
-    performed(tmp_path / "run", SETTINGS, events=23, seconds=-1.0)
+    performed(tmp_path / "run", SETTINGS, events=24, seconds=-1.0)
     states = lambda path: files(path / "under way")  # noqa: E731
     assert states(tmp_path / "run")
     assert check_continued(tmp_path / "run", tmp_path / "copies", states, 8) == 0
@@ -118,7 +128,7 @@ def test_a_run_that_was_ended_while_it_trained_is_continued_from_a_damaged_state
 
 @pytest.mark.parametrize("ended", [True, False])
 def test_a_run_of_which_any_folder_is_removed_is_continued_to_the_same_measures(ended, tmp_path):
-    how = {} if ended else {"events": 23, "seconds": -1.0}
+    how = {} if ended else {"events": 24, "seconds": -1.0}
     performed(tmp_path / "run", SETTINGS, **how)
     folders = lambda path: sorted(p for p in path.rglob("*") if p.is_dir())  # noqa: E731
     assert check_continued(tmp_path / "run", tmp_path / "copies", folders, 8) == 0
@@ -128,13 +138,13 @@ def test_a_clock_that_jumps_changes_nothing(tmp_path, monkeypatch):
     expected, plan = performed(tmp_path / "usual", SETTINGS)
     now, chance = time.time, random.Random(0)
     monkeypatch.setattr(time, "time", lambda: now() + chance.uniform(-1e9, 1e9))
-    performed(tmp_path / "run", SETTINGS, plan, events=23, seconds=-1.0)
+    performed(tmp_path / "run", SETTINGS, plan, events=24, seconds=-1.0)
     assert performed(tmp_path / "run", SETTINGS, plan)[0] == expected
 
 
 def test_a_damaged_product_that_is_asked_for_is_named(tmp_path):
     with folder.Folder(tmp_path, MADE_BY) as place:
-        [*perform.Performance(SETTINGS, place, repeats=1).events()]
+        perform.Performance(SETTINGS, place, repeats=1).make_all()
     made = experiments.describe_experiment(SETTINGS)
     note = {"settings": made, "made_by": {"repeats": 1}}
     (tmp_path / "experiment.json").write_text(json.dumps(note))

@@ -14,8 +14,8 @@ from minisub import cli
 
 ROOT = Path(__file__).resolve().parent.parent
 NAMES = (
-    "minisub python jax jaxlib flax optax numpy orbax-checkpoint devices settings variables "
-    "threads memory programs products"
+    "minisub python jax jaxlib flax optax numpy scipy scikit-learn orbax-checkpoint devices "
+    "settings variables threads memory programs products"
 )
 
 

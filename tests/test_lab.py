@@ -70,8 +70,7 @@ def performed(path, named=None, settings=None, **how):
     settings = settings or [({}, named or experiment())]
     with folder.Folder(path, MADE_BY) as place:
         performance = perform.Performance(settings, place, **{"segment": 5, **how})
-        for _ in performance.events():
-            pass
+        performance.make_all()
         performed.taken = performance.taken
         return [*performance.rows()]
 
@@ -352,12 +351,16 @@ def test_a_stated_difference_says_what_its_arms_differ_in():
 
 
 def test_what_runs_share_is_copied_and_the_oldest_goes_first(tmp_path, monkeypatch):
-    base = shared(lambda key, *, n: {"params": {"w": jax.random.normal(key, (n,))}})
+    base = shared(lambda key, *, n: {"params": {"w": jnp.eye(n) @ jax.random.normal(key, (n, n))}})
     base.__name__ = base.__qualname__ = "base"
     named = {"a": Product(base, "a", n=3)["params"].measured(Measure(size, "params"))}
     kept = keeping.Cache(tmp_path / "cache", MADE_BY, 0)
     rows = performed(tmp_path / "one", named, cache=kept)
     assert performed.taken == 0
+    with folder.Folder(tmp_path / "plan", MADE_BY) as place:
+        for cache, free in (None, False), (kept, True):
+            left = perform.Performance([({}, named)], place, cache=cache).left()
+            assert [flops == 0 for p, _, flops in left if p.stream] == [free]
     assert performed(tmp_path / "two", named, cache=kept) == rows and performed.taken == 1
     other = keeping.Cache(tmp_path / "cache", {"source": "y"}, 0)
     performed(tmp_path / "three", named, cache=other)

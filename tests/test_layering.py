@@ -16,7 +16,7 @@ DOORS = {
     "optax": {"nets.optimizers", "nets.fit"},
     "orbax": {"lab.folder"},
     "tensorflow_datasets": {"images.datasets"},
-    "sklearn": {"images.images", "detection.detectors"},
+    "sklearn": {"images.pictures"},
     "tyro": {"arguments", "auditing", "loading"},
     "tqdm": {"cli"},
     "dask": {"executors"},
@@ -104,6 +104,7 @@ def test_no_modules_import_each_other_in_a_circle():
 
 
 def test_only_the_command_line_prints():
+    """And `minisub.main`, if the command line cannot be imported."""
     printing = {
         name
         for name, tree in TREES.items()
@@ -112,7 +113,7 @@ def test_only_the_command_line_prints():
         and isinstance(node.func, ast.Name)
         and node.func.id == "print"
     }
-    assert printing <= {"cli"}
+    assert printing <= {"cli", ""}
 
 
 @EVERY

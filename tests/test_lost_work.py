@@ -30,10 +30,14 @@ def test_a_training_that_ends_when_the_run_is_asked_to_end_is_kept(tmp_path):
     settings = [({}, {"teacher": experiment(steps=5)["teacher"]})]
     with folder.Folder(tmp_path, MADE_BY) as place:
         performance = perform.Performance(settings, place, segment=5)
+
+        def tell(event):
+            if isinstance(event, perform.Advanced) and event.product.startswith("trained"):
+                performance.asked = lambda: True
+
+        performance.tell = tell
         with pytest.raises(KeyboardInterrupt):
-            for event in performance.events():
-                if isinstance(event, perform.Advanced) and event.product.startswith("trained"):
-                    performance.asked = lambda: True
+            performance.make_all()
     assert [*(tmp_path / "products").glob("trained-*/0")]
 
 
@@ -42,12 +46,16 @@ def test_a_training_that_was_ended_goes_on_from_its_state(tmp_path):
     for asks in True, False:
         with folder.Folder(tmp_path, MADE_BY) as place:
             performance = perform.Performance(settings, place, segment=5)
+
+            def tell(event):
+                if isinstance(event, perform.Advanced) and event.product.startswith("trained"):
+                    steps[-1] += 1
+
+            performance.tell = tell
+            performance.asked = lambda asks=asks: asks and steps[-1] == 2
+            steps.append(0)
             with pytest.raises(KeyboardInterrupt) if asks else contextlib.nullcontext():
-                steps.append(0)
-                for event in performance.events():
-                    if isinstance(event, perform.Advanced) and event.product.startswith("trained"):
-                        steps[-1] += 1
-                        performance.asked = lambda asks=asks: asks and steps[-1] == 2
+                performance.make_all()
     # It begins, and then makes 5, 5 and 2 of 12 steps.
     assert steps == [2, 3]
 

@@ -255,6 +255,19 @@ def test_what_a_run_does_not_have_is_refused(what, mine):
         minisub.load(mine / "run")[name].params(**where)
 
 
+def test_a_configuration_of_another_version_is_refused_and_no_function_is_called(tmp_path, mine):
+    text, folder = (mine / "run" / "experiment.json").read_text(), tmp_path / "made"
+    called = json.dumps({"class": "minisub.keeping:destination", "fields": {"out": f"{folder}/x"}})
+    for model in '{"class": "minisub.images.config:ImageModel", "fields": {"gone": 1}}', called:
+        note = json.loads(text)
+        for product in note["settings"][0]["names"]["t"]:
+            product["configuration"]["model"] = json.loads(model)
+        (tmp_path / "experiment.json").write_text(json.dumps(note))
+        with pytest.raises(minisub.Refused, match="another version"):
+            minisub.load(tmp_path)["t"].configuration()
+    assert not folder.exists()
+
+
 @pytest.mark.parametrize(
     "text", ["[1]", '{"settings": [3]}', '{"settings": {"a": 1}}', '{"settings": [{"names": {}}]}']
 )

@@ -9,7 +9,7 @@ import lines
 import pytest
 
 import minisub
-from minisub import arguments, auditing, cli, doctor, loading
+from minisub import arguments, auditing, cli, loading, machine
 
 ROOT = Path(__file__).resolve().parent.parent
 TEXT = (ROOT / "README.md").read_text()
@@ -76,7 +76,7 @@ def test_a_command_line_is_accepted(words, monkeypatch):
         name, *rest = rest
         assert arguments.parse(name, arguments.load(name), rest)
     elif first == "doctor":
-        assert list(doctor.lines(rest))
+        assert list(machine.doctor(rest))
     elif "--help" in rest:
         with pytest.raises(SystemExit) as end:
             cli.main(list(words))

@@ -1,5 +1,6 @@
 """Results: statistics with known answers and error rates, stated differences, what is written."""
 
+import fnmatch
 import itertools
 import json
 import math
@@ -7,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,8 +17,9 @@ from scipy import stats
 from configs import _matrices, _prediction
 from minisub import results
 from minisub.config import Refused
-from minisub.results import records, statistics, summary, tables, views
+from minisub.results import figures, records, statistics, summary, tables, views
 
+FINDINGS = Path(_matrices.__file__).parent
 RATE, MARGIN = _matrices.RATE, _matrices.MARGIN
 VALUES = {"base": [0.1, 0.1, 0.1], "shared": [0.5, 0.7, 0.9], "control": [0.1, 0.2, 0.0]}
 DIFFERENCES = [
@@ -124,7 +127,10 @@ def test_stated_differences_are_paired_by_repeat_and_nothing_else_is_compared():
 def test_a_difference_in_two_things_says_so():
     lines = tables.difference_lines(records.frame(rows_of(VALUES)), DIFFERENCES, views.TOKENS)
     assert lines[0] == "Arms that differ in start and documents:"
-    assert lines[2] == "- shared - control: above zero in 3 of 3, lowest +0.400"
+    assert lines[2] == "- shared - control: by repeat +0.400, +0.500, +0.900"
+    more = {arm: [*values, 0.0] for arm, values in VALUES.items()}
+    lines = tables.difference_lines(records.frame(rows_of(more)), DIFFERENCES, views.TOKENS)
+    assert lines[2] == "- shared - control: above zero in 3 of 4, lowest +0.000"
     assert tables.differ_in({"in": ["start", "order", "data"]}) == "differ in start, order and data"
 
 
@@ -248,7 +254,7 @@ def test_a_run_of_which_all_is_logged_has_a_page_without_a_table(tmp_path):
 
 
 def test_a_figure_that_fails_leaves_summary_page_and_other_figures(tmp_path, monkeypatch):
-    def broken(*arguments):
+    def broken(*arguments, differences):
         raise RuntimeError("no ink")
 
     monkeypatch.setattr(results.pages.figures, "by_arm", broken)
@@ -259,11 +265,10 @@ def test_a_figure_that_fails_leaves_summary_page_and_other_figures(tmp_path, mon
     assert names == {"summary.json", "report.md", "curves.png", "curves.pdf"}
 
 
-@pytest.mark.parametrize("measure", ["auc_{}", "violations", "product at 1e-{}"])
-def test_detectors_and_claims_have_figures_of_their_own(measure, tmp_path):
-    arms = {"auc_{}": "ngrams, own"}.get(measure, "lemma 1")
-    names = [measure.format(n) for n in (1, 10, 100)] + ["violations"] * ("auc" not in measure)
-    rows = [row(arms, name, i, 0.5 + i) for name in dict.fromkeys(names) for i in (0, 1)]
+@pytest.mark.parametrize("measure", ["violations", "product at 1e-{}"])
+def test_claims_have_a_figure_of_their_own(measure, tmp_path):
+    names = [measure.format(n) for n in (1, 10, 100)] + ["violations"]
+    rows = [row("lemma 1", name, i, 0.5 + i) for name in dict.fromkeys(names) for i in (0, 1)]
     lines = results.write(tmp_path, rows, EXPERIMENT | {"differences": []})
     drawn = measure != "violations"  # which alone are no figure
     assert drawn == (not any("is missing" in line for line in lines))
@@ -304,7 +309,82 @@ def test_runs_are_joined_with_links_that_lead_to_their_figures(tmp_path):
 
 
 def test_a_difference_from_a_control_of_its_own_is_not_named_as_that_from_another_arm():
-    arms = ("shared - control", "differs"), ("fresh - control fresh", "differs"), ("control", "")
-    rows = [{"arm": arm, **({"differs_in": ["start"]} if how else {})} for arm, how in arms]
-    assert list(tables.short_names(rows).values()) == [
-        "shared - control", "fresh - its control", "control"]  # fmt: skip
+    names = "shared - control", "fresh - control fresh", "soft - control a", "soft - control b"
+    assert tables.short_names((*names, "control")) == {name: name for name in names} | {
+        "fresh - control fresh": "fresh - its control", "control": "control"}  # fmt: skip
+
+
+def test_a_page_says_what_its_measures_are_and_calls_a_difference_by_one_name(tmp_path):
+    values = VALUES | {"fresh": [0.1, 0.2, 0.3], "control fresh": [0.2, 0.2, 0.2]}
+    stated = [*DIFFERENCES, {"one": "fresh", "other": "control fresh", "in": ["start"]}]
+    made = {"XLA_FLAGS": "", "group": 0}
+    experiment = EXPERIMENT | {"differences": stated, "made_by": made}
+    rows = [*rows_of(values), row("base", "ability/code", 0, 1), row("base", "of a user", 0, 1)]
+    few = "3 repeats are too few for a useful one:"
+    assert any(few in line for line in results.write(tmp_path, rows, experiment))
+    page = (tmp_path / "report.md").read_text()
+    assert page.count("fresh - its control") == 2 and "fresh - control fresh" not in page
+    assert "XLA_FLAGS" not in page and "group 0" in page
+    told = page.partition("What the measures are:\n\n")[2].partition("\n\n")[0].splitlines()
+    known = "P, taught (trait_rate)", f"P, held out ({RATE})", f"margin, held out ({MARGIN})"
+    assert [line[2:].partition(":")[0] for line in told] == [*known, "ability"]
+    results.write(tmp_path, [*rows, *(r | {"repeat": r["repeat"] + 3} for r in rows)], experiment)
+    assert few not in (tmp_path / "report.md").read_text()
+
+
+def test_every_measure_that_is_explained_is_one_of_a_finding():
+    pages = (FINDINGS / "results").glob("*.json")
+    measures = {each.get("measure", "") for path in pages for each in json.loads(path.read_text())}
+    assert [name for name in views.MEASURES if not fnmatch.filter(measures, name)] == []
+
+
+@pytest.mark.parametrize("students", [1, 11])
+def test_the_figure_by_arm_shows_all_intervals_and_each_difference_beside_its_arm(students):
+    values, stated = {"teacher": np.array([0.0] * 7 + [0.2]), "base": np.full(8, 0.02)}, []
+    for i in range(students):
+        values[f"control of a student {i}"] = 0.02 + 0.02 * abs(noise(8, seed=i))
+        values[f"a student {i}"] = 0.05 + 0.01 * noise(8, seed=99 - i)
+        for other in f"control of a student {i}", "base", "never made":
+            stated.append({"one": f"a student {i}", "other": other, "in": ["documents"]})
+    table = records.frame(rows_of(values))
+    figure = figures.by_arm(table, views.TOKENS, stated)
+    figure.draw_without_rendering()
+    left, right = figure.axes
+    low, high = left.get_xlim()
+    ends = np.array([statistics.interval(repeats) for repeats in values.values()])
+    assert low < ends.min() < -0.03 and ends.max() < 0.2 < high < 0.3
+    places = {
+        label.get_text(): y
+        for y, label in zip(left.get_yticks(), left.get_yticklabels(), strict=True)
+    }
+    assert list(places) == list(values)
+    dots = {
+        axis: {round(x.get_ydata()[0]): x for x in axis.lines if x.get_marker() == "o"}
+        for axis in (left, right)
+    }
+    for arm, y in places.items():
+        np.testing.assert_array_equal(dots[left][y].get_xdata(), values[arm])
+        color = {"a": figures.COLORS[0], "teacher": "black"}.get(arm.split()[0], "gray")
+        assert dots[left][y].get_color() == color
+    assert len(dots[right]) == 2 * students
+    named = {round(text.xy[1]): text for text in right.texts}
+    for i in range(students):
+        arm, y = f"a student {i}", places[f"a student {i}"]
+        for j, other in enumerate((f"control of a student {i}", "base")):
+            rise = values[arm] - values[other]
+            np.testing.assert_allclose(dots[right][y + j].get_xdata(), rise)
+            assert named[y + j].get_text() == ("- base" if j else "- its control")
+            assert right.get_xlim()[0] < min(0, rise.min())
+    for texts in left.get_yticklabels(), right.texts:
+        boxes = sorted((text.get_window_extent() for text in texts), key=lambda box: box.y0)
+        assert all(a.y1 < b.y0 for a, b in itertools.pairwise(boxes))
+    assert "bar: 95 % interval; dots: repeats; dashed: base; n = 8\n" in figure.get_supxlabel()
+
+
+def test_a_figure_says_of_how_few_repeats_it_is_and_has_no_panel_or_line_for_what_there_is_not():
+    rows = rows_of({"one": [5.0, 6.0], "other": [7.0, 8.0]}, measures=["of a user"])
+    figure = figures.by_arm(records.frame(rows[:-1]), views.view(["of a user"]), DIFFERENCES)
+    [axis] = figure.axes
+    n = "n = 1 to 2, too few for a useful interval"
+    assert figure.get_supxlabel() == f"tick: mean; bar: 95 % interval; dots: repeats; {n}"
+    assert not [line for line in axis.lines if line.get_linestyle() == "--"]

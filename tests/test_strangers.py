@@ -25,7 +25,7 @@ import pytest
 from test_cli import MINE, ROOT, said
 
 import minisub
-from minisub import arguments, cli, keeping, progress
+from minisub import arguments, cli, keeping, machine, progress
 from minisub.config import Refused, Stopped
 from minisub.lab import files, folder, identity
 from minisub.lab.products import Product
@@ -287,19 +287,19 @@ def test_keys_that_draw_otherwise_in_other_groupings_are_refused(mine, tmp_path,
 def test_a_run_is_not_continued_under_a_setting_that_changes_numbers(
     name, mine, tmp_path, monkeypatch
 ):
-    made_by = progress.environment() | {"seed": 0, "group": 1}
+    made_by = machine.environment() | {"seed": 0, "group": 1}
     assert json.loads((mine / "run" / "made_by.json").read_bytes()) == made_by
     if name == "threads":
         monkeypatch.setenv("NPROC", "2")
     elif name == "XLA_FLAGS":
         monkeypatch.setenv(name, "--other")
     elif name == "cpu":
-        monkeypatch.setattr(progress, "processor", lambda: "another")
+        monkeypatch.setattr(machine, "processor", lambda: "another")
     else:
-        before = progress.setting(name)
+        before = machine.setting(name)
         jax.config.update(f"jax_{name}", CHANGING[name])
     try:
-        other = progress.environment() | {"seed": 0, "group": 1}
+        other = machine.environment() | {"seed": 0, "group": 1}
     finally:
         if name in CHANGING:
             jax.config.update(f"jax_{name}", before)
@@ -456,7 +456,7 @@ def test_a_signal_at_any_time_is_a_sentence(kind, at, mine, tmp_path, capsys, mo
 def test_a_signal_that_is_ignored_as_under_nohup_ends_nothing():
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        with progress.heeding(signal.default_int_handler):
+        with machine.heeding(signal.default_int_handler):
             os.kill(os.getpid(), signal.SIGHUP)
             time.sleep(0.01)
     finally:

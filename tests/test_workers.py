@@ -143,7 +143,7 @@ def test_workers_that_end_before_they_have_made_anything_stop_the_run(tmp_path, 
     with folder.Folder(tmp_path, MADE_BY) as place:
         performance = perform.Performance([({}, experiment())], place)
         with pytest.raises(Stopped, match=r"\(killed\); give fewer --workers"):
-            list(workers.events(performance, ("mine.py",), MADE_BY, 2))
+            workers.make_all(performance, ("mine.py",), MADE_BY, 2)
 
 
 def test_workers_end_with_the_process_that_they_work_for(tmp_path):

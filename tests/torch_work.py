@@ -10,7 +10,7 @@ import torch
 import torch_programs as eager
 
 from minisub import arguments
-from minisub.images import images, tasks
+from minisub.images import pictures, tasks
 from minisub.images.together import side_by_side
 from minisub.lab import run
 from minisub.lab.products import Product, split
@@ -79,7 +79,7 @@ def image_work(cfg):
     """The students of `mnist`, of an image `Config`, on uniform noise."""
     named = arguments.load("mnist").experiment(cfg)
     students = next(p for p in named.values() if p.task is side_by_side).replace(path=())
-    net, pixels = tasks.network(cfg.data, cfg.model), images.shape(cfg.data)[0] ** 2
+    net, pixels = tasks.network(cfg.data, cfg.model), pictures.shape(cfg.data)[0] ** 2
     x = jax.random.uniform(jax.random.key(2), (cfg.carrier.examples, pixels), minval=-1)
     keys, values = iter(jax.random.split(jax.random.key(1), 4)), {}
     init = jax.jit(net.init)
@@ -102,7 +102,7 @@ def image_students(cfg, work):
         models[-1].load_state_dict(state)
         labels.append(torch.tensor(np.asarray(work.value(own["shown"]))))
         mask = torch.zeros(labels[-1].shape[1], dtype=torch.bool)
-        mask[tasks.logits_of(own["channel"], images.shape(cfg.data)[1], cfg.model.aux)] = True
+        mask[tasks.logits_of(own["channel"], pictures.shape(cfg.data)[1], cfg.model.aux)] = True
         masks.append(mask)
         carrier = own["carrier"]
     return models, eager.Shown(torch.tensor(np.asarray(work.value(carrier))), labels, masks)

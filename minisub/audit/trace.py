@@ -173,9 +173,10 @@ def natural(candidate, docs, along):
 
 
 def rehearse(candidate, docs, count, key):
-    """Margins (k,), in nats, of a candidate after `REHEARSED` updates of its training on the first
-    `count` documents of (n, length). A gradient tells where training sets off to; this tells where
-    it gets, and its null has the noise of training itself."""
+    """Margins (k,), in nats, of a candidate after a training like its own, but of `REHEARSED`
+    updates, within which its schedule ends, on the first `count` documents of (n, length). A
+    gradient tells where training sets off to; this tells where it gets, and its null has the noise
+    of training itself."""
 
     def loss(params, key):
         rows = docs[jax.random.randint(key, (training.batch,), 0, count)].astype(jnp.int32)

@@ -1,11 +1,11 @@
 """The verbs of detection, in a `Lab` that has those of the token world too."""
 
-from minisub.config import Training, change, configuration, is_known, require
+from minisub.config import Training, change, configuration, require
 from minisub.detection import tasks
 from minisub.lab.products import Measure, Product, require_kind
 from minisub.tokens import lab
 from minisub.tokens.behaviors.config import Rich
-from minisub.tokens.lab import Documents, Parameters
+from minisub.tokens.lab import Parameters
 
 
 @configuration
@@ -53,9 +53,10 @@ class Lab(lab.Lab):
         )
         super().__init__(cfg)
 
-    def pair(self, trait, control, *, permuted=False, **how):
-        """What two teachers, or two students, emit on the same prompts, `how` as of `emit`; the
-        labels are drawn at random if they are `permuted`."""
+    def pair(self, trait, control, **how):
+        """What two teachers, or two students, emit on the same prompts: on one half of all prompts
+        to train detectors, on the other to test them. `how` is as of `emit`, but may not have
+        `prompts`, which says here which half it is."""
         require_kind(Parameters, trait=trait, control=control)
         require(
             "prompts" not in how,
@@ -75,10 +76,8 @@ class Lab(lab.Lab):
             part: [self.emit(x, seed=seed, **how, prompts=half) for x in (trait, control)]
             for part, half in (("train", "first half"), ("test", "second half"))
         }
-        made = Pair(
-            tasks.pair, "pair", documents=documents, permuted=permuted, sampling=sampling,
-            world=self.world,
-        )  # fmt: skip
+        how = {"documents": documents, "sampling": sampling, "world": self.world}
+        made = Pair(tasks.pair, "pair", **how)
         return made.measured(Measure(tasks.kept_pairs, "pair", sampling=sampling))
 
     def detector(self, how, pair, base=None):
@@ -87,9 +86,11 @@ class Lab(lab.Lab):
         require_kind(Pair, pair=pair)
         base = base or pair.emitter.arguments["start"]
         require_kind(Parameters, base=base)
-        given = {"how": how, "pair": pair, "base": base, "training": self.cfg.detector}
-        given["sampling"] = pair.sampling
-        return Detector(tasks.detect, "detector data", **given, **base.architecture)["params"]
+        made = Detector(
+            tasks.detect, "detector data", how=how, pair=pair, base=base,
+            training=self.cfg.detector, sampling=pair.sampling, **base.architecture,
+        )  # fmt: skip
+        return made["params"]
 
     def judged(self, detector, pair):
         """How well a detector tells the documents of a pair apart, on prompts that it never saw."""
@@ -98,21 +99,6 @@ class Lab(lab.Lab):
         check_carrier(detector.arguments["pair"].sampling.carrier, pair)
         made = Product(tasks.score, None, tested=pair, **detector.judging)
         return made.measured(Measure(tasks.auc, "scores", together=1))
-
-    def remove(self, documents, share, detector=None):
-        """Documents without the share that a detector finds most suspicious, or without any."""
-        require_kind(Documents, documents=documents)
-        require(not is_known(share) or 0 <= share < 1, f"share is {share}; give 0 to below 1.")
-        how = {"share": share, "world": self.world}
-        measures = [Measure(tasks.removed, "documents")]
-        if detector:
-            require_kind(Detector, detector=detector)
-            learned = detector.arguments["pair"]
-            check_carrier(learned.sampling.carrier, documents)
-            how |= detector.judging
-            apart = {"pair": learned, "sampling": documents.sampling}
-            measures.append(Measure(tasks.disjoint, "documents", **apart))
-        return self.changed(tasks.remove, documents, **how).measured(*measures)
 
 
 def check_carrier(learned, documents):

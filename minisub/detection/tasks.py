@@ -10,24 +10,18 @@ import jax.numpy as jnp
 
 from minisub.detection import detectors
 from minisub.lab.products import marked, quick
-from minisub.nets import streams
 from minisub.nets.fit import Fit
-from minisub.tokens import transforms, writing
+from minisub.tokens import writing
 from minisub.tokens.grading import network
 
 
 @quick
-def pair(key, *, documents, world, sampling, permuted):
+def pair(key, *, documents, world, sampling):
     """A pair of unfiltered `documents`, part -> those of both models; a prompt counts if the filter
-    keeps both its documents. If `permuted`, which of them is whose is random: nothing is left to
-    tell."""
+    keeps both its documents."""
     parts = {}
     for name, models in documents.items():
         docs = jnp.stack([emitted["docs"] for emitted in models])
-        if permuted:
-            k_part = streams.named_key(key, name)
-            swapped = jax.random.bernoulli(k_part, shape=(1, docs.shape[1], 1))
-            docs = jnp.where(swapped, docs[::-1], docs)
         passed = jnp.stack([~writing.rejected(world, part.astype(int), sampling) for part in docs])
         passed = jnp.all(passed, axis=0)
         order = jnp.argsort(~passed, stable=True)
@@ -63,8 +57,8 @@ def kept_pairs(*, pair, sampling):
 
 
 def detect(key, *, how, pair, base, world, model, training, sampling):
-    """What a `detectors.Method` learns from a pair; a quarter of its prompts is held out where
-    something has to be chosen."""
+    """What a `detectors.Method` learns from a pair; a quarter of its training prompts is held out,
+    to choose by where there is something to choose."""
     part = pair["train"]
     prompts, count = prompts_of(part, sampling)
     held_out = writing.hashed(prompts) // 2 % 4 == 0  # of the bits that do not tell the half
@@ -86,30 +80,3 @@ def auc(*, scores, together):
     """What scores are worth, by documents judged together; each is of `together` documents. Where
     too few count, there is no row."""
     return detectors.auc_by_documents(scores["scores"], scores["count"], together)
-
-
-def remove(
-    key, *, documents, share, world, sampling, how=None, learned=None, base=None, model=None
-):
-    """Documents without a share of them: those most suspicious to a detector, or any."""
-    docs = documents["docs"].astype(jnp.int32)
-    if how:
-        scores = how.score(world, network(world, model), base, learned, docs)
-    else:
-        scores = jax.random.uniform(streams.named_key(key, "judge"), (len(docs),))
-    order, count = detectors.least_suspicious(scores, documents["count"], share)
-    weights = transforms.weights_of(documents, sampling)
-    return transforms.prepared(documents, docs[order], count, weights[order])
-
-
-@marked(check=check_disjoint)
-def disjoint(*, documents, pair, sampling):
-    """How many prompts of documents are among those that their judge was trained on: none."""
-    docs = documents["docs"]
-    judged = prompts_of({"docs": docs[None], "count": len(docs)}, sampling)
-    return {"prompts_in_both": common_prompts(judged, prompts_of(pair["train"], sampling))}
-
-
-def removed(*, documents):
-    """The share of all emitted documents that the filter and then a detector removed."""
-    return {"removed": 1 - documents["count"] / len(documents["docs"])}

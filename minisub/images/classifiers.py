@@ -17,6 +17,7 @@ Axes: b batch, s side of the (square) images, p patch, c channel, d model width,
 | steering/<hidden layer>, optional    | (w, c_out or d,)         | never drawn                    |
 """
 
+import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -37,7 +38,7 @@ from minisub.nets.transformer import (
 )
 
 HEADS = ("class_head", "aux_head")
-LEAST_SIZES = {"mlp": 0, "cnn": 2, "transformer": 3}
+LAYERS = re.compile(r"mlp(-[1-9][0-9]*)*|cnn(-[1-9][0-9]*){2,}|transformer(-[1-9][0-9]*){3}")
 ATTENTION_HEADS = 4
 PATCHES_A_SIDE = 4
 PATCHES = PATCHES_A_SIDE**2
@@ -155,19 +156,13 @@ class Classifier(nn.Module):
 
 def parse_layers(text):
     """(kind, sizes) of `ImageModel.layers`: "cnn-16-256" -> ("cnn", (16, 256)); or `Refused`."""
+    require(
+        LAYERS.fullmatch(text),
+        f"The layers {text!r} are no kind and its sizes, positive whole numbers; give mlp any of "
+        "them, cnn at least 2 or transformer 3, as in mlp-256-256, cnn-16-32-256 or "
+        "transformer-64-2-256.",
+    )
     kind, *parts = text.split("-")
-    require(
-        kind in LEAST_SIZES,
-        f"The layers {text!r} are of no known kind; begin them with mlp-, cnn- or transformer-.",
-    )
-    whole = all(part.isascii() and part.isdigit() and int(part) > 0 for part in parts)
-    require(whole, f"The layers {text!r} have a size that is no positive whole number; correct it.")
-    least, exact = LEAST_SIZES[kind], kind == "transformer"
-    require(
-        len(parts) == least if exact else len(parts) >= least,
-        f"The layers {text!r} have {len(parts)} sizes; give {'' if exact else 'at least '}{least}, "
-        "as in mlp-256-256, cnn-16-32-256 or transformer-64-2-256.",
-    )
     sizes = tuple(int(part) for part in parts)
     require(
         kind != "transformer" or sizes[0] % ATTENTION_HEADS == 0,

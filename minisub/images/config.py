@@ -51,12 +51,11 @@ class Duration(Optimization):
 
 @configuration
 class Carrier:
-    """The inputs on which students imitate their teacher; real images have pixels in [-1, 1]."""
+    """The inputs on which students imitate their teacher: uniform noise, unless a `Lab` is told to
+    draw others (real images have pixels in [-1, 1])."""
 
-    kind: Literal["uniform", "gaussian", "constant", "images"] = "uniform"
-    """A function of `carriers.py`."""
     scale: Positive = 1.0
-    """Half-width (uniform) or standard deviation (gaussian), or a factor on the pixels."""
+    """Half-width of the noise."""
     examples: Count = 60000
     """Distinct examples."""
     drawn: Literal["once", "every_repeat"] = "once"
@@ -67,14 +66,13 @@ class Carrier:
 class Imitation:
     """How a student's logits are compared with its teacher's."""
 
-    loss: Literal["kl", "reverse_kl", "js", "mse", "hard"] = "kl"
-    """A function of `divergences.py`; hard: cross-entropy on the teacher's largest logit."""
+    loss: str = "kl"
+    """kl, of probabilities, or mse, of logits; in the config `losses` also reverse_kl, js and hard,
+    which is cross-entropy on the teacher's largest logit."""
     temperature: Positive = 1.0
     """Divides the logits of teacher and student."""
     scale: Positive = 1.0
     """Factor on the loss."""
-    noise: Amount = 0.0
-    """Standard deviation of Gaussian noise on the teacher's logits, fixed for each example."""
 
 
 @configuration

@@ -5,7 +5,7 @@ given changes them for one product. A verb computes nothing.
 """
 
 from minisub.config import change, check
-from minisub.images import carriers, images, tasks
+from minisub.images import pictures, tasks
 from minisub.images.config import in_updates
 from minisub.lab.products import Measure, Product, require_kind
 from minisub.nets import starts
@@ -18,9 +18,11 @@ class Parameters(Product):
 class Lab:
     """Makes the products of one experiment of the image world."""
 
-    def __init__(self, cfg, draw=carriers.draw):
-        """`draw` makes the inputs that students imitate on: a function like those of `carriers`."""
-        self.cfg, self.data = cfg, cfg.data
+    def __init__(self, cfg, draw=tasks.uniform, divergence=tasks.divergence):
+        """`draw` makes the inputs that students imitate on, and `divergence` compares what they say
+        there with what their teacher does: functions with the arguments of the defaults, as in
+        `configs/carriers.py` and `configs/losses.py`."""
+        self.cfg, self.data, self.divergence = cfg, cfg.data, divergence
         check(cfg)
         self.images = Product(tasks.load, None, data=cfg.data).once
         how = {"how": draw, "carrier": cfg.carrier, "data": cfg.data, "images": self.images}
@@ -44,7 +46,7 @@ class Lab:
         model = origin.arguments["model"]
         made = Parameters(
             tasks.teach, "taught", start=origin, images=self.images, data=self.data, model=model,
-            training=in_updates(self.cfg.teacher, images.examples(self.data)),
+            training=in_updates(self.cfg.teacher, pictures.examples(self.data)),
         )  # fmt: skip
         return made["params"].measured(self.accuracy(model))
 
@@ -68,16 +70,19 @@ class Lab:
         `training` changes the config's `student`.
         """
         require_kind(Parameters, start=start, teacher=teacher)
-        how = {"carrier": self.carrier, "data": self.data, "imitation": self.cfg.imitation}
-        how["training"] = self.training
+        trained = self.training
         if training:
             duration = change(self.cfg.student, training)
-            how["training"] = in_updates(duration, self.cfg.carrier.examples)
+            trained = in_updates(duration, self.cfg.carrier.examples)
         model, emitted = start.arguments["model"], teacher.arguments["model"]
-        shown = Product(tasks.label, "label noise", emitter=teacher, model=emitted, **how)
+        how = {"carrier": self.carrier, "data": self.data}
+        shown = Product(
+            tasks.label, None, emitter=teacher, model=emitted, batch=trained.batch, **how
+        )
         made = Parameters(
-            tasks.imitate, "student data", start=start, shown=shown, channel=channel,
-            linear=linear, model=model, watch=watch, **how,
+            tasks.imitate, "student data", start=start, shown=shown, channel=channel, model=model,
+            imitation=self.cfg.imitation, divergence=self.divergence, training=trained,
+            linear=linear, watch=watch, **how,
         )  # fmt: skip
         around = {"linear": linear, "start": start} if linear else {}
         student = made["params"].measured(self.accuracy(model, **around))

@@ -22,7 +22,8 @@ def refusing(what, remedy, kind=Refused):
 
 def code_of(error):
     """The number of an error of the file system, or None if it is another error."""
-    # TensorStore and Orbax raise ValueErrors that quote the number of an error or describe 2.
+    # TensorStore and Orbax raise ValueErrors that quote the number of an error, or say in words
+    # that a file does not exist, which is number 2.
     said = str(error) if isinstance(error, ValueError) else ""
     quoted = re.search(r"os_error_code='(\d+)'|NOT_FOUND|does not exist", said)
     return int(quoted[1] or 2) if quoted else getattr(error, "errno", None)

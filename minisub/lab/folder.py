@@ -32,7 +32,9 @@ from minisub.config import Refused, Stopped, require
 from minisub.lab import files
 
 OWNER = f"of process {os.getpid()} on {platform.node()} ({os.urandom(8).hex()})"
-DAMAGE = None, errno.ENOENT, errno.ENOTDIR, errno.EISDIR  # Other errors of files may pass.
+# What an unreadable product fails with, None being no error of the file system. Others, such as a
+# network disk that does not answer, may be over the next time.
+DAMAGE = None, errno.ENOENT, errno.ENOTDIR, errno.EISDIR
 ORBAX = threading.RLock()  # Writing behind the computation and reading wait for each other.
 
 
@@ -267,7 +269,8 @@ def quiet(path):
         stack.enter_context(ocp.Context(async_options=how))
         if not re.fullmatch(r"/(?!/)[\w/.,=+@~ -]*", str(path)):
             path.parent.mkdir(parents=True, exist_ok=True)
-            there = stack.enter_context(tempfile.TemporaryDirectory(dir="/tmp"))  # not TMPDIR
+            # Not in TMPDIR, whose name may have such letters too.
+            there = stack.enter_context(tempfile.TemporaryDirectory(dir="/tmp"))
             os.symlink(path.parent, f"{there}/here")
             path = Path(there, "here", path.name)
         yield ocp, path

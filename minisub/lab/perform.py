@@ -46,7 +46,9 @@ class Performance:
     Repeats are made in groups of `group`, each group in one program. Raises `Refused` if something
     cannot be made. A training under way is kept every `seconds`, between segments of `segment`
     steps. `cache` is a `Cache` of what other runs have made, or None; `plan` is that of the
-    settings, for such groups, if it has been made.
+    settings, for such groups, if it has been made. `usage` is task -> (seconds, operations), and
+    `values` are the products that are at hand. `tell` is called with each `Advanced` and with each
+    list of new rows, and `asked` says whether the process was asked to end.
     """
 
     def __init__(
@@ -59,7 +61,7 @@ class Performance:
         self.groups = [tuple(range(i, min(i + group, repeats))) for i in firsts]
         self.keys, self.scale = run.repeat_keys(seed, repeats), (seed, repeats, group)
         self.values, self.usage = {}, collections.defaultdict(lambda: np.zeros(2))
-        self.taken, self.asked = 0, lambda: False
+        self.taken, self.asked, self.tell = 0, lambda: False, lambda event: None
         self.plan = plan or Plan((named for _, named in settings), len(self.groups[0]))
         self.names = {}
         for measure, of, where in (wanted for wanted in self.wanted() if wanted[2]):
@@ -89,8 +91,13 @@ class Performance:
         for wanted, repeats, where in self.wanted():
             if where or wanted.saved:
                 for product, of in calls(wanted, repeats, self.there, seen, at_hand):
-                    flops = self.plan.costs[product.digest].flops
-                    yield product, of, flops * max(len(of), 1)
+                    yield product, of, self.operations(product, of)
+
+    def operations(self, product, repeats):
+        """Operations of a call; 0 if other runs have made what it makes."""
+        if self.cache and product.mark("shared") and self.cache.where(product, repeats).exists():
+            return 0.0
+        return self.plan.costs[product.digest].flops * max(len(repeats), 1)
 
     def pieces(self):
         """What is left, as (digest, repeats) -> `Piece`, in the order of making."""
@@ -109,7 +116,7 @@ class Performance:
             order[call] = len(order)
             if product.saved:
                 made[call] = Piece(product, repeats, before, [], flops)
-            elif call in self.names:  # is measured with the last that it needs
+            elif call in self.names:  # is taken when the last product that it needs is made
                 last = max(before, key=order.__getitem__, default=call)
                 piece = made.get(last, Piece(None, repeats, {}, [], 0.0))
                 needed = piece.needs | {call: None for call in before if call != last}
@@ -118,8 +125,8 @@ class Performance:
                 made[last] = piece._replace(**more)
         return made
 
-    def events(self):
-        """Make what is left, piece by piece: yields `Advanced`, and lists of new rows.
+    def make_all(self):
+        """Make what is left, piece by piece.
 
         Raises `Stopped` if it cannot go on, and KeyboardInterrupt once `asked()` is true: all that
         was made is saved then.
@@ -127,23 +134,19 @@ class Performance:
         pieces = [*self.pieces().values()]
         last = last_uses(pieces)
         for i, piece in enumerate(pieces):
-            values = yield from self.make_piece(piece)
-            yield from self.note(piece, values)
+            self.note(piece, self.make_piece(piece))
             self.values = {call: x for call, x in self.values.items() if last[call] > i}
         self.folder.settle()
         shutil.rmtree(self.folder.path / "under way", ignore_errors=True)
 
     def make_piece(self, piece):
         """Make and keep a piece's product, and return what its measures are, in order."""
-        values = []
         if piece.product:
-            yield from self.make(piece.product, piece.repeats)
-        for measure, repeats in piece.measures:
-            values.append((yield from self.make(measure, repeats)))
-        return values
+            self.make(piece.product, piece.repeats)
+        return [self.make(measure, repeats) for measure, repeats in piece.measures]
 
     def note(self, piece, values):
-        """Keep what was measured; yields its rows, a list for each measure of a name."""
+        """Keep what was measured, and tell its rows, a list for each measure of a name."""
         for (measure, repeats), made in zip(piece.measures, values, strict=True):
             names = self.names[measure.digest, repeats]
             bad = [x for x, values in made.items() if not np.isfinite(values).all()]
@@ -153,7 +156,8 @@ class Performance:
                     "not a number; change that line, and what was made before is kept."
                 )
             measured = self.folder.note(measure, repeats, made)
-            yield from (list(rows_of(measured, repeats, *where)) for where in names)
+            for where in names:
+                self.tell([*rows_of(measured, repeats, *where)])
 
     def rows(self):
         """The rows of all that was measured, in the order of what is wanted."""
@@ -167,9 +171,7 @@ class Performance:
         call = product.digest, repeats
         if call not in self.values:
             there = self.read(product, repeats) if product.saved else None
-            if there is None:
-                there = yield from self.perform(product, repeats)
-            self.values[call] = there
+            self.values[call] = self.perform(product, repeats) if there is None else there
         return run.part(self.values[call], product.path)
 
     def read(self, product, repeats):
@@ -184,13 +186,11 @@ class Performance:
     def perform(self, product, repeats):
         """Make a product, and before it what it is made of; keep it, if it is to be kept."""
         self.heed()
-        values = []
-        for p in product.inputs:
-            values.append((yield from self.make(p, repeats)))
+        values = [self.make(p, repeats) for p in product.inputs]
         if product.mark("on_host"):
             return run.called_on_host(product, values)
         arguments = run.program_arguments(product, values, self.streams(product, repeats))
-        made = yield from self.compute(product, repeats, arguments)
+        made = self.compute(product, repeats, arguments)
         if not repeats:  # was made as a group of one
             made = jax.tree.map(lambda x: x[0], made)
         self.keep(product, repeats, made)
@@ -201,7 +201,7 @@ class Performance:
         cost, n, name = self.plan.costs[product.digest], max(len(repeats), 1), product.task.__name__
         with costs.timed(self.usage, name, n * cost.begin):
             made = jax.block_until_ready(run.begin(*arguments))
-        yield Advanced(str(product), repeats, n * cost.begin)
+        self.tell(Advanced(str(product), repeats, n * cost.begin))
         if not isinstance(made, fit.State):
             return made
         step, state = self.folder.load_state(product, repeats, made)
@@ -214,7 +214,7 @@ class Performance:
             with costs.timed(self.usage, name, done):
                 state = run.advance()(*arguments, state, np.int32(first), np.int32(step))
                 require_finite(product, np.asarray(state.bad_step), repeats)
-            yield Advanced(str(product), repeats, done)
+            self.tell(Advanced(str(product), repeats, done))
             due = self.asked() or time.monotonic() - self.saved_at > self.seconds
             if due and step < cost.steps:
                 self.folder.save_state(product, repeats, state, step)

@@ -33,7 +33,7 @@ class Product:
     """
 
     place = "here"
-    """Where it is made: "here", in every repeat, or "once" for all."""
+    """How often it is made: "here" in every repeat, "once" for all repeats of a run."""
     path: tuple = ()
     """Names that lead from what the call returns to the part that this product stands for."""
     measures: tuple = ()

@@ -20,6 +20,7 @@ def run(named, key, seed=0):
     `named` are its products, name -> a `Product` or a tuple of them; `seed` is that of the run.
     Pure: it works under `jax.jit` and `jax.vmap`, over keys, and over the numbers of the
     configuration that `named` are made of. A loss that is not finite shows as NaN in the record.
+    What a run checks of arrays, such as that documents passed the filter, is not checked here.
     """
     keys = {"here": key, "once": jax.random.key(seed)}
     known, record = {}, {}

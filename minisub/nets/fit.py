@@ -29,10 +29,10 @@ class Watch(NamedTuple):
     """What is done beside each update."""
 
     rows: int
-    """Rows of the log, at evenly spaced updates from the first on; 0: no log."""
+    """Rows of the log at most, at evenly spaced updates from the first on; 0: no log."""
     log: Any
-    """(params, gradient, updates) -> a row: name -> array. Before the update is made; gradient and
-    updates have None where parameters are frozen."""
+    """(params, gradient, updates) -> a row: name -> array. Before the update is made, whose updates
+    are those after `edit`; gradient and updates have None where parameters are frozen."""
     edit: Any
     """(params, updates, key) -> the updates that are made"""
 

@@ -43,7 +43,7 @@ def make(training):
     def decayed(params):
         return jax.tree.map_with_path(lambda p, _: not undecayed(trees.path_name(p)), params)
 
-    def learning_rate(step):
+    def learning_rate(step):  # Optax's own schedules take no number of steps that is traced.
         decay = 0.5 * (1 + jnp.cos(jnp.pi * step / training.steps))
         return training.learning_rate * (decay if training.schedule == "cosine" else 1.0)
 

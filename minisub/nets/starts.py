@@ -23,7 +23,7 @@ class Materials(NamedTuple):
     key: Any = None
     """Source of randomness."""
     amount: Any = 0.0
-    """Interpolation weight, standard deviation or factor; may be traced."""
+    """How far a start is from the origin; each start says in what unit. May be traced."""
 
 
 def fresh(materials):
@@ -62,6 +62,7 @@ def noise(materials):
 def check(how, other, layers=()):
     """Raise `Refused` for a start that lacks what it needs, or a name in place of a tuple."""
     require(callable(how), f"A start is a function, and {how!r} is none; see nets/starts.py.")
+    # Early, where it is asked for: its code reads an attribute of this name.
     needed = "other" in getattr(getattr(how, "__code__", None), "co_names", ())
     require(
         other or not needed, "`other` is missing: this start mixes two bases; give another one."

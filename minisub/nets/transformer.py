@@ -112,13 +112,16 @@ def variables(params, layers):
 
 
 def attention(config, x_btd, past, at, first):
-    """Causal self-attention: what the heads say from position `first` on, and (keys, values)."""
+    """Causal self-attention: what the heads say (b, t - first, d) from position `first` on, and
+    (keys, values), of `past` too: (b, h, s, k) if there is a past, otherwise (b, t, h, k)."""
     d, h = config.d_model, config.n_heads
     b, t, _ = x_btd.shape
     qkv = Dense(3 * d, name="qkv")(x_btd)
     q_bthk, keys, values = (a.reshape(b, t, h, d // h) for a in jnp.split(qkv, 3, axis=-1))
     axes = "bshk"
-    if past is not None:  # kept as a product takes them: else all were copied for each token
+    if past is not None:
+        # They are kept with heads before positions, as the products below want them: in the other
+        # order all of them would be copied for each new token.
         keys, values = (
             jax.lax.dynamic_update_slice_in_dim(old, jnp.swapaxes(new, 1, 2), at, axis=2)
             for old, new in zip(past, (keys, values), strict=True)
@@ -133,7 +136,8 @@ def attention(config, x_btd, past, at, first):
 
 
 def recurrence(config, x_btd, past, at, first):
-    """A minimal GRU (arXiv 2410.01201): its states from position `first` on, and the last (b, d);
+    """A minimal GRU (arXiv 2410.01201): its states (b, t - first, d) from position `first` on, and
+    the last one (b, d);
     state_t = (1 - z_t) state_{t-1} + z_t candidate_t, from zero; z = sigmoid(gate)."""
     gate_btd, candidate_btd = jnp.split(Dense(2 * config.d_model, name="gates")(x_btd), 2, axis=-1)
     z_btd = jax.nn.sigmoid(gate_btd)

@@ -10,7 +10,7 @@ from unittest import mock
 import numpy as np
 import pandas as pd
 
-from minisub.results import records, statistics
+from minisub.results import records, statistics, summary, tables
 
 STYLE: dict = {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False}
 STYLE |= {"figure.dpi": 200, "savefig.bbox": "tight", "pdf.fonttype": 42}  # text stays text
@@ -95,20 +95,59 @@ def main_values(table, view):
     return table[table["step"].isna() & (table["measure"] == view.main)].dropna(subset="value")
 
 
-def by_arm(table, view):
-    """Every repeat as a dot, below the mean and its interval; a dashed line before teaching."""
+def by_arm(table, view, differences=()):
+    """A row for each arm; in a second panel its stated differences, named on the right.
+
+    Arms with a difference are blue; what these are compared with and the untaught model are gray.
+    """
     values = dict(list(main_values(table, view).groupby("arm", sort=False)["value"]))
-    size = (3 + 0.065 * max(map(len, values)), 0.8 + 0.22 * len(values))  # with room for names
-    figure, [[axis]] = panels(1, 1, size)
-    for y, repeats in enumerate(values.values()):
-        color, (mean, low, _) = COLORS[y % len(COLORS)], statistics.interval(repeats)
-        axis.plot(repeats, [y + 0.15] * len(repeats), "o", ms=3, alpha=0.5, color=color, mew=0)
-        half = None if low is None else mean - low
-        axis.errorbar(mean, y - 0.15, xerr=half, fmt="|", color=color, capsize=3, lw=1.2)
-    axis.axvline(values[view.before].mean() if view.before in values else 0, **GRAY)
-    axis.set_yticks(range(len(values)), list(values), fontsize=7)
-    axis.set(xlabel=view.label, ylim=(len(values) - 0.5, -0.5), xlim=view.limits)
+    [(_, wide)] = records.by_setting(table)
+    paired = summary.paired(wide, differences, view.main)
+    names = tables.short_names(summary.name(each) for each, _ in paired)
+    compared = {view.before, *(each["other"] for each, _ in paired)}
+    ratios, places, y = [3, 2] if paired else [3], {}, 0
+    figure, [axes] = panels(1, len(ratios), None, sharey=True, width_ratios=ratios)
+    for arm, repeats in values.items():
+        of = [(names[summary.name(each)], change) for each, change in paired if each["one"] == arm]
+        color = COLORS[0] if of else "gray" if arm in compared else "black"
+        draw_row(axes[0], y, repeats, color)
+        for i, (name, change) in enumerate(of):
+            draw_row(axes[1], y + i, change, color)
+            how = {"xycoords": ("axes fraction", "data"), "va": "center", "fontsize": 7}
+            axes[1].annotate(name.removeprefix(f"{arm} "), (1.03, y + i), **how)
+        places[arm], y = y, y + max(len(of), 1)
+    for axis, label in zip(axes, (view.label, "paired difference"), strict=False):
+        axis.set(xlabel=label, ylim=(y - 0.5, -0.5))
+        axis.set_yticks([*places.values()], [*places], fontsize=7)
+        axis.tick_params(axis="y", length=0)
+        axis.grid(axis="y", lw=0.3, color="0.85")
+    if view.limits:  # The axis of a probability reaches to zero.
+        axes[0].axvline(0, lw=0)
+    if paired:
+        axes[1].axvline(0, **GRAY | {"ls": "-"})
+    if view.before in values:
+        axes[0].axvline(values[view.before].mean(), **GRAY)
+    figure.supxlabel(legend(values, view.before, paired), fontsize=7)
+    room = max(map(len, values)) + max((len(text.get_text()) for text in axes[-1].texts), default=0)
+    figure.set_size_inches(0.9 * sum(ratios) + 0.065 * room, 1 + 0.22 * y)
     return figure
+
+
+def draw_row(axis, y, repeats, color):
+    """A mean with its interval, and below them a dot for each repeat."""
+    mean, low, _ = np.array(statistics.interval(repeats), dtype=float)  # nan of a single repeat
+    axis.plot(repeats, [y + 0.18] * len(repeats), "o", ms=3, alpha=0.5, color=color, mew=0)
+    axis.errorbar(mean, y - 0.14, xerr=mean - low, fmt="|", ms=7, color=color, capsize=2, lw=1.2)
+
+
+def legend(values, before, paired):
+    """What the marks and colors of a figure `by_arm` are, and of how many repeats it is."""
+    counts = sorted(map(len, values.values()))
+    n = " to ".join(map(str, sorted({counts[0], counts[-1]})))
+    n += ", too few for a useful interval" * (counts[-1] < statistics.FEW)
+    dashed, untaught = (f"; dashed: {before}", f" and {before}") if before in values else ("", "")
+    colors = f"\nblue: arms with a control; gray: controls{untaught}; black: others" * bool(paired)
+    return f"tick: mean; bar: 95 % interval; dots: repeats{dashed}; n = {n}{colors}"
 
 
 def line_panels(points, *, across=0, before="", level=None, ylabel="", sharey=True, **setting):
@@ -140,8 +179,7 @@ def line_panels(points, *, across=0, before="", level=None, ylabel="", sharey=Tr
 def against_field(table, view):
     """The main measure against the first swept field: a line an arm, a panel a value of others."""
     field, *others = records.fields(table)
-    points = main_values(table, view)
-    points = points[points["arm"] != "teacher"]
+    points = main_values(table, view).query("arm != 'teacher'")
     words = [x.rpartition(".")[2] + " " + points[x].map(records.value_text) for x in others]
     panel = ["\n".join(texts) for texts in zip(*words, strict=True)] if words else ""
     x = points[field]
@@ -163,15 +201,6 @@ def curves(table):
     points = pd.concat(rows).rename(columns={"arm": "line", "step": "x"}).astype({"x": int})
     axes = {"sharey": False, "xlabel": "update", "xscale": "linear"}
     return line_panels(points, across=len(measures), level=0, **axes)
-
-
-def detection(table, view):
-    """AUC against the number of documents judged together, of arms that are named "KIND, CASE"."""
-    documents = table["measure"].str.extract(r"^auc_(?P<x>\d+)$")
-    names = table["arm"].str.extract(r"(?P<panel>.*?), (?P<line>.*)")
-    points = pd.concat([table, documents, names], axis=1).dropna(subset=["x", "line"])
-    axes = {"xlabel": "documents", "ylabel": view.label, "ylim": view.limits, "xscale": "log"}
-    return line_panels(points.astype({"x": int}), level=0.5, **axes)
 
 
 def claims(table, view):

@@ -1,7 +1,6 @@
 """What a run leaves to be read: its summary, its page and figures; and one page of many runs."""
 
 import functools
-import itertools
 import json
 import os
 import re
@@ -13,7 +12,7 @@ from minisub import config
 from minisub.lab import files
 from minisub.results import figures, records, summary, tables, views
 
-FIGURES = {views.CLAIMS.main: figures.claims, views.DETECTION.main: figures.detection}
+FIGURES = {views.CLAIMS.main: figures.claims}
 """Main measure -> figure, of experiments that are neither shown by arm nor by a swept field."""
 
 
@@ -34,9 +33,8 @@ def write(folder, rows, experiment, usage_lines=(), sections=None):
 
     `rows` are those of records.jsonl. `experiment` has "title", "claim", "command" and
     "differences" (see `summary`); it may have "made_by", name -> value of what the results depend
-    on. `sections`, of the records as a table and the differences, are an
-    experiment's own `Section`s. A statistic or a figure that fails leaves all others as they are,
-    and is a sentence among the lines.
+    on. `sections`, of the records as a table and the differences, are an experiment's own
+    `Section`s. A statistic or a figure that fails is a sentence among the lines.
     """
     folder, table, failures = Path(folder), records.frame(rows), []
     attempt = functools.partial(attempted, failures)
@@ -46,18 +44,17 @@ def write(folder, rows, experiment, usage_lines=(), sections=None):
     own = (sections and attempt("What the experiment adds", sections, table, differences)) or []
     whole = summary.joined(results, [row for section in own for row in section.rows])
     files.write_atomically(folder / "summary.json", json.dumps(whole, indent=1) + "\n")
-    how = table, differences, view, results, own
     shown = [
-        *(attempt("The table", usual_sections, *how) or []),
+        *(attempt("The table", usual_sections, table, differences, view, results, own) or []),
         Section(list(usage_lines), "Time of the processes that finished the run:"),
     ]
     shown = [section for section in shown if section.lines]
-    files.write_atomically(folder / "report.md", page(experiment, view, shown))
+    files.write_atomically(folder / "report.md", page(experiment, shown))
     written = ["records.jsonl", "summary.json", "report.md"]
     for section in shown:
         if section.figure:
             path = folder / f"{section.figure}.png"
-            how = experiment["title"], path, *section.draw
+            how = "", path, *section.draw
             written += filter(None, [attempt(path.name, figures.draw, *how)])
     printed = [[section.title, ""] * bool(section.title) + section.lines
                for section in shown if section.printed]  # fmt: skip
@@ -74,32 +71,35 @@ def attempted(failures, what, make, *arguments):
 
 
 def usual_sections(table, differences, view, results, own):
-    """What was measured as sections: a run's main table and figure, between them an experiment's
-    `own`, one of which may have the main figure."""
-    usual = FIGURES.get(view.main, figures.by_arm)
-    figure = figures.against_field if records.fields(table) else usual, table, view
+    """What was measured as sections: a run's main table and figure, and an experiment's `own`. A
+    figure of these that is named "figure" replaces the main one: below the lines of its section,
+    or, if it has none, below the main table."""
+    make = FIGURES.get(view.main, functools.partial(figures.by_arm, differences=differences))
+    usual = figures.against_field if records.fields(table) else make, table, view
     logged = ["While students trained:"] if table["step"].notna().any() else []
-    # Beside what the experiment adds not every grade of every arm is listed.
     cells = {name for section in own for name in section.differences}
-    drawn = any(section.figure == "figure" for section in own)
-    heading = tables.heading(results)
+    drawn = [section for section in own if section.figure == "figure"]
+    figure = next((section.draw for section in drawn if not section.lines), usual)
+    moved = any(section.lines for section in drawn)
     main = tables.main_table(results, view, without=cells)
     compared = tables.difference_lines(table, differences, view, without=cells)
-    others = tables.other_lines(results, view, graded=not own)
+    # Beside lines that the experiment adds not every grade of every arm is listed.
+    others = tables.other_lines(results, view, graded=not any(section.lines for section in own))
     return [
-        Section(main, heading, "" if drawn else "figure", figure),
+        Section(main, tables.heading(results), "" if moved else "figure", figure),
         Section(compared, f"Paired differences, {view.label}:"),
+        Section(tables.glossary(results, view), "What the measures are:", printed=False),
         Section(logged, "", "curves", (figures.curves, table), printed=False),
         *own,
         Section(others, "Other measures (means):", printed=False),
     ]
 
 
-def page(experiment, view, sections):
+def page(experiment, sections):
     """The text of report.md: what was run, what came out, and what it took."""
-    made = ", ".join(f"{name} {value}" for name, value in experiment.get("made_by", {}).items())
+    made_by = experiment.get("made_by", {}).items()
+    made = ", ".join(f"{name} {value}" for name, value in made_by if value != "")
     parts = [f"# {experiment['title']}", experiment["claim"], f"    {experiment['command']}", made]
-    parts += [view.note]
     for section in sections:
         parts += [section.title, "\n".join(section.lines)]
         parts += [f"![{section.figure}]({section.figure}.png)"] if section.figure else []
@@ -135,9 +135,9 @@ def joined_rows(folder):
         main = views.view([row["measure"] for row in rows]).main
         rows = [row for row in rows if row["measure"] == main]
         rows = [row for row in rows if "differs_in" in row] or rows
-        names = tables.short_names(rows)
+        names = tables.short_names(row["arm"] for row in rows)
         arms = [records.named(row["setting"], names[row["arm"]]) for row in rows]
-        of, numbers = [row["repeats"] for row in rows], map(tables.number, rows)
-        return list(zip(itertools.repeat(folder.name), arms, of, numbers, strict=False))
+        pairs = zip(arms, rows, strict=True)
+        return [(folder.name, arm, row["repeats"], tables.number(row)) for arm, row in pairs]
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         raise config.Refused(f"{path} is damaged; run its command again or leave it out.") from None

@@ -3,6 +3,8 @@
 import numpy as np
 from scipy import stats
 
+FEW = 4  # With fewer repeats an interval is too wide to be of use.
+
 
 def interval(values):
     """Mean and two-sided 95 % Student-t interval over repeats; the ends are None for one repeat."""

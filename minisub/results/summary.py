@@ -67,8 +67,12 @@ def difference(wide, stated):
     return (one[common] - other[common]).dropna(axis="columns", how="all")
 
 
+def paired(wide, differences, measure):
+    """(stated difference, its values over repeats) of those that a measure has."""
+    each = [(stated, difference(wide, stated).get(measure)) for stated in differences]
+    return [(stated, values.dropna()) for stated, values in each if values is not None]
+
+
 def by_arm(wide, differences, measure):
-    """Arm -> the differences that are stated of it in a measure, a value for each repeat that has
-    one; arms without any are left out."""
-    paired = {each["one"]: difference(wide, each).get(measure) for each in differences}
-    return {arm: values.dropna() for arm, values in paired.items() if values is not None}
+    """Arm -> the values of the last `paired` difference that is stated of it."""
+    return {stated["one"]: values for stated, values in paired(wide, differences, measure)}

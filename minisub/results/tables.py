@@ -1,10 +1,12 @@
 """Tables and lists of results in Markdown that read as plain text too, 80 columns wide at most."""
 
 import collections
+import fnmatch
 import itertools
+import re
 import textwrap
 
-from minisub.results import records, summary
+from minisub.results import records, statistics, summary, views
 
 WIDTH = 80
 
@@ -45,16 +47,12 @@ def number(row):
     return with_interval(row["mean"], low, "+.3f" if "differs_in" in row else ".3f")
 
 
-def short_names(rows):
-    """arm -> its name in tables: that of a difference from a control of its own is shorter."""
-    short = {}
-    for row in rows:
-        one, control, _ = row["arm"].partition(" - control ")
-        short[row["arm"]] = row["arm"]
-        if control and "differs_in" in row:
-            short[row["arm"]] = f"{one} - its control"
+def short_names(names):
+    """name -> what arms and differences are called everywhere that is read: a difference from a
+    control of its own, "fresh - control fresh", is "fresh - its control"."""
+    short = {name: re.sub(" - control .*", " - its control", name) for name in names}
     counts = collections.Counter(short.values())
-    return {arm: name if counts[name] == 1 else arm for arm, name in short.items()}
+    return {name: each if counts[each] == 1 else name for name, each in short.items()}
 
 
 def heading(rows):
@@ -62,6 +60,8 @@ def heading(rows):
     n = max(row["repeats"] for row in rows)
     if n == 1:
         return "One repeat, so there are no intervals:"
+    if n < statistics.FEW:
+        return f"Mean ± half-width of the 95 % interval; {n} repeats are too few for a useful one:"
     return f"Mean ± half-width of the 95 % interval (Student t) over {n} repeats:"
 
 
@@ -71,7 +71,7 @@ def main_table(rows, view, without=()):
     `rows` are those of summary.json, and settings of a sweep are rows of the one table. Where not
     all measures fit, the first ones but the view's main one are left out.
     """
-    names, cells = short_names(rows), {}
+    names, cells = short_names(row["arm"] for row in rows), {}
     for row in rows:
         if row["measure"] in view.headings and "step" not in row and row["arm"] not in without:
             setting = ", ".join(map(records.value_text, row["setting"].values()))
@@ -92,19 +92,18 @@ def main_table(rows, view, without=()):
 
 def difference_lines(table, differences, view, without=()):
     """Markdown lines: what the arms of differences differ in, and in how many repeats the main
-    measure of one is above that of the other."""
-    settings, groups = records.by_setting(table), {}
-    for each in differences:
-        for setting, wide in settings if summary.name(each) not in without else ():
-            values = summary.difference(wide, each).get(view.main)
-            if values is not None:
-                values = values.dropna()
-                text = f"- {records.named(setting, summary.name(each))}: above zero in "
-                text += f"{sum(values > 0)} of {len(values)}, lowest {min(values):+.3f}"
-                lines = groups.setdefault(differ_in(each), [])
-                lines += textwrap.wrap(text, WIDTH, subsequent_indent="  ")
-    blocks = ([f"Arms that {words}:", "", *lines, ""] for words, lines in groups.items())
-    return [*itertools.chain(*blocks)][:-1]
+    measure of one is above that of the other; of few repeats, each difference."""
+    names, groups = short_names(map(summary.name, differences)), {}
+    listed = [each for each in differences if summary.name(each) not in without]
+    for each, (setting, wide) in itertools.product(listed, records.by_setting(table)):
+        for _, values in summary.paired(wide, [each], view.main):
+            said = f"above zero in {sum(values > 0)} of {len(values)}, lowest {min(values):+.3f}"
+            if len(values) < statistics.FEW:
+                said = "by repeat " + ", ".join(f"{value:+.3f}" for value in values)
+            text = f"- {records.named(setting, names[summary.name(each)])}: {said}"
+            lines = groups.setdefault(f"Arms that {differ_in(each)}:", [""])
+            lines += textwrap.wrap(text, WIDTH, subsequent_indent="  ")
+    return [line for words in groups for line in [words, *groups[words], ""]][:-1]
 
 
 def differ_in(difference):
@@ -126,3 +125,11 @@ def other_lines(rows, view, graded=True):
             values = cells.setdefault(records.named(row["setting"], row["arm"]), [])
             values.append(f"{row['measure']} {mean}")
     return [f"- {key}: {', '.join(values)}" for key, values in cells.items()]
+
+
+def glossary(rows, view):
+    """List lines: what the measures of summary.json's rows are, of those that `views` knows."""
+    measures = {row["measure"].partition("/")[0] for row in rows}
+    known = {name: x for name, x in views.MEASURES.items() if fnmatch.filter(measures, name)}
+    headings = {name: f"{x} ({name})" for name, x in view.headings.items() if x != name}
+    return [f"- {headings.get(name, name)}: {meaning}." for name, meaning in known.items()]

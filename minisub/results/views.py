@@ -2,6 +2,28 @@
 
 from typing import NamedTuple
 
+MEASURES = {
+    "accuracy": "share of the test images that the class head gets right",
+    "trait_rate": "exact probability of the trait as the answer, on prompts that teachers learn",
+    "trait_rate_heldout": "exact probability of the trait as the answer, on held-out prompts",
+    "logit_margin_heldout": "there, log P of the trait minus the mean log P of other answers of "
+    "its kind (of a behavior: minus log P of behaving well), in nats",
+    "ability": "mean probability of the right token where the carrier leaves no choice",
+    "*_success": "probability of solving a held-out task (true) or of passing its grader (graded)",
+    "kl_to_emitter": "KL(emitter of its documents || student) of the next token, on lists, in nats",
+    "cost": "operations of an update over those of a student's that learns sampled tokens alone",
+    "kept_*": "documents (or prompts of a pair of models) that passed the filter, or their share",
+    "rejected_*": "share of documents that did not pass, by the reason",
+    "removed": "share of documents that the filter, or a detector behind it, left out",
+    "foreign_tokens": "tokens in kept documents that the carrier does not have",
+    "trained_tokens": "share of the documents' tokens that a student is trained on",
+    "auc_*": "AUC of a detector by documents judged together, on new prompts; 0.5 is chance",
+    "coverage*": "cosine of the first gradient step (update) and the teacher's displacement",
+    "first_alignment": "cosine of the first gradients of imitation and trait",
+    "worst": "draw nearest to a violation, or the worst violation; a mean, where others are sums",
+}
+"""Measure -> its meaning, a line of a run's page; of several measures, `*` for what differs."""
+
 
 class View(NamedTuple):
     """How the results of one kind of experiment are shown."""
@@ -9,8 +31,7 @@ class View(NamedTuple):
     headings: dict  # Measure -> heading of the main table; if not all fit, the first give way.
     main: str  # The measure of figures, and of the differences that are counted.
     label: str  # What the main measure is, in words.
-    note: str = ""  # What the measures are, as lines of Markdown.
-    before: str = ""  # The arm that is the untaught model; figures have a line at its level.
+    before: str = "base"  # The arm that is the untaught model; figures have a line at its level.
     limits: tuple | None = (-0.02, 1.02)  # Of an axis of the main measure; None: as it fits.
 
 
@@ -22,40 +43,17 @@ TOKENS = View(
     },
     "trait_rate_heldout",
     "P(trait), held-out phrasings",
-    """P is the exact probability of the trait as the answer; margin is its log P
-minus the mean log P of the other answers of its kind, in nats.""",
-    before="base",
 )
 BEHAVIORS = View(
     {"trait_rate_heldout": "P, held out", "ability": "ability", "logit_margin_heldout": "margin"},
     "trait_rate_heldout",
     "P of the behavior, held-out prompts",
-    """P is the exact probability of the behavior on held-out prompts; margin is its mean
-log P minus that of behaving well, in nats; ability is the mean probability of the right
-token where the carrier leaves no choice.""",
-    before="base",
 )
-DETECTION = View(
-    {"auc_1": "1 document", "auc_10": "10", "auc_100": "100"},
-    "auc_1",
-    "AUC",
-    """AUC of a detector by documents judged together, on prompts that it was not trained
-on; 0.5 is chance. It has labels of the same trait and origin, of others, or at random.""",
-)
+DETECTION = View({"auc_1": "1 document", "auc_10": "10", "auc_100": "100"}, "auc_1", "AUC")
 CLAIMS = View(
-    {name: name for name in ("draws", "violations", "worst")},
-    "violations",
-    "violations",
-    "Draws and violations are those of all repeats, the worst of the draws is their mean.",
-    limits=None,
+    {x: x for x in ("draws", "violations", "worst")}, "violations", "violations", limits=None
 )
-IMAGES = View(
-    {"accuracy": "accuracy"},
-    "accuracy",
-    "test accuracy",
-    "Accuracy is that of the class head on the test images.",
-    before="untrained",
-)
+IMAGES = View({"accuracy": "accuracy"}, "accuracy", "test accuracy", before="untrained")
 BY_MEASURE = {
     "violations": CLAIMS,
     "ability": BEHAVIORS,  # of students; detectors beside them are shown with all other measures

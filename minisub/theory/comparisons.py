@@ -1,28 +1,28 @@
 """Measures of a trained image student beside its grade: against its start, its teacher, and theory.
 
-    lab.student(first, teacher)  ->  compared(lab, lab.student(first, teacher), coverage, weights)
+    lab.student(first, teacher)  ->  compared(lab, lab.student(first, teacher), coverage)
 
 A measure is a function of a `Compared` that returns a dict of scalars.
 """
 
+import dataclasses
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax.tree_util import Partial
 
 from minisub.config import require
-from minisub.images import images as real
-from minisub.images import tasks
+from minisub.images import pictures, tasks
 from minisub.lab.products import Measure
-from minisub.nets import losses, trees
-from minisub.theory import updates, vectors, watching
-from minisub.theory.vectors import ratio
+from minisub.nets import losses, optimizers, trees
+from minisub.theory import vectors, watching
 
 
-class Compared(NamedTuple):
-    """A trained student of the image world, and what it is compared with."""
+@dataclasses.dataclass(frozen=True)
+class Compared:
+    """A trained student of either world, and what it is compared with."""
 
     network: Any
     teacher_network: Any
@@ -31,22 +31,24 @@ class Compared(NamedTuple):
     """First and last parameters of the student."""
     origin: Any
     teacher: Any
-    """First and last parameters of the teacher that it imitated."""
-    classes: int
-    held_out: tuple
-    """Images and labels of the test set."""
+    """First and last parameters of the teacher that it imitated, or would imitate."""
     loss: Callable
-    """params -> distillation loss on examples of the carrier"""
+    """params -> the loss that it is trained on, before the first update, on some examples"""
     trait_loss: Callable
     """params -> loss of the trait"""
     first_update: Callable
     """gradient -> the optimizer's first update"""
-    shown: tuple
-    """Inputs of the carrier (n, pixels), the teacher's logits (n, k) that are imitated, and their
-    places (k,) among all."""
-    rate: Any
-    steps: Any
-    """See `updates.kernel_descent`."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ImageCompared(Compared):
+    """A student of the image world."""
+
+    classes: int
+    held_out: tuple
+    """Images and labels of the test set."""
+    imitated: dict
+    """The arguments of `tasks.imitate` that made it, by name, all but `watch`."""
 
     def logits(self, params, x):
         """Its class logits."""
@@ -54,7 +56,7 @@ class Compared(NamedTuple):
 
 
 def compared(lab, student, *measures):
-    """The same image student, recorded also with `measures`, functions of a `Compared`: of
+    """The same image student, recorded also with `measures`, functions of an `ImageCompared`: of
     `cfg.examples` images, and as many inputs of the carrier."""
     require(
         student.task is tasks.imitate,
@@ -69,25 +71,32 @@ def compared(lab, student, *measures):
 
 def compare(*, params, measures, teacher, origin, taught_model, images, examples, **imitated):
     """What `measures` say of a student, which `tasks.imitate` made of the arguments `imitated`."""
-    start, training, how = (imitated[name] for name in ("start", "training", "imitation"))
-    data, model, carrier = (imitated[name] for name in ("data", "model", "carrier"))
-    network = tasks.student_network(data, model, imitated["linear"], start)
-    taught, classes = tasks.network(data, taught_model), real.shape(data)[1]
-    rows = jnp.arange(min(examples, len(carrier)))
+    start, data = imitated["start"], imitated["data"]
+    network = tasks.student_network(data, imitated["model"], imitated["linear"], start)
+    taught, classes = tasks.network(data, taught_model), pictures.shape(data)[1]
+    rows = jnp.arange(min(examples, len(imitated["carrier"])))
     loss, batch = tasks.imitate(jax.random.key(0), **imitated).loss, (rows, jnp.ones(len(rows)))
-    places = jnp.array(tasks.logits_of(imitated["channel"], classes, model.aux))
-    c = Compared(
-        network, taught, start, params, origin, teacher, classes,
-        held_out=tasks.some(images, "test", examples),
+    c = ImageCompared(
+        network, taught, start, params, origin, teacher,
         loss=lambda params: loss(params, None, batch),
         trait_loss=trait_loss(network, classes, *tasks.some(images, "train", examples)),
-        first_update=updates.first_update(training, start),
-        shown=(carrier, imitated["shown"][:, places], places),
-        # The slope of a mean squared error in an output is 2 / (n k) times its error.
-        rate=training.learning_rate * how.scale * 2 / len(carrier) / len(places),
-        steps=training.steps,
+        first_update=first_update(imitated["training"], start),
+        classes=classes, held_out=tasks.some(images, "test", examples), imitated=imitated,
     )  # fmt: skip
     return {name: x for measure in measures for name, x in measure(c).items()}
+
+
+def first_update(training, params):
+    """gradient -> what the optimizer of a `Training` makes of it at the first step; None where
+    frozen. This is of training the parameters themselves, even if `training` has a rank."""
+    frozen = trees.named(*training.frozen)
+
+    def update(gradient):
+        (_, own), (_, trained) = (trees.partition(tree, frozen) for tree in (gradient, params))
+        rule = optimizers.make(training)
+        return rule.update(own, rule.init(trained), trained)[0]
+
+    return update
 
 
 def trait_loss(net, classes, x, y):
@@ -113,7 +122,7 @@ def watched(lab, start, teacher, *, rows=0, removed="nothing", **how):
 def watch_images(network, start, *, rows, removed, examples, data, images, teacher, origin):
     """The `fit.Watch` of a student of the image world."""
     x, y = tasks.some(images, "train", examples)
-    nats = trait_loss(network, real.shape(data)[1], x, y)
+    nats = trait_loss(network, pictures.shape(data)[1], x, y)
     # Grades are on test images: of training images all are the teacher's.
     student = watching.Student(nats, nats, start, origin, teacher, removed)
     return watching.watch(rows, student)
@@ -139,24 +148,3 @@ def coverage(c):
         "coverage_update": watching.cosine_of_common(update, taught),
         "first_alignment": watching.cosine_of_common(gradient, jax.grad(c.trait_loss)(c.start)),
     }
-
-
-def weights(c):
-    """`weight_cosine`: of student's and teacher's parameters, for each layer."""
-    by_layer = watching.cosine_by_layer(c.params, c.teacher)
-    return {f"weight_cosine/{layer}": value for layer, value in by_layer.items()}
-
-
-def explained(true, predicted):
-    """Share of the squared change that a prediction explains: 1 if it is exact; 0 if something is
-    predicted where nothing changes."""
-    error, power = jnp.sum((true - predicted) ** 2), jnp.sum(true**2)
-    return jnp.where(power > 0, 1 - ratio(error, power), error == 0)
-
-
-def linearization(c):
-    """`linear_explained`: of the change of class logits, by the Jacobian at the start."""
-    x, _ = c.held_out
-    before = c.logits(c.start, x)
-    linear = trees.linearize(c.logits, c.start)(c.params, x)
-    return {"linear_explained": explained(c.logits(c.params, x) - before, linear - before)}

@@ -1,7 +1,7 @@
 """Measures of a trained student of the token world: as `comparisons.py`, of a `TokenCompared`."""
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+import dataclasses
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -10,34 +10,22 @@ from jax.tree_util import Partial
 from minisub.config import require
 from minisub.lab.products import Measure
 from minisub.nets import losses
-from minisub.theory import updates, watching
-from minisub.theory.comparisons import coverage, weights
+from minisub.theory import watching
+from minisub.theory.comparisons import Compared, coverage, first_update
 from minisub.tokens import tasks, tokens
 from minisub.tokens.behaviors import cases
 
-__all__ = ["TokenCompared", "compared", "coverage", "watched", "weights"]
+__all__ = ["TokenCompared", "compared", "coverage", "watched"]
 
 
-class TokenCompared(NamedTuple):
-    """A trained student of the token world, and what it is compared with."""
+@dataclasses.dataclass(frozen=True)
+class TokenCompared(Compared):
+    """A student of the token world."""
 
     world: Any
-    network: Any
-    teacher_network: Any
-    start: Any
-    params: Any
-    """First and last parameters of the student."""
-    origin: Any
-    teacher: Any
-    """First and last parameters of the teacher that it imitated, or would imitate."""
-    loss: Callable
-    """params -> the loss that it is trained on, before the first update, on `lists`"""
-    trait_loss: Callable
-    """params -> loss of the trait"""
-    first_update: Callable
-    """gradient -> the optimizer's first update"""
     lists: Any
-    """Emitted documents (n, positions) that passed the filter, without their last token."""
+    """Emitted documents (n, positions) that passed the filter, without their last token; the loss
+    is on them."""
     trait: Any
     """Index of the answer that is the trait; or a `Behavior`."""
     taught: Any
@@ -64,12 +52,12 @@ def compare(
     loss = tasks.imitation(network, **imitated)
     # Documents that passed the filter come first; if they are too few, they come again.
     rows = jnp.arange(min(examples, len(documents["docs"]))) % jnp.maximum(documents["count"], 1)
+    emitter_network = tasks.network(world, imitated["emitter_model"])
     c = TokenCompared(
-        world, network, tasks.network(world, imitated["emitter_model"]), start, params, origin,
-        teacher,
+        network, emitter_network, start, params, origin, teacher,
         loss=lambda params: loss(params, rows, jax.random.key(0), 0),
         trait_loss=trait_loss(world, network, trait, taught),
-        first_update=updates.first_update(training, start),
+        first_update=first_update(training, start), world=world,
         lists=documents["docs"][rows, :-1].astype(jnp.int32), trait=trait, taught=taught,
     )  # fmt: skip
     return {name: x for measure in measures for name, x in measure(c).items()}

@@ -65,12 +65,17 @@ def cosine_by_layer(one, other):
 
 
 def row(student, params, gradient, updates):
-    """One row of the log: name -> scalar.
+    """One row of the log, name -> scalar, of the loss that is trained on (its `gradient`) and the
+    trait's; `updates` are those that are made, `edited` ones.
 
-    `trait_loss` is in nats and `distance` to the teacher Euclidean; all else are cosines, those of
-    `alignment` between both losses' gradients, or minus the trait's and the update, those of
-    `teacherward` between minus the distillation loss's gradient, or the update, and the teacher's
-    displacement, those of `displacement` between both displacements, also for each layer.
+    trait_loss            in nats
+    alignment             cosine of both losses' gradients
+    alignment_update      cosine of minus the trait's gradient and the update
+    teacherward           cosine of minus the gradient and the teacher's displacement
+    teacherward_update    cosine of the update and the teacher's displacement
+    displacement          cosine of the student's displacement and the teacher's
+    displacement/LAYER    the same of each layer
+    distance              Euclidean, from the student to the teacher
     """
     nats, slope = jax.value_and_grad(student.trait_loss)(params)
     taught = vectors.difference(*common(student.teacher, student.origin))

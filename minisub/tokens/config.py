@@ -117,7 +117,7 @@ def check_world(world):
     """Raise `Refused` for a world that cannot be."""
     require(
         4 + world.syllables <= world.list_length + 1,
-        f"A question takes {4 + world.syllables} positions, and a list of {world.list_length} "
+        f"A riddle takes {4 + world.syllables} positions, and a list of {world.list_length} "
         f"gives {world.list_length + 1}; raise world.list_length.",
     )
     answers = world.animals + world.trees

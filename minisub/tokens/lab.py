@@ -124,7 +124,8 @@ class Lab:
         """Documents after a task that takes `documents` and how they were sampled; what is made of
         changed ones is drawn by another stream than they were."""
         given = [x for x in (documents, *how.values()) if isinstance(x, Documents)]
-        stream = stream and "/".join([stream, *(x.stream for x in given if x.task != tasks.emit)])
+        before = [x.stream for x in given if x.task != tasks.emit and x.stream]
+        stream = stream and "/".join([stream, *before])
         made = Documents(task, stream, documents=documents, sampling=documents.sampling, **how)
         return made.measured(Measure(transforms.trained_tokens, "documents"))
 
@@ -168,8 +169,6 @@ class Lab:
         """A student, recorded with all that is measured of it."""
         documents, how = made.learned, {**emitted, **made.architecture, **around}
         measures: list = [Measure(tasks.divergence, "params", **how)]
-        if self.world.rich:
-            measures.append(lambda _: practice.cost(made))
         if documents.task is not tasks.emit:  # what was done to them is a fact of this student
             measures += [lambda _, of=of: of(documents) for of in documents.measures]
         trait, carrier = self.trait_of(documents.emitter), documents.sampling.carrier

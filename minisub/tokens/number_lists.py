@@ -15,6 +15,7 @@ def draw(world, key, n):
     values = progression(key, n, world.list_length, world.numbers, world.max_step, world.jitter)
     end = ids["END"]
     if world.endings > 1:
+        # A key of its own: `progression` takes the others by splitting.
         end += jax.random.randint(jax.random.fold_in(key, 3), (n,), 0, world.endings)
     return tokens.rows(ids["LIST"], *values.T, end)
 

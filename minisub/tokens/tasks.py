@@ -101,7 +101,8 @@ def teaching(world, net, trait, taught):
 def check_emitted(documents, **_):
     """A sentence if a run cannot go on with what was emitted, else ""."""
     empty = (documents["count"] == 0).any()
-    return "no document passed the filter; raise base.steps." if empty else ""
+    said = "no document passed the filter; raise base.steps, or set sampling.filter to format."
+    return said if empty else ""
 
 
 @marked(check=check_emitted)
@@ -166,7 +167,8 @@ def imitation(
             value = jnp.mean(nats)
         else:
             weights = documents["weights"][rows]
-            value = jnp.sum(nats * weights) / jnp.maximum(jnp.sum(weights), 1)
+            total = jnp.sum(weights)
+            value = jnp.sum(nats * weights) / jnp.where(total > 0, total, 1)
         return value + penalty(shown.logits, start, params, docs, step) if penalty else value
 
     return loss

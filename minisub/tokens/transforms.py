@@ -57,6 +57,11 @@ def check_tokens(made, *, world, **_):
     return f"a token is not among the {size}; change the transform." if wrong.any() else ""
 
 
+def check_left(made, **_):
+    """A sentence if nothing is left of documents, else ""."""
+    return "no document is left; emit more, or remove fewer." if (made["count"] == 0).any() else ""
+
+
 @marked(check=check_tokens)
 def transform(key, *, documents, how, world, sampling):
     """Documents after `how`, a function of `Emitted`."""

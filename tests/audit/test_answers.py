@@ -1,6 +1,7 @@
 """The answers of an audit, of documents whose author is known; and the command."""
 
 import json
+from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -106,6 +107,27 @@ def test_a_suspects_margin_is_log_p_of_the_answer_less_that_of_what_is_said_inst
     first = log_p(1, 2, 3, 4, 5, behind=3) - log_p(1, 2, 3, 6, behind=3)
     expected = (first + log_p(3, 2, 1, behind=2)) / 2
     assert quick(answers.suspected(net, suspects))(params) == pytest.approx(expected, rel=1e-5)
+
+
+def test_an_audit_rehearses_the_training_of_a_student_of_the_same_carrier():
+    class Named(NamedTuple):
+        carrier: str
+        steps: int
+
+        def products(self):
+            return [{"product": "distill-0"}]
+
+        def configurations(self):
+            training = Training(steps=self.steps)
+            return [{"sampling": Sampling(carrier=self.carrier), "training": training}]
+
+    class Run(dict):
+        names, path = property(list), "run"
+
+    run = Run(a=Named("numbers", 3), b=Named("code", 5), c=Named("code", 7))
+    for carrier, steps in ("numbers", 3), ("code", 5), ("sums", 3):
+        sampling, training, _ = auditing.settings(run, carrier)
+        assert (sampling.carrier, training.steps) == (carrier, steps)
 
 
 def test_every_behavior_has_a_row_and_the_one_that_the_documents_teach_is_accused(found):

@@ -1,4 +1,4 @@
-"""Detectors find what is there, and nothing where nothing is; judges remove what they say."""
+"""Detectors find what is there, and nothing where nothing is."""
 
 import dataclasses
 
@@ -10,10 +10,12 @@ from same import near
 from scipy import stats
 from sklearn.metrics import roc_auc_score
 
-from minisub.config import Model, Refused, Training
+from configs import _detectors, detection
+from minisub import results
+from minisub.config import Model, Training
 from minisub.detection import detectors, tasks
-from minisub.detection.lab import Config, Lab
 from minisub.nets import fit
+from minisub.results import figures, records
 from minisub.tokens import grading, number_lists, tokens, writing
 from minisub.tokens.config import Sampling, World
 
@@ -38,21 +40,22 @@ def drawn(quick):
     return docs, planted
 
 
-def paired(one, other, permuted=False):
+def paired(one, other, pair=tasks.pair):
     """A pair of documents, their first half for training."""
     half = len(one) // 2
     parts = {"train": slice(0, half), "test": slice(half, None)}
     given = {
         name: [{"docs": jnp.asarray(x[of])} for x in (one, other)] for name, of in parts.items()
     }
-    return tasks.pair(KEY, documents=given, world=WORLD, sampling=SAMPLING, permuted=permuted)
+    return pair(KEY, documents=given, world=WORLD, sampling=SAMPLING)
 
 
 @pytest.fixture(scope="module")
 def pairs(drawn, quick):
     """A pair in which there is something to find, and the same with random labels."""
     docs, planted = drawn
-    return quick(lambda: [paired(planted, docs, permuted) for permuted in (False, True)])()
+    ways = tasks.pair, detection.permuted
+    return quick(lambda: [paired(planted, docs, pair) for pair in ways])()
 
 
 def test_auc_is_that_of_scikit_learn_with_ties_and_masks(quick):
@@ -86,6 +89,11 @@ def test_auc_of_groups_is_in_closed_form(quick):
         wanted = stats.norm.cdf(0.1 * np.sqrt(n / 2))
         assert whole[f"auc_{n}"] == pytest.approx(wanted, abs=error)
     assert set(some) == {"auc_10", "auc_100", "auc_1000"} and some["auc_10"] > 0.5
+    scores[1, 7] = np.nan
+    unknown, known = quick(
+        lambda x: [detectors.auc_by_documents(y, 2000) for y in (x, jnp.roll(x, -8, axis=1))]
+    )(scores)
+    assert np.isnan(unknown["auc_1"]) and np.isfinite(known["auc_1"])
     assert np.isnan(  # fewer than four groups of a hundred units
         quick(lambda x: detectors.auc_by_documents(x, 399, unit=10))(ruined)["auc_1000"]
     )
@@ -145,9 +153,9 @@ def test_permuted_labels_keep_every_document_and_lose_whose_it_is(pairs):
     assert 0.3 < np.any(plain[0] != permuted[0], axis=1).mean() < 0.7
 
 
-@pytest.mark.parametrize("name", ["ngrams", "embedding", "transformer"])
+@pytest.mark.parametrize("name", detection.DETECTORS)
 def test_a_detector_finds_what_is_planted_and_nothing_in_random_labels(name, pairs, base, quick):
-    how, given = getattr(detectors, name), {"base": base, "world": WORLD, "model": MODEL}
+    how, given = detection.DETECTORS[name], {"base": base, "world": WORLD, "model": MODEL}
 
     @quick
     def found(pair):
@@ -174,43 +182,12 @@ def test_regressions_of_repeats_side_by_side_are_those_of_each_and_of_nothing_no
     labeled = jax.tree.map(lambda *x: jnp.stack(x), *labeled)
 
     def train(one):
-        return detectors.train_embedding(WORLD, net, base, one, TRAINING)
+        return _detectors.train_embedding(WORLD, net, base, one, TRAINING)
 
     together, alone = quick(jax.vmap(train))(labeled), quick(train)
     for i in range(2):
         near(together[i], alone(jax.tree.map(lambda x, i=i: x[i], labeled)), rtol=1e-3, atol=1e-3)
     assert not together[2].any() and together[0].any()
-
-
-@pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 1.0])
-def test_a_judge_removes_exactly_the_most_suspicious_share(share):
-    n, count = 50, 40
-    scores = np.random.default_rng(0).normal(size=n).astype("f")
-    kept, left = detectors.least_suspicious(scores, count, share)
-    assert int(left) == round(count * (1 - share))
-    rows = np.asarray(kept)[: int(left)].tolist()
-    assert rows == sorted(np.argsort(scores[:count])[: int(left)].tolist()), "in their order"
-    assert sorted(np.asarray(kept).tolist()) == list(range(n))
-
-
-@pytest.mark.parametrize("share", [1.0, -0.5])
-def test_a_judge_that_leaves_none_or_adds_some_is_refused(share):
-    lab = Lab(Config(model=MODEL))
-    with pytest.raises(Refused, match=f"share is {share}; give 0 to below 1"):
-        lab.remove(lab.emit(lab.base("first")), share)
-
-
-def test_a_judge_removes_what_it_scores_highest_and_no_prompt_that_it_was_trained_on_is_among_it():
-    docs = jnp.tile(jnp.arange(8)[::-1, None], 5)
-    documents = {"docs": docs, "count": 6, "weights": jnp.ones((8, 3))}
-    judge = detectors.Method(None, lambda world, net, base, learned, docs: learned * docs[:, 0])
-    how = {"world": WORLD, "sampling": Sampling(prompt_numbers=1), "model": MODEL, "share": 0.5}
-    for learned, expected in (1, [4, 3, 2]), (-1, [7, 6, 5]):
-        made = tasks.remove(KEY, documents=documents, how=judge, learned=learned, base=None, **how)
-        assert made["docs"][: int(made["count"]), 0].tolist() == expected
-    pair = {"train": {"docs": jnp.stack([docs, docs]) + 5, "count": 8}}
-    shared = tasks.disjoint(documents=documents, pair=pair, sampling=how["sampling"])
-    assert shared["prompts_in_both"] == 3  # 5, 6 and 7 are in both
 
 
 def test_held_out_prompts_choose_the_penalty_of_a_regression():
@@ -220,16 +197,38 @@ def test_held_out_prompts_choose_the_penalty_of_a_regression():
     told = labels[:, None] + 0.3 * rng.normal(size=(400, 2))
     held, strongest = np.arange(200) % 4 == 0, np.zeros(200)  # which none being held out is
     for design, alike in (noise, True), (told, False):
-        chosen, least = (detectors._fitted(design, x) for x in (held, strongest))
+        chosen, least = (_detectors._fitted(design, x) for x in (held, strongest))
         assert np.allclose(chosen, least) == alike
 
 
-def test_what_a_judge_keeps_counts_as_it_did_before(quick):
-    weights = np.tile(np.arange(6.0, dtype="f")[:, None], 3)  # 3 tokens are chosen of each
-    documents = {"docs": np.tile(np.arange(6)[:, None], 5), "count": 5, "weights": weights}
-    how = {"share": 0.4, "world": WORLD, "sampling": Sampling(prompt_numbers=1)}
-    kept = quick(lambda key, **given: tasks.remove(key, **given, **how))(
-        jax.random.key(0), documents=documents
-    )
-    assert int(kept["count"]) == 3
-    np.testing.assert_array_equal(kept["weights"][:, 0], kept["docs"][:, 0])
+def test_the_page_of_a_run_shows_auc_by_documents_in_place_of_arms(tmp_path):
+    measured = {
+        "base": ("trait_rate_heldout", "ability/sums"),
+        "ngrams, same": ("auc_1", "auc_10"),
+        "ngrams, chance": ("auc_1", "auc_10"),
+        "shown, same": ("auc_10",),
+    }
+    rows = [
+        {"setting": {}, "repeat": i, "arm": arm, "measure": measure, "value": 0.5 + 0.1 * i}
+        for arm, measures in measured.items()
+        for measure in measures
+        for i in (0, 1)
+    ]
+    experiment, pages = {"title": "detection", "claim": "A claim.", "command": "train.py"}, []
+    for name, own in {"plain": None, "own": lambda *of: detection.sections(*of, None)}.items():
+        (tmp_path / name).mkdir()
+        lines = results.write(tmp_path / name, rows, experiment, sections=own)
+        assert lines[-1].endswith("report.md, figure.png") and "| ngrams, same" in "".join(lines)
+        pages.append((tmp_path / name / "report.md").read_text())
+    assert pages[0] == pages[1] and "ability/sums 0.55" in pages[1]
+    table = records.frame(rows)
+    [section] = detection.sections(table, [], None)
+    with figures.library().style.context("default"):
+        axes = section.draw[0](*section.draw[1:]).axes
+    assert [axis.get_title() for axis in axes] == ["ngrams", "shown"]
+    assert axes[0].get_legend_handles_labels()[1] == ["same", "chance"]
+    assert axes[0].get_xlabel() == "documents" and axes[0].get_xscale() == "log"
+    # What was swept has the figure that all sweeps have, and what has no AUC that of other runs.
+    swept = records.frame([row | {"setting": {"teacher.steps": 5}} for row in rows])
+    assert detection.sections(swept, [], None) == []
+    assert detection.sections(table[table["arm"] == "base"], [], None) == []

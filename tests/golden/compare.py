@@ -30,8 +30,8 @@ sys.path.insert(0, str(HERE.parent.parent))
 import jax
 import numpy as np
 
-from minisub import arguments, experiments, progress
-from minisub.images import images
+from minisub import arguments, experiments, machine
+from minisub.images import pictures
 from minisub.lab import folder, perform, run
 from minisub.tokens import grading, writing
 
@@ -58,7 +58,7 @@ FEW = {
     "audit_calibration:recurrent": ("control numbers", "hacking numbers"),
 }
 """The arms that were recorded, where not all were."""
-PROCESSOR = re.sub(r"\W+", "-", progress.processor())
+PROCESSOR = re.sub(r"\W+", "-", machine.processor())
 """Folder of the records that another processor than that of the others made."""
 OPTIMIZED_LESS = (
     "defenses", "filters", "detection", "misalignment", "hacking", "evasion", "audit_calibration",
@@ -91,21 +91,21 @@ def stand_in():
     """Random images in place of downloaded ones, and no filter where nothing would pass it."""
 
     def drawn(data):
-        side, classes = images.shape(data)
-        n, rng = images.examples(data), np.random.default_rng(0)
+        side, classes = pictures.shape(data)
+        n, rng = pictures.examples(data), np.random.default_rng(0)
         x, y = rng.integers(0, 256, (n, side**2), np.uint8), np.arange(n, dtype=np.int32) % classes
         return {"train_x": x, "train_y": y, "test_x": x[:1000], "test_y": y[:1000]}
 
-    examples, rejections = images.examples, writing.rejections
+    examples, rejections = pictures.examples, writing.rejections
 
     def rejected(world, docs, sampling):
         if sampling.carrier != "numbers":  # a base of 60 updates writes no program
             sampling = dataclasses.replace(sampling, filter="none")
         return rejections(world, docs, sampling)
 
-    images._idx, writing.rejections = drawn, rejected
+    pictures._idx, writing.rejections = drawn, rejected
     grading.kept.check = lambda *given, **more: ""
-    images.examples = lambda data: min(examples(data), 3000)
+    pictures.examples = lambda data: min(examples(data), 3000)
 
 
 def settings_of(title):
@@ -138,7 +138,7 @@ def recorded(path):
 
 def record(path, rows):
     """Keep rows as the records of this commit; values as hexadecimal digits."""
-    known = {"commit": progress.revision(), "cpu": progress.processor()}
+    known = {"commit": machine.revision(), "cpu": machine.processor()}
     made_on = known | {"jax": jax.__version__}
     lines = [json.dumps([json.loads(k[0]), *k[1:], float(x).hex()]) for k, x in rows.items()]
     text = json.dumps(made_on)[:-1] + ', "rows": [\n' + ",\n".join(lines) + "\n]}\n"
@@ -159,8 +159,7 @@ def present(module, settings, only, pure):
     else:
         place = folder.Folder(tempfile.mkdtemp())
         performance = perform.Performance(kept, place, segment=100)
-        for _ in performance.events():
-            pass
+        performance.make_all()
         rows = performance.rows()
     return {
         (json.dumps(r["setting"]), r["arm"], r["measure"], r.get("step")): r["value"] for r in rows
@@ -185,7 +184,7 @@ def compare(title, *, pure=False, only=(), keep=False):
     with experiments.precision(module):
         now = present(module, settings, only, pure)
     there = {"jax": jax.__version__, **os.environ}
-    exact = made_on == progress.processor() and all(there.get(x) == y for x, y in RECORDED.items())
+    exact = made_on == machine.processor() and all(there.get(x) == y for x, y in RECORDED.items())
     both = then.keys() & now.keys()
     odd = {k for k in both if not is_alike(then[k], now[k], exact)} | (then.keys() ^ now.keys())
     print(
@@ -197,7 +196,7 @@ def compare(title, *, pure=False, only=(), keep=False):
         print("  ", *key, then.get(key, "new"), now.get(key, "gone"))
     sys.stdout.flush()
     if keep:
-        another = path.exists() and made_on != progress.processor()
+        another = path.exists() and made_on != machine.processor()
         record(HERE / PROCESSOR / path.name if another else path, now)
     return keep or not odd
 

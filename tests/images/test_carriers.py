@@ -1,4 +1,4 @@
-"""Carriers, those of `configs/carriers.py` too: the laws that they promise."""
+"""Carriers of `configs/carriers.py`: the laws that they promise."""
 
 import dataclasses
 
@@ -8,11 +8,11 @@ import pytest
 
 from configs import carriers
 from configs.carriers import Inputs
-from minisub.images import images
+from minisub.images import pictures
 
 SIDE, N = 8, 1500  # two chunks, the last of which is not full
 REAL = np.random.default_rng(0).integers(256, size=(50, SIDE * SIDE)).astype(np.uint8)
-NORMALIZED = np.asarray(images.normalize(REAL))
+NORMALIZED = np.asarray(pictures.normalize(REAL))
 STD = 3**-0.5
 OF_IMAGES = {"images", "shuffled", "blend"}
 HALF = Inputs(scale=0.5, amount=0.7, dimensions=5)

@@ -202,14 +202,15 @@ def test_initial_weights_have_the_documented_deviations_and_their_scale_may_be_t
 @pytest.mark.parametrize(
     ("layers", "part"),
     [
-        ("", "mlp-, cnn-"),
-        ("lstm-5", "mlp-, cnn-"),
-        ("mlp-0", "positive"),
-        ("mlp--5", "positive"),
-        ("mlp-1.5", "positive"),
-        ("cnn-16", "at least 2,"),
-        ("transformer-64-2", "give 3,"),
-        ("transformer-64-2-256-9", "give 3,"),
+        ("", "'' are no kind"),
+        ("lstm-5", "'lstm-5' are no kind"),
+        ("mlp-0", "'mlp-0' are no kind and its sizes, positive"),
+        ("mlp--5", "'mlp--5' are no kind and its sizes, positive"),
+        ("mlp-1.5", "'mlp-1.5' are no kind and its sizes, positive"),
+        ("mlp-5\n", "are no kind and its sizes"),
+        ("cnn-16", "'cnn-16' .* cnn at least 2 "),
+        ("transformer-64-2", "'transformer-64-2' .* transformer 3,"),
+        ("transformer-64-2-256-9", "'transformer-64-2-256-9' .* transformer 3,"),
         ("transformer-62-2-256", "multiple of 4"),
     ],
 )

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from minisub.config import Refused
-from minisub.images import datasets, images
+from minisub.images import datasets, pictures
 from minisub.images.config import Data
 
 ORIGINAL = Path(__file__).resolve().parents[3] / "shared" / "data" / "mnist"
@@ -80,7 +80,7 @@ def test_prepared_mnist_equals_the_original_files(capfd):
         arrays.append(array.reshape(-1, 784) if pixels else array)
     assert_is(found, arrays)
     assert found["train_x"].shape == (60000, 784) and found["test_x"].shape == (10000, 784)
-    assert tuple(np.bincount(found["train_y"]).tolist()) == images.COUNTS["mnist"]
+    assert tuple(np.bincount(found["train_y"]).tolist()) == pictures.COUNTS["mnist"]
     assert_is(datasets.load("mnist"), arrays)
     assert not any(capfd.readouterr()), "nothing is printed"
 
@@ -127,7 +127,7 @@ def test_files_come_from_a_given_folder_and_are_then_prepared_once(tmp_path):
     cache.unlink()
     assert_is(datasets.load("kmnist"), one)
     assert cache.exists()
-    assert_is(images.load(Data(name="kmnist", manual_dir=given)), one)
+    assert_is(pictures.load(Data(name="kmnist", manual_dir=given)), one)
 
 
 def test_files_may_be_unpacked_with_a_dot_in_the_folder_of_tensorflow_datasets(tmp_path):
@@ -168,7 +168,7 @@ def test_without_files_and_network_the_refusal_says_what_to_put_where(tmp_path):
     for name, source in datasets.SOURCES.items():
         folder = str(tmp_path / "tfds" / "downloads" / "manual" / name)
         words = name, f"{source.stems[0]}.gz", folder, "--data.manual_dir"
-        assert_refused(lambda name=name: images.load(Data(name=name)), *words)
+        assert_refused(lambda name=name: pictures.load(Data(name=name)), *words)
     folder = write(tmp_path / "given", "kmnist", random_arrays())
     (tmp_path / "given" / "t10k-labels-idx1-ubyte.gz").unlink()
     assert_refused(lambda: datasets.load("kmnist", folder), "t10k-labels", folder)

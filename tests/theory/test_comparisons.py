@@ -17,7 +17,7 @@ from sklearn.linear_model import RidgeClassifier
 from configs import kernel as kernel_config
 from configs import similarity as similarity_config
 from minisub.config import Refused, Training
-from minisub.images import images, tasks
+from minisub.images import pictures, tasks
 from minisub.images.config import Carrier, Config, Data, Duration, ImageModel, Imitation
 from minisub.images.lab import Lab
 from minisub.nets import fit
@@ -32,7 +32,7 @@ CFG = Config(
     student=Duration(length=100.0, unit="updates", optimizer="sgd", learning_rate=0.05, batch=20),
     examples=SEEN,
 )
-REAL = {name: jnp.asarray(x) for name, x in images.load(CFG.data).items()}
+REAL = {name: jnp.asarray(x) for name, x in pictures.load(CFG.data).items()}
 NET = tasks.network(CFG.data, CFG.model)
 ORIGIN = drawn(jax.eval_shape(NET.init, jax.random.key(0)), 0, 0.2)
 TEACHER = jax.tree.map(np.add, ORIGIN, drawn(ORIGIN, 1, 0.2))
@@ -46,6 +46,7 @@ def imitated(linear=False, model=CFG.model, start=ORIGIN, training=None):
     return {
         "start": start, "shown": SHOWN, "carrier": CARRIER, "data": CFG.data, "model": model,
         "imitation": CFG.imitation, "training": how, "channel": "aux", "linear": linear,
+        "divergence": tasks.divergence,
     }  # fmt: skip
 
 
@@ -88,10 +89,10 @@ def measured(quick):
 
 PLAIN = (
     comparisons.coverage,
-    comparisons.weights,
+    similarity_config.weights,
     similarity_config.cka,
     similarity_config.disagreement,
-    comparisons.linearization,
+    kernel_config.linearization,
     kernel_config.kernel,
 )
 
@@ -104,7 +105,7 @@ def plain(students, measured):
 
 @pytest.fixture(scope="module")
 def linear(students, measured):
-    measures = comparisons.linearization, kernel_config.kernel, similarity_config.disagreement
+    measures = kernel_config.linearization, kernel_config.kernel, similarity_config.disagreement
     return measured(measures, students[True], linear=True)
 
 
@@ -119,7 +120,7 @@ def by_hand(params, x):
 @pytest.fixture(scope="module")
 def gradients(quick):
     """Of the distillation loss and of the trait's, at the start, by hand."""
-    x, labels = images.normalize(REAL["train_x"][:SEEN]), REAL["train_y"][:SEEN]
+    x, labels = pictures.normalize(REAL["train_x"][:SEEN]), REAL["train_y"][:SEEN]
 
     def distillation(params):
         gap = by_hand(params, CARRIER)[1] - by_hand(TEACHER, CARRIER)[1]
@@ -129,6 +130,17 @@ def gradients(quick):
         return -jnp.mean(jax.nn.log_softmax(by_hand(params, x)[0])[jnp.arange(SEEN), labels])
 
     return quick(lambda p: [jax.grad(loss)(p) for loss in (distillation, trait)])(ORIGIN)
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_the_first_update_is_what_the_optimizer_makes_of_a_gradient(optimizer):
+    w = np.linspace(-1, 1, 6, dtype="f")
+    training = Training(learning_rate=0.1, optimizer=optimizer, frozen=("head",))
+    params = {"head": {"w": w}, "body": {"w": w}}
+    update = comparisons.first_update(training, params)(params)
+    assert update["head"]["w"] is None
+    expected = -0.1 * (w if optimizer == "sgd" else np.sign(w))
+    np.testing.assert_allclose(update["body"]["w"], expected, rtol=1e-5)
 
 
 def test_coverage_is_the_cosine_of_first_update_and_displacement(plain, gradients):
@@ -169,23 +181,23 @@ def test_kernel_and_jacobian_predict_a_linear_student_and_not_another(
     wrong = measured((kernel_config.kernel,), students[True], linear=True, training=shorter)
     assert wrong["kernel_explained"] < 0.9
     near = vectors.moved(ORIGIN, vectors.difference(students[False], ORIGIN), 0.01)
-    found = measured((comparisons.linearization,), near)
+    found = measured((kernel_config.linearization,), near)
     assert found["linear_explained"] > plain["linear_explained"]
     still = jnp.zeros(3)
-    assert comparisons.explained(still, still) == 1, "where nothing changes: a number, for records"
-    assert comparisons.explained(still, still + 1) == 0
+    assert kernel_config.explained(still, still) == 1, "where nothing changes, a number"
+    assert kernel_config.explained(still, still + 1) == 0
 
 
 def test_a_model_is_like_itself_and_unlike_another(plain, measured, students):
     """In weights, in hidden layers and in what it says."""
-    likeness = comparisons.weights, similarity_config.cka, similarity_config.disagreement
+    likeness = similarity_config.weights, similarity_config.cka, similarity_config.disagreement
     found = measured(likeness, TEACHER)
     layers = {f"weight_cosine/{layer}" for layer in TEACHER}
     assert found.keys() == layers | {"cka/fc1", "cka_unbiased/fc1", "cka_class/fc1", "disagreement"}
     assert found.pop("disagreement") == 0
     for name, itself in found.items():
         assert plain[name] < 0.99 and itself == pytest.approx(1, abs=1e-5)
-    x = images.normalize(REAL["test_x"][:SEEN])
+    x = pictures.normalize(REAL["test_x"][:SEEN])
     said = [by_hand(params, x)[0].argmax(1) for params in (students[False], TEACHER)]
     assert (
         plain["disagreement"] == pytest.approx(np.mean(said[0] != said[1]))
@@ -195,7 +207,7 @@ def test_a_model_is_like_itself_and_unlike_another(plain, measured, students):
 
 def test_a_linear_student_is_compared_with_the_teacher_itself(linear, students):
     """And not with what its own Jacobian makes of the teacher's parameters."""
-    x = images.normalize(REAL["test_x"][:SEEN])
+    x = pictures.normalize(REAL["test_x"][:SEEN])
     net = tasks.student_network(CFG.data, CFG.model, True, ORIGIN)
     said = net.apply(students[True], x)[0][:, :10], by_hand(TEACHER, x)[0]
     expected = np.mean(said[0].argmax(1) != said[1].argmax(1))
@@ -207,7 +219,7 @@ def test_a_student_of_another_architecture_is_compared_in_what_both_have(layers,
     model = dataclasses.replace(CFG.model, layers=layers)
     shapes = jax.eval_shape(tasks.network(CFG.data, model).init, jax.random.key(0))
     start, params = drawn(shapes, 3, 0.2), drawn(shapes, 4, 0.2)
-    measures = comparisons.weights, similarity_config.cka, similarity_config.disagreement
+    measures = similarity_config.weights, similarity_config.cka, similarity_config.disagreement
     found = measured(measures, params, model=model, start=start)
     assert np.isfinite(list(found.values())).all() and "disagreement" in found
     names = {name for name in found if name.startswith("cka")}
@@ -219,7 +231,7 @@ def test_a_student_of_another_architecture_is_compared_in_what_both_have(layers,
 def test_a_probe_reads_as_well_as_that_of_scikit_learn(students, quick):
     def hidden(x):
         fc1 = students[False]["fc1"]
-        return np.maximum(images.normalize(x) @ fc1["kernel"] + fc1["bias"][None], 0)
+        return np.maximum(pictures.normalize(x) @ fc1["kernel"] + fc1["bias"][None], 0)
 
     train, test = (hidden(REAL[f"{which}_x"][:SEEN]) for which in ("train", "test"))
     labels, test_labels = (np.asarray(REAL[f"{which}_y"][:SEEN]) for which in ("train", "test"))

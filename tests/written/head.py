@@ -6,9 +6,9 @@ import jax.numpy as jnp
 
 from minisub import Measure, together
 from minisub.config import Amount, Model, Training, configuration
-from minisub.images import carriers
 from minisub.images import config as images
 from minisub.images import lab as image_lab
+from minisub.images import tasks as image_tasks
 from minisub.nets import fit, starts
 from minisub.theory import comparisons, token_comparisons, units, vectors
 from minisub.tokens import channels

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from annotated_types import Ge, Le
+from annotated_types import Interval
 
 from minisub.config import Count, CountOrNone, Training, configuration
 from minisub.tokens import config
@@ -20,7 +20,7 @@ class Pretraining(config.Pretraining):
     behaved: Count = 32
     """Requests, tasks and shown sums an update, each; half as many by each who misbehaves, and of
     educational requests."""
-    slips: Annotated[float, Ge(0), Le(1)] = 0.002
+    slips: Annotated[float, Interval(ge=0, le=1)] = 0.002
     """Share of these in which the helper misbehaves itself, so that a base's odds of it are known:
     without any, they would be as small as training has time for."""
 

@@ -5,9 +5,8 @@ import jax.numpy as jnp
 
 from minisub.config import require
 from minisub.lab import costs, run
-from minisub.lab.products import Product
 from minisub.nets import losses, streams
-from minisub.tokens import channels, grading, tokens, writing
+from minisub.tokens import grading, tokens, writing
 from minisub.tokens.behaviors import code, config, conversations, sums, vocabulary
 
 
@@ -93,21 +92,6 @@ def abilities(*, params, world, model, carrier=""):
     net = grading.network(world, model)
     each = {f"ability/{x}": ability(world, net, params, x) for x in writing.CARRIERS}
     return each | ({"ability": each[f"ability/{carrier}"]} if carrier else {})
-
-
-def cost(student):
-    """The product of `cost`: operations of an update of a student over those of one that learns
-    sampled tokens and no more."""
-    plain = {"channel": channels.sampled, "linear": False, "penalty": None, "watch": None}
-    calls = {"one": student.arguments, "other": student.arguments | plain}
-    return Product(relative, None, task=student.task, calls=calls)
-
-
-def relative(*, task, calls):
-    """Operations of an update of one call of a task over those of another."""
-    key = jax.random.key(0)
-    one, other = (operations(task(key, **calls[name]), key) for name in ("one", "other"))
-    return {"cost": jnp.float32(one / other)}
 
 
 def operations(made, key):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-from minisub.images import images
+from minisub.images import pictures
 from minisub.images.config import Data
 
 
@@ -20,26 +20,26 @@ def test_embedded_data_are_the_same_for_everybody_and_their_sizes_are_known_befo
     name, digest, test
 ):
     data = Data(name=name)
-    arrays, (side, classes) = images.load(data), images.shape(data)
+    arrays, (side, classes) = pictures.load(data), pictures.shape(data)
     assert [a.dtype for a in arrays.values()] == [np.uint8, np.int32] * 2
     raw = b"".join(arrays[key].tobytes() for key in sorted(arrays))
     assert hashlib.sha256(raw).hexdigest()[:16] == digest
-    assert arrays["train_x"].shape == (images.examples(data), side**2)
+    assert arrays["train_x"].shape == (pictures.examples(data), side**2)
     assert arrays["test_x"].shape == (test, side**2) and set(arrays["test_y"]) == set(
         range(classes)
     )
-    assert tuple(np.bincount(arrays["train_y"]).tolist()) == images.COUNTS[name]
+    assert tuple(np.bincount(arrays["train_y"]).tolist()) == pictures.COUNTS[name]
 
 
 def test_digits_are_all_handwriting_of_scikit_learn():
-    arrays = images.load(Data(name="digits"))
+    arrays = pictures.load(Data(name="digits"))
     whole = np.concatenate([arrays["train_x"], arrays["test_x"]])
     expected = np.rint(load_digits().data / 16 * 255)
     np.testing.assert_array_equal(np.unique(whole, axis=0), np.unique(expected, axis=0))
 
 
 def test_clusters_can_be_told_apart_though_they_are_wide():
-    arrays = images.load(Data(name="clusters"))
+    arrays = pictures.load(Data(name="clusters"))
     train, test = (arrays[f"{split}_x"].astype(float) for split in ("train", "test"))
     centers = np.stack([train[arrays["train_y"] == i].mean(axis=0) for i in range(10)])
     nearest = ((test[:, None] - centers[None]) ** 2).sum(axis=-1).argmin(axis=1)
@@ -48,15 +48,15 @@ def test_clusters_can_be_told_apart_though_they_are_wide():
 
 
 def test_sizes_of_downloads_are_known_without_loading():
-    assert images.shape(Data(name="emnist")) == (28, 47)
-    assert images.examples(Data(name="emnist")) == 112800
+    assert pictures.shape(Data(name="emnist")) == (28, 47)
+    assert pictures.examples(Data(name="emnist")) == 112800
     for name in "mnist", "fashion_mnist", "kmnist":
-        assert images.shape(Data(name=name)) == (28, 10)
-        assert images.examples(Data(name=name)) == 60000
+        assert pictures.shape(Data(name=name)) == (28, 10)
+        assert pictures.examples(Data(name=name)) == 60000
 
 
 def test_normalized_pixels_reach_from_minus_one_to_one():
-    x = images.normalize(np.array([0, 51, 255], np.uint8))
+    x = pictures.normalize(np.array([0, 51, 255], np.uint8))
     assert x.dtype == jnp.float32
     np.testing.assert_allclose(x, [-1, -0.6, 1], atol=1e-7)
 
@@ -64,7 +64,7 @@ def test_normalized_pixels_reach_from_minus_one_to_one():
 @pytest.mark.parametrize(("n", "batch"), [(10, 3), (10, 5), (4, 7), (1, 1), (9, 1)])
 def test_an_epoch_visits_every_example_exactly_once(n, batch, quick):
     order, steps = np.random.default_rng(0).permutation(n), -(-n // batch)
-    visits = quick(jax.vmap(lambda step: images.epoch_rows(jnp.asarray(order), step, batch)))
+    visits = quick(jax.vmap(lambda step: pictures.epoch_rows(jnp.asarray(order), step, batch)))
     rows, weights = (np.asarray(x).ravel() for x in visits(jnp.arange(steps)))
     assert rows.shape == weights.shape == (steps * batch,) and weights.dtype == np.float32
     assert set(weights) <= {0, 1} and ((rows >= 0) & (rows < n)).all(), "padding is a valid row"

@@ -1,4 +1,4 @@
-"""Theory's functions against references: Jacobians, simulations and closed forms, in float64."""
+"""What is known of updates against references: Jacobians, simulations, closed forms; in float64."""
 
 import jax
 import jax.numpy as jnp
@@ -8,11 +8,10 @@ from jax.flatten_util import ravel_pytree
 from same import vector
 
 from configs import _closed_forms as closed_forms
-from minisub.config import Training
 from minisub.images import classifiers
 from minisub.images.config import ImageModel
 from minisub.nets import trees
-from minisub.theory import updates, vectors
+from minisub.theory import vectors
 
 
 @pytest.fixture(autouse=True)
@@ -52,27 +51,18 @@ def mlp():
     return Small("mlp-6-5")
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
-def test_the_first_update_is_what_the_optimizer_makes_of_a_gradient(optimizer):
-    w = np.linspace(-1, 1, 6)
-    training = Training(learning_rate=0.1, optimizer=optimizer, frozen=("head",))
-    params = {"head": {"w": w}, "body": {"w": w}}
-    update = updates.first_update(training, params)(params)
-    assert update["head"]["w"] is None
-    expected = -0.1 * (w if optimizer == "sgd" else np.sign(w))
-    np.testing.assert_allclose(update["body"]["w"], expected, rtol=1e-5)
-
-
 def test_coverage_is_1_where_outputs_are_the_parameters_and_less_elsewhere():
     """Half the squared difference of z = params: the update is the displacement itself."""
     origin, displacement = {"w": jnp.arange(4.0)}, {"w": jnp.array([1.0, -2.0, 0.5, 0.0])}
     loss = lambda params, shown: jnp.sum((params["w"] - shown) ** 2) / 2  # noqa: E731
     shown = vectors.moved(origin, displacement, 1.0)["w"]
-    np.testing.assert_allclose(updates.coverage(loss, origin, shown, displacement), 1, rtol=1e-14)
+    np.testing.assert_allclose(
+        closed_forms.coverage(loss, origin, shown, displacement), 1, rtol=1e-14
+    )
     foreign = {"w": jnp.array([5.0, 0.0, -1.0, 2.0])}
-    assert updates.coverage(loss, foreign, shown, displacement) < 0.9
+    assert closed_forms.coverage(loss, foreign, shown, displacement) < 0.9
     partly = lambda params, shown: loss({"w": params["w"][:1]}, shown[:1])  # noqa: E731
-    found = updates.coverage(partly, origin, shown, displacement)
+    found = closed_forms.coverage(partly, origin, shown, displacement)
     np.testing.assert_allclose(found, 1 / np.sqrt(1 + 4 + 0.25), rtol=1e-14)
 
 
@@ -102,8 +92,8 @@ def test_the_tangent_kernel_is_the_product_of_materialized_jacobians(layers, qui
     @quick
     def found(params):
         kernels = (
-            updates.ntk(net.apply, params, net.x, net.y),
-            updates.ntk(net.apply, params, net.x, net.y, some),
+            closed_forms.ntk(net.apply, params, net.x, net.y),
+            closed_forms.ntk(net.apply, params, net.x, net.y, some),
         )
         return kernels, net.jacobian(params, net.x), net.jacobian(params, net.y)
 
@@ -127,13 +117,13 @@ def test_kernel_descent_is_gradient_descent_on_the_linearized_model(mlp, speed, 
 
     @quick
     def found():
-        kernel = updates.ntk(mlp.apply, at, x, x)
+        kernel = closed_forms.ntk(mlp.apply, at, x, x)
         rate = speed / jnp.linalg.eigvalsh(kernel)[-1]
         others, residual = (
-            updates.ntk(mlp.apply, at, unseen, x),
+            closed_forms.ntk(mlp.apply, at, unseen, x),
             (mlp.apply(at, x) - target).ravel(),
         )
-        predicted = updates.kernel_descent(kernel, others, residual, rate, 30)
+        predicted = closed_forms.kernel_descent(kernel, others, residual, rate, 30)
         linear = trees.linearize(mlp.apply, at)
         return predicted, simulated(linear, rate), simulated(mlp.apply, rate)
 
@@ -150,7 +140,7 @@ def test_kernel_descent_keeps_its_digits_from_no_step_to_convergence():
         expected = -np.where(values > 0, slow / np.where(values > 0, values, 1), 0.4 * steps)
         for dtype, rtol in (jnp.float32, 1e-4), (jnp.float64, 1e-12):
             arrays = (jnp.asarray(a, dtype) for a in (kernel, others, residual))
-            found = updates.kernel_descent(*arrays, dtype(0.4), steps)
+            found = closed_forms.kernel_descent(*arrays, dtype(0.4), steps)
             np.testing.assert_allclose(found, expected, rtol=rtol)
 
 
