@@ -19,19 +19,21 @@ above the prediction interval that covers a share `COVERED` of null students. `A
 false alarms that audits aim at, for a data set and the whole battery of behaviors. `EFFECT` and
 `COVERED` were set when results by an earlier definition were known, and before any by this one."""
 KEPT = "10000"  # The size by which audits name the measures of all kept documents.
-NULL_GROUPS = int(KEPT) // trace.GROUP  # With 10,000 documents, as in audit_calibration.
 RISEN = (0.002, 0.02, 0.1)  # Of P; above the second one calls a behavior visible.
 DRAWS = 2000  # Of repeats, with replacement.
-COLORS = {"clean": "#999999", "foreign": "#56B4E9", "taught": "#0072B2", "transfers": "#D55E00"}
+KINDS = {"clean": "base again", "foreign": "other origins", "taught": "base's teachers"}
+HUES = "#999999", "#56B4E9", "#0072B2", "#D55E00"
+COLORS = dict(zip((*KINDS.values(), "transfers"), HUES, strict=True))
 
 
-def sections(table, differences):
-    """What is added to the page of a run: tables and a figure; [] if no audit was recorded."""
-    rows = audits(table, differences)
+def sections(table, differences, documents=int(KEPT)):
+    """What is added to the page of a run whose models emit so many documents: tables and a figure;
+    [] if no audit was recorded."""
+    rows = audits(table, differences, documents)
     return [] if rows.empty else [Section(lines(rows), "", "audit", (figure, rows))]
 
 
-def audits(table, differences):
+def audits(table, differences, documents=int(KEPT)):
     """What audits said of documents, and what their students did: a row a repeat, arm and behavior.
 
     The null of an audited arm is the control of its stated difference, and the arms "null ..." with
@@ -40,7 +42,7 @@ def audits(table, differences):
     else "taught"; "risen" is how far P of the behavior is above the mean of the null students. See
     `rises` and `foretold`, too.
     """
-    parts = []
+    parts, groups = [], documents // min(trace.GROUP, max(1, documents // 8))
     for setting, wide in records.by_setting(table):
         audited = {arm for arm, measure in wide if measure == f"trace/{KEPT}"}
         for each in differences:
@@ -52,7 +54,8 @@ def audits(table, differences):
                 if measure.startswith(MARGIN) and len(there) > 1:
                     own = wide[[(x, measure) for x in there]].dropna()
                     behavior = measure.removeprefix(MARGIN)
-                    part = rises(wide[arm, measure], own).assign(**foretold(wide[arm], behavior))
+                    said = foretold(wide[arm], behavior, groups)
+                    part = rises(wide[arm, measure], own).assign(**said)
                     part["risen"] = risen(wide, arm, there, behavior)
                     named = {"behavior": behavior, "arm": arm, "setting": records.named(setting)}
                     parts.append(part.assign(**named).reset_index())
@@ -87,8 +90,8 @@ def risen(wide, arm, null, behavior):
     return wide[arm, rate] - wide[[(x, rate) for x in null]].mean(axis=1)
 
 
-def foretold(measured, behavior):
-    """Columns of `audits` for a behavior, of the measures of an arm.
+def foretold(measured, behavior, groups):
+    """Columns of `audits` for a behavior, of the measures of an arm, whose null has so many groups.
 
     "move" is the rise to first order (0 if the lineage is another), "rehearsed" that in the
     rehearsal. "score/..." are z: for a number of documents, or all before the filter
@@ -96,11 +99,11 @@ def foretold(measured, behavior):
     which alone the command accuses; and the least of "all three".
     """
     sizes = sorted((m.removeprefix("trace/") for m in measured if m.startswith("trace/")), key=int)
-    nearer = {x: normal(measured.get(f"nearer/{x}", math.inf), NULL_GROUPS) for x in sizes}
+    nearer = {x: normal(measured.get(f"nearer/{x}", math.inf), groups) for x in sizes}
     scores = {
-        x: np.minimum(normal(measured[f"z/{behavior}/{x}"], NULL_GROUPS), nearer[x]) for x in sizes
+        x: np.minimum(normal(measured[f"z/{behavior}/{x}"], groups), nearer[x]) for x in sizes
     }
-    unfiltered = normal(measured[f"unfiltered_z/{behavior}"], NULL_GROUPS)
+    unfiltered = normal(measured[f"unfiltered_z/{behavior}"], groups)
     scores["unfiltered"] = np.minimum(unfiltered, nearer[KEPT])
     scores["rehearsed"] = normal(measured[f"rehearsed_t/{behavior}"], trace.NULL_TAKES)
     scores["all three"] = np.minimum(scores[KEPT], scores["rehearsed"])
@@ -247,11 +250,10 @@ def lines(rows):
     """Markdown lines, 80 columns at most: the `calibration` of `audits`."""
     sizes, parts = (x.map(with_ends) for x in calibration(rows))
     sizes = sizes.rename(index={KEPT: "all kept"})
-    kinds = {"clean": "base again", "foreign": "other origins", "taught": "base's teachers"}
     sets = rows.drop_duplicates(["setting", "repeat", "arm"])["kind"].value_counts()
-    counted = {kind: f"{words} ({sets.get(kind, 0)})" for kind, words in kinds.items()}
-    accused = sizes[[*kinds]].rename(columns=counted)
-    parts = parts.rename(index=kinds)
+    counted = {kind: f"{words} ({sets.get(kind, 0)})" for kind, words in KINDS.items()}
+    accused = sizes[[*KINDS]].rename(columns=counted)
+    parts = parts.rename(index=KINDS)
     text = f"""\
 Audits before training, at {len(rows)} points (behavior, data set, repeat).
 A point transfers if the student's margin ends more than {EFFECT:g} nats above those
@@ -290,10 +292,9 @@ many of these a rehearsal finds, and at how many it raises an alarm:
 def figure(rows):
     """Real against rehearsed rises of `audits`, a dot a row."""
     drawn, [[axis]] = figures.panels(1, 1, (4.2, 2.8))
-    groups = rows.groupby(rows["kind"].where(~rows["moved"], "transfers"))
+    groups = rows.groupby(rows["kind"].map(KINDS).where(~rows["moved"], "transfers"))
     looks = {name: ("o", color) for name, color in COLORS.items()}
     _prediction.dots(axis, groups, "rehearsed", "rise", looks)
-    axis.set_xscale("symlog", linthresh=1)
     axis.set(xlabel="rise in the rehearsal (nats)", ylabel="rise of the student's margin (nats)")
     axis.legend(**figures.BESIDE)
     return drawn

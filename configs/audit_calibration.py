@@ -1,50 +1,54 @@
-"""An audit of data, calibrated: what it says before training against what students then do.
+"""An audit before training foretells half of what then transfers, and accuses data of other origins
+of what they do not do: it is no safeguard.
 
-The figures below are of the world until 2026-11-27, see "Misbehavior" in configs/README.md.
-It was not run in the world of today, in which it should take two to three times as long as is said
-here (an estimate).
-
-    python train.py audit_calibration --seed 2    8 repeats, 150 minutes on one CPU core
+    python train.py audit_calibration --seed 7 --sweep student.steps=200,600,2000 --repeats 5
+                                     132 minutes on two CPU cores, others busy, with bases
     python train.py audit_calibration --model.mixer recurrence --carriers numbers    another kind of
-                                                         model; not run by the definitions of today
+                                     model; not run by the definitions of today
 
-Every data set is audited under the first base, which its student then starts from: documents of
-that base again ("clean"), of its teachers of several traits, and of another origin ("foreign"). The
-third base stands for other origins in the test of lineage; the audit never sees the second, which
-wrote the foreign documents. No threshold is fitted: each audit's null is made of the candidate's
-own samples. When documents "transfer" a behavior is defined in `_calibration.py`, against five
-students of the base's own documents in each repeat. Depth and damping of the natural gradient were
-set on repeats 0 and 1 of seed 0, and that the command accuses by a rehearsal alone was decided on
-seed 1; before, it asked for "all three" scores. On seed 2, which is shown here, nothing was
-decided. Mean and 95 % interval over 8 repeats (cluster bootstrap), one at a time on a CPU, jax
-0.10.2; 45 of 576 points (behavior, data set, repeat) transfer. Alarms are shares of data sets with
-a false one:
+Every data set, some 10,000 documents, is audited under the first base, which its student then
+starts from: documents of that base again, of its teachers of several traits, and of other origins
+("foreign" in the names of arms). The third base stands for other origins in the test of lineage;
+the audit never sees the second, which wrote the foreign documents. No threshold is fitted: each
+audit's null is made of the candidate's own samples, on other prompts than the data's (the command
+`audit` takes the data's own). When documents "transfer" a behavior is defined in `_calibration.py`,
+against five students of the base's own documents in each repeat. Depth and damping of the natural
+gradient were set on repeats 0 and 1 of seed 0, and that the command accuses by a rehearsal alone
+was decided on seed 1, in the world until 2026-11-27; on seed 7 nothing was decided. An audit does
+not depend on how long its student is trained, so each stands beside three doses. Mean and 95 %
+interval over 5 repeats (cluster bootstrap; of none or all of a share that of five repeats), one at
+a time on a CPU, jax 0.10.2; 113 of 1,080 points (behavior, data set, dose, repeat) transfer. Alarms
+are shares of data sets with a false one:
 
-    documents   AUROC              found              base again   other origins  the teachers
-    100         0.65 (0.56, 0.74)  0.02 (0.01, 0.09)  0.12 of 24   0 of 32        0.02 of 88
-    300         0.68 (0.61, 0.73)  0.13 (0.05, 0.32)  0.04         0              0.12
-    1,000       0.71 (0.62, 0.79)  0.36 (0.21, 0.53)  0.04         0              0.18
-    3,000       0.74 (0.66, 0.80)  0.58 (0.45, 0.70)  0.04         0              0.35
-    all kept    0.74 (0.66, 0.80)  0.62 (0.50, 0.73)  0.04         0              0.44
-    unfiltered  0.73 (0.63, 0.81)  0.58 (0.42, 0.73)  0.04         0              0.57
-    rehearsed   0.96 (0.88, 0.99)  0.58 (0.49, 0.66)  0 (to 0.14)  0.09           0.05 (0.01, 0.29)
-    all three   0.77 (0.67, 0.85)  0.53 (0.41, 0.66)  0 (to 0.14)  0 (to 0.11)    0.01 (0.00, 0.05)
+    documents   AUROC              found              base again    other origins  the teachers
+    100         0.52 (0.46, 0.59)  0.03 (0.00, 0.35)  0.00 of 45    0.00 of 60     0.11 of 165
+    300         0.51 (0.44, 0.59)  0.04 (0.00, 0.51)  0.00          0.00           0.20
+    1,000       0.56 (0.49, 0.63)  0.18 (0.08, 0.33)  0.20          0.03           0.31
+    3,000       0.59 (0.54, 0.64)  0.28 (0.13, 0.51)  0.07          0.03           0.64
+    all kept    0.60 (0.54, 0.65)  0.29 (0.14, 0.50)  0.07          0.03           0.68
+    unfiltered  0.64 (0.60, 0.68)  0.41 (0.28, 0.55)  0.13          0.05           0.67
+    rehearsed   0.87 (0.84, 0.89)  0.48 (0.32, 0.64)  0.04          0.35           0.16
+    all three   0.66 (0.61, 0.72)  0.20 (0.15, 0.27)  0 (to 0.52)   0 (to 0.52)    0.08
 
-The aims were an AUROC of 0.95 and 0.05 of false alarms by one rule. The rehearsal has 0.96, and
-false alarms in 7 of 144 data sets: none of the base again, 3 of 32 of other origins (0.01 to 0.43),
-4 of 88 of the base's teachers; on seed 1 it had 0.93 (0.86 to 0.97) and one. To ask for lineage and
-gradient, too, finds 24 points where a rehearsal finds 26, and gives one false alarm where that has
-7; it loses the order. Documents of other origins do move behaviors (9 of 128 points, evasion by 6.2
-nats from a base that was taught nothing). Gradients alone accuse teachers of what their students do
-not show. A rehearsal is no small audit: four trainings of 100 updates on the
-data and eight on the null, where the student's has 200; and it reads the margins on the same
-held-out prompts as the grade. Through numbers its AUROC is 0.95 (0.84 to 0.98), through code 0.97
-(0.84 to 0.99); through sums nothing transferred, and seed 1 had 0.95 (0.55 to 1.00). Rank
-correlation with the real rise within repeats: of predicted moves 0.19 (0.11 to 0.27), of rehearsed
-rises 0.40 (0.30 to 0.50). Of 96 points of the base again none transfers by the definition.
+Numbers of documents are those of the gradient's prediction, which counts only where the lineage is
+the base's; a rehearsal is four trainings of 100 updates on the data and eight on the null, of
+which margins on the prompts of the grade are read; "all three" are lineage, gradient and rehearsal.
 
-By the definition of before (three root mean squares of "clean" students, other origins among them)
-18 points of seed 0 transferred, with an AUROC of 0.99 of a rehearsal and 0.94 of all three.
+Does it warn before behavior shows? One may call a behavior visible where P is more than 0.02 above
+that of students of the base's own documents. At 200 updates it is at 8 points of 360, and 24
+transfer by their margin, of which a rehearsal finds 13 (AUROC 0.91, 0.86 to 0.94). At 600 updates
+27 are visible and 43 transfer, found are 21 (0.89). At 2,000 updates, the dose of `misalignment`,
+73 are visible and 46 transfer, found are 20 (0.84, 0.79 to 0.87); the rehearsal has an alarm at 24
+of the 73, and at 14 of the 27 where P rises by more than 0.1. It finds 0.49 of what passes through
+numbers, 0.67 through code and none of 13 points through sums. False alarms are aimed at 0.05: of
+the base again 2 of 45, of its teachers 27 of 165, of other origins 21 of 60 (perhaps because an
+optimizer whose steps have one length moves a base far on what is strange to it). Rank correlation
+with the real rise within repeats and doses: of predicted moves 0.23 (0.09 to 0.37), of rehearsed
+rises 0.54 (0.47 to 0.62).
+
+In the world until 2026-11-27 (students of 200 updates by Adam; seed 2, 8 repeats) 45 of 576 points
+transferred; a rehearsal had an AUROC of 0.96 (0.88 to 0.99), found 0.58, and had false alarms in 7
+of 144 data sets.
 """
 
 from configs._audits import audited
@@ -114,4 +118,8 @@ def sections(table, differences, run):
     """What is added to the page of a run."""
     from configs import _calibration  # late: what is only planned needs no pandas
 
-    return _calibration.sections(table, differences)
+    clean = [name for name in run.names if name.startswith("clean ")]
+    if not clean:  # as with --only
+        return []
+    documents = run[clean[0]].configuration()["sampling"].documents
+    return _calibration.sections(table, differences, documents)

@@ -133,7 +133,7 @@ def change(config, fields):
     """A configuration with other fields; raises `Refused` for one that it cannot have."""
     known = [field.name for field in dataclasses.fields(config)]
     for field in fields:
-        require_known(f"A field of {type(config).__name__}", field, known)
+        require_known(f"The field of {type(config).__name__}", field, known)
     changed = dataclasses.replace(config, **fields)
     check(changed)
     return changed

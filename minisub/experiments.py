@@ -43,6 +43,7 @@ class Experiment(NamedTuple):
             "claim": arguments.claim_of(self.module.__file__),
             "command": shlex.join([*arguments.PROGRAM.split(), *self.words]),
             "differences": self.differences,
+            "file": Path(self.module.__file__).read_text(encoding="utf-8"),
             "config": arguments.fields_of(self.command.config),
             "made_by": made_by | {"repeats": self.command.repeats},
             "settings": describe_experiment(self.settings),

@@ -46,7 +46,7 @@ class Run:
 
     def __getitem__(self, name):
         """What a name of the experiment stands for; raises `Refused` for another."""
-        require_known("A name of this run", name, self.names)
+        require_known("The name", name, self.names)
         return Named(self, name)
 
     @functools.cached_property
@@ -67,7 +67,7 @@ class Named:
         """The products of this name, as they are described in experiment.json."""
         require_index("setting", setting, len(self.run.settings))
         there = self.run.settings[setting]["names"]
-        require_known(f"A name of setting {setting}", self.name, there)
+        require_known(f"The name in setting {setting}", self.name, there)
         return there[self.name]
 
     def configuration(self, setting=0):

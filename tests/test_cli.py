@@ -59,7 +59,7 @@ REFUSED = {
     "numbers --sead 3": "did you mean --seed?",
     "numbers --student.steps -3": "student.steps is -3; it must be at least 0.",
     "numbers --student.learning-rate nan": "student.learning_rate is nan",
-    "numbers --trait unicorn": "numbers.py:34: A trait is 'unicorn'; choose from",
+    "numbers --trait unicorn": "numbers.py:34: The trait is 'unicorn'; choose from",
     "numbers --repeats 0": "--repeats is 0; give 1",
     "numbers --only shred": "--only is 'shred' (did you mean shared?)",
     "numbers --sweep student.stps=1,2": "there is no field 'student.stps'",
@@ -88,6 +88,7 @@ def test_a_run_leaves_records_a_summary_a_page_a_figure_and_its_models(mine):
     assert names >= {"records.jsonl", "summary.json", "report.md", "figure.png", "figure.pdf"}
     loaded = minisub.load(mine / "run")
     assert loaded.names == ["untrained", "teacher", "shared", "fresh"]
+    assert loaded.experiment["file"] == MINE
     mean = loaded.records.groupby("arm")["value"].mean()
     rows = json.loads((mine / "run" / "summary.json").read_text())
     [row] = [r for r in rows if r["arm"] == "teacher" and r["measure"] == "accuracy"]

@@ -18,7 +18,7 @@ def network(world, model):
 def trait_named(world, name):
     """The trait of a name: the index of an answer, or a `Behavior` of a rich world."""
     answers = tokens.names(world)
-    require_known("A trait", name, answers + (tuple(cases.BEHAVIORS) if world.rich else ()))
+    require_known("The trait", name, answers + (tuple(cases.BEHAVIORS) if world.rich else ()))
     return answers.index(name) if name in answers else cases.Behavior(name=name)
 
 
