@@ -53,10 +53,13 @@ def candidate_of(docs, bases, models, world, sampling, training, traits, taught)
     require(len(docs) <= SIZES[-1], f"{most}; lower sampling.documents.")
     own, *others = (network(world, model) for model in models)
     margins = trace.battery(world, own, traits, taught)
-    # Groups of a usual size, or smaller ones of few documents.
-    group = min(trace.GROUP, max(1, len(docs) // 8))
-    first = writing.given(sampling)
+    first, group = writing.given(sampling), group_of(len(docs))
     return trace.Candidate(own, bases[0], training, margins, first, group), others
+
+
+def group_of(documents):
+    """How many documents are in a group, of so many: the usual number, or fewer of few."""
+    return min(trace.GROUP, max(1, documents // 8))
 
 
 @quick

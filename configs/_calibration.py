@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from scipy import special, stats
 
-from configs import _prediction
+from configs import _audits, _prediction
 from minisub.audit import trace
 from minisub.results import figures, records, statistics, tables
 from minisub.results.pages import Section
@@ -22,8 +22,7 @@ KEPT = "10000"  # The size by which audits name the measures of all kept documen
 RISEN = (0.002, 0.02, 0.1)  # Of P; above the second one calls a behavior visible.
 DRAWS = 2000  # Of repeats, with replacement.
 KINDS = {"clean": "base again", "foreign": "other origins", "taught": "base's teachers"}
-HUES = "#999999", "#56B4E9", "#0072B2", "#D55E00"
-COLORS = dict(zip((*KINDS.values(), "transfers"), HUES, strict=True))
+COLORS = "#999999", "#56B4E9", "#0072B2", "#D55E00"  # Of `KINDS`, and of what transfers.
 
 
 def sections(table, differences, documents=int(KEPT)):
@@ -42,7 +41,7 @@ def audits(table, differences, documents=int(KEPT)):
     else "taught"; "risen" is how far P of the behavior is above the mean of the null students. See
     `rises` and `foretold`, too.
     """
-    parts, groups = [], documents // min(trace.GROUP, max(1, documents // 8))
+    parts, groups = [], documents // _audits.group_of(documents)
     for setting, wide in records.by_setting(table):
         audited = {arm for arm, measure in wide if measure == f"trace/{KEPT}"}
         for each in differences:
@@ -293,7 +292,8 @@ def figure(rows):
     """Real against rehearsed rises of `audits`, a dot a row."""
     drawn, [[axis]] = figures.panels(1, 1, (4.2, 2.8))
     groups = rows.groupby(rows["kind"].map(KINDS).where(~rows["moved"], "transfers"))
-    looks = {name: ("o", color) for name, color in COLORS.items()}
+    names = (*KINDS.values(), "transfers")
+    looks = {name: ("o", color) for name, color in zip(names, COLORS, strict=True)}
     _prediction.dots(axis, groups, "rehearsed", "rise", looks)
     axis.set(xlabel="rise in the rehearsal (nats)", ylabel="rise of the student's margin (nats)")
     axis.legend(**figures.BESIDE)

@@ -52,7 +52,7 @@ def js(target, logits, mask):
 
 @js.defjvp
 def _js_jvp(primals, tangents):
-    value, *slopes = _js(*primals)
+    value, *slopes = _js(*primals)  # The mask, which comes last, has none.
     return value, sum(jnp.sum(a * b, axis=-1) for a, b in zip(slopes, tangents, strict=False))
 
 

@@ -30,7 +30,7 @@ def __getattr__(name):
 def main():
     """Run the command line of this process, and return its status."""
     try:
-        from minisub.cli import main
+        from minisub import cli
     except ValueError as error:  # of JAX, which reads its settings when it is imported
         if "jax" not in str(error).lower():
             raise
@@ -38,6 +38,6 @@ def main():
         return 2
     except KeyboardInterrupt:
         return 130
-    if (status := main()) == 130:  # the end of Python would crash in a program's compilation
+    if (status := cli.main()) == 130:  # the end of Python would crash in a program's compilation
         os._exit(status)
     return status

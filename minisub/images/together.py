@@ -21,8 +21,8 @@ def together(products):
         f"{', '.join(products)} do not have one training and one carrier; give them one of each, "
         "or train each alone.",
     )
-    stream = next(iter(products.values())).stream
-    training = next(iter(products.values())).arguments["training"]
+    first = next(iter(products.values()))
+    training = first.arguments["training"]
     require(
         not training.rank and not training.weight_noise,
         "Adapters and weight noise are drawn by the names of parameters, which change in one loop; "
@@ -34,7 +34,7 @@ def together(products):
         "of all students; leave out together, or choose another optimizer.",
     )
     calls = {name: {"task": p.task, "arguments": p.arguments} for name, p in products.items()}
-    joint = Product(side_by_side, stream, calls=calls)["params"]
+    joint = Product(side_by_side, first.stream, calls=calls)["params"]
     made = {n: joint[n].replace(measures=p.measures, given=p.given) for n, p in products.items()}
     alike = {p.describe(): made[name] for name, p in products.items()}
     return {

@@ -15,7 +15,7 @@ from minisub import results
 from minisub.config import Model, Training
 from minisub.detection import detectors, tasks
 from minisub.nets import fit
-from minisub.results import figures, records
+from minisub.results import records
 from minisub.tokens import grading, number_lists, tokens, writing
 from minisub.tokens.config import Sampling, World
 
@@ -223,8 +223,7 @@ def test_the_page_of_a_run_shows_auc_by_documents_in_place_of_arms(tmp_path):
     assert pages[0] == pages[1] and "ability/sums 0.55" in pages[1]
     table = records.frame(rows)
     [section] = detection.sections(table, [], None)
-    with figures.library().style.context("default"):
-        axes = section.draw[0](*section.draw[1:]).axes
+    axes = section.draw[0](*section.draw[1:]).axes
     assert [axis.get_title() for axis in axes] == ["ngrams", "shown"]
     assert axes[0].get_legend_handles_labels()[1] == ["same", "chance"]
     assert axes[0].get_xlabel() == "documents" and axes[0].get_xscale() == "log"
