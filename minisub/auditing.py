@@ -52,8 +52,8 @@ class Audit:
     """Folder of audit.json and audit.png."""
 
 
-def perform(command):
-    """The answers to an `Audit`; raises `Refused` for what cannot be used."""
+def prepared(command):
+    """A function that finds the answers to an `Audit`; raises `Refused` for what cannot be used."""
     check(command)
     run = loading.load(command.base)
     base = read_base(run, command.name, command.repeat)
@@ -62,9 +62,14 @@ def perform(command):
     suspects = files.read_suspects(command.suspect, base.world) if command.suspect else ()
     sampling, training, taught = settings(run, carrier)
     how = {"taught": taught, "alpha": command.alpha, "seed": command.seed}
-    audit = answers.examine(docs, base, references, sampling, training, suspects=suspects, **how)
+    given = docs, base, references, sampling, training
     where = f"{command.name} of {command.base}, repeat {command.repeat}"
-    return {"data": str(command.data), "base": where} | audit
+
+    def answered():
+        audit = answers.examine(*given, suspects=suspects, **how)
+        return {"data": str(command.data), "base": where} | audit
+
+    return answered
 
 
 def read_base(run, name, repeat):

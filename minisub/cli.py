@@ -236,11 +236,11 @@ def audit(words):
 
     command = arguments.parse_into(auditing.Audit, "audit", words)
     machine.devices()
-    out = Path(command.out)
+    answered, out = auditing.prepared(command), Path(command.out)
     unwritten = f"{out} cannot be written", "choose another --out"
     with files.refusing(*unwritten):
         out.mkdir(parents=True, exist_ok=True)  # before minutes of work
-    answers = auditing.perform(command)
+    answers = answered()
     with files.refusing(*unwritten):
         files.write_atomically(out / "audit.json", json.dumps(answers, indent=1) + "\n")
     from minisub.results import figures, pages

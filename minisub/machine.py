@@ -136,8 +136,14 @@ def open_streams():
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
-    usual = sys.unraisablehook  # TensorStore complains twice that it cannot write.
-    sys.unraisablehook = lambda x: None if "loop is closed" in str(x.exc_value) else usual(x)
+    usual = sys.unraisablehook
+
+    def but_of_closed_loops(x):  # of which TensorStore complains twice when it cannot write
+        if "loop is closed" not in str(x.exc_value):
+            usual(x)
+
+    if getattr(usual, "__name__", "") != but_of_closed_loops.__name__:  # once in a process
+        sys.unraisablehook = but_of_closed_loops
 
 
 @contextlib.contextmanager

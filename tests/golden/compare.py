@@ -122,8 +122,8 @@ def settings_of(title):
 def path_of(title, pure):
     """Where the records of a config are: those that this processor made, if there are any."""
     name = f"{title.replace(':', '-')}.json"
-    usual, own = (HERE / "pure" if pure else HERE) / name, HERE / PROCESSOR / name
-    return own if own.exists() and not pure else usual
+    usual, own = (place / ("pure" if pure else "") / name for place in (HERE, HERE / PROCESSOR))
+    return own if own.exists() else usual
 
 
 def recorded(path):
@@ -142,7 +142,7 @@ def record(path, rows):
     made_on = known | {"jax": jax.__version__}
     lines = [json.dumps([json.loads(k[0]), *k[1:], float(x).hex()]) for k, x in rows.items()]
     text = json.dumps(made_on)[:-1] + ', "rows": [\n' + ",\n".join(lines) + "\n]}\n"
-    path.parent.mkdir(exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
 
 
@@ -197,7 +197,7 @@ def compare(title, *, pure=False, only=(), keep=False):
     sys.stdout.flush()
     if keep:
         another = path.exists() and made_on != machine.processor()
-        record(HERE / PROCESSOR / path.name if another else path, now)
+        record(HERE / PROCESSOR / path.relative_to(HERE) if another else path, now)
     return keep or not odd
 
 
