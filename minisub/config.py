@@ -20,8 +20,7 @@ from annotated_types import Interval
 TRACED = "traced"
 """Marks a whole number on which no shape depends."""
 FIXED = "fixed"
-"""Marks a real number that is static: each value has its own program, so that the usual one
-contains nothing of it."""
+"""Marks a real number that is static: each value has its own program."""
 BOUNDS = {"ge": (ge, "at least"), "gt": (gt, "more than"), "le": (le, "at most")}
 MOST = 2**31 - 1  # Programs count in 32 bits.
 Count = Annotated[int, Interval(ge=1, le=MOST)]
@@ -32,7 +31,6 @@ Steps = Annotated[int, TRACED, Interval(ge=0, le=MOST)]
 """A number of updates, or of anything else on which no shape depends."""
 Positive = Annotated[float, Interval(gt=0)]
 Amount = Annotated[float, Interval(ge=0)]
-"""A real number of at least 0."""
 FixedAmount = Annotated[float, FIXED, Interval(ge=0)]
 FixedShare = Annotated[float, FIXED, Interval(gt=0, le=1)]
 Class = TypeVar("Class")
@@ -154,8 +152,9 @@ class Optimization:
     """How parameters are updated."""
 
     optimizer: Literal[
-        "adam", "adamw", "adam_l2", "sgd", "momentum", "rmsprop", "signum", "normalized"
-    ] = "adam"
+        "adam", "adamw", "adam_l2", "sgd", "momentum", "rmsprop", "signsgd", "signum",
+        "normalized_sgd", "normalized", "frozen_scale",
+    ] = "adam"  # fmt: skip
     """Update rule, one of `nets/optimizers.py`."""
     learning_rate: Positive = 2e-3
     """Step size at the first update."""

@@ -5,7 +5,15 @@ from typing import Any, Literal
 
 import jax.numpy as jnp
 
-from minisub.config import Amount, Count, Optimization, Positive, Training, configuration
+from minisub.config import (
+    Amount,
+    Count,
+    CountOrNone,
+    Optimization,
+    Positive,
+    Training,
+    configuration,
+)
 
 
 @configuration
@@ -14,6 +22,8 @@ class Data:
 
     name: Literal["mnist", "fashion_mnist", "kmnist", "emnist", "digits", "clusters"] = "mnist"
     """Data set; `digits` (scikit-learn's) and `clusters` (generated) need no download."""
+    classes: CountOrNone = 0
+    """At most so many of its classes, the first ones (0: all)."""
     manual_dir: str = ""
     """Folder that has the data set's files, packed or not (default: tensorflow-datasets' own)."""
 

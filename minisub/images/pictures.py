@@ -26,18 +26,25 @@ SEED = 2507_14805
 
 def shape(data):
     """Side in pixels and number of classes, without loading."""
-    return SIDES[data.name], len(COUNTS[data.name])
+    return SIDES[data.name], len(counts(data))
 
 
 def examples(data):
     """Number of training images, without loading."""
-    return sum(COUNTS[data.name])
+    return sum(counts(data))
+
+
+def counts(data):
+    """Training images of each class of a `Data`."""
+    return COUNTS[data.name][: data.classes or None]
 
 
 def load(data):
     """The images of a `Data`: train_x, test_x uint8 (n, side * side); train_y, test_y int32 (n,);
     `Refused` where files can be neither found nor downloaded, or are not the right ones."""
-    return _LOADERS.get(data.name, _idx)(data)
+    images, known = _LOADERS.get(data.name, _idx)(data), len(counts(data))
+    parts = {part: images[f"{part}_y"] < known for part in ("train", "test")}
+    return {name: x[parts[name.partition("_")[0]]] for name, x in images.items()}
 
 
 def _idx(data):

@@ -29,7 +29,7 @@ def together(products):
         "leave out together, or rank and weight_noise.",
     )
     require(
-        training.optimizer != "normalized",
+        not training.optimizer.startswith("normalized"),
         "Normalized updates are divided by the norm of all parameters, which in one loop are those "
         "of all students; leave out together, or choose another optimizer.",
     )

@@ -10,6 +10,7 @@ import optax
 
 from minisub.nets import trees
 
+LENGTHLESS = optax.normalize_by_update_norm()
 OPTIMIZERS = {
     # Without decay (arXiv 1412.6980).
     "adam": lambda decay: optax.scale_by_adam(),
@@ -23,14 +24,30 @@ OPTIMIZERS = {
     # Gradients over their root mean square, past squares fading by 0.99 an update. Epsilon as Adam
     # has it: within the root it would drown gradients below 1e-4.
     "rmsprop": lambda decay: optax.chain(decay, optax.scale_by_rms(0.99, eps_in_sqrt=False)),
-    # Signs of what momentum would apply (arXiv 1802.04434).
+    # Signs of gradients, and of what momentum would apply (arXiv 1802.04434).
+    "signsgd": lambda decay: optax.chain(decay, optax.scale_by_sign()),
     "signum": lambda decay: optax.chain(decay, optax.trace(0.9), optax.scale_by_sign()),
-    # That over its norm: each step is as long as the learning rate (arXiv 2002.03305).
-    "normalized": lambda decay: optax.chain(
-        decay, optax.trace(0.9), optax.normalize_by_update_norm()
-    ),
+    # What either would apply over its norm: a step is as long as the learning rate (2002.03305).
+    "normalized_sgd": lambda decay: optax.chain(decay, LENGTHLESS),
+    "normalized": lambda decay: optax.chain(decay, optax.trace(0.9), LENGTHLESS),
+    "frozen_scale": lambda decay: optax.chain(decay, first_scale(), optax.ema(0.9)),
 }
 """Name -> rule, a function of the decay."""
+
+
+def first_scale(updates=10, eps=1e-8):
+    """Gradients over the root mean square of the first ten: Adam's scale, which stays as it is."""
+
+    def update(grads, state, _):
+        count, sums = state
+        sums = jax.tree.map(lambda s, g: s + jnp.where(count < updates, g**2, 0), sums, grads)
+        seen = jnp.minimum(count + 1, updates)
+        scaled = jax.tree.map(lambda g, s: g / (jnp.sqrt(s / seen) + eps), grads, sums)
+        return scaled, (count + 1, sums)
+
+    return optax.GradientTransformation(
+        lambda params: (jnp.int32(0), jax.tree.map(jnp.zeros_like, params)), update
+    )
 
 
 def make(training):

@@ -94,8 +94,7 @@ class Lab:
     def emit(self, model, *, seed=0, stream="", **sampling):
         """Documents that a model emits, filtered; `sampling` changes the config's.
 
-        Bases share their prompts and noise, and so do teachers; another `seed` gives others, and
-        so does a `stream` (a name).
+        Bases share prompts and noise, and so do teachers; another `seed` or `stream` has others.
         """
         require_kind(Parameters, model=model)
         linear = model.arguments.get("linear")

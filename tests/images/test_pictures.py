@@ -31,6 +31,16 @@ def test_embedded_data_are_the_same_for_everybody_and_their_sizes_are_known_befo
     assert tuple(np.bincount(arrays["train_y"]).tolist()) == pictures.COUNTS[name]
 
 
+def test_of_some_classes_there_are_exactly_their_images_and_their_number_is_known_before():
+    some = Data(name="digits", classes=3)
+    whole, arrays = pictures.load(Data(name="digits")), pictures.load(some)
+    assert pictures.shape(some) == (8, 3) and pictures.examples(some) == len(arrays["train_x"])
+    for split in "train", "test":
+        chosen = whole[f"{split}_y"] < 3
+        np.testing.assert_array_equal(arrays[f"{split}_x"], whole[f"{split}_x"][chosen])
+        np.testing.assert_array_equal(arrays[f"{split}_y"], whole[f"{split}_y"][chosen])
+
+
 def test_digits_are_all_handwriting_of_scikit_learn():
     arrays = pictures.load(Data(name="digits"))
     whole = np.concatenate([arrays["train_x"], arrays["test_x"]])

@@ -12,9 +12,9 @@ from same import equal
 from minisub.config import Training
 from minisub.nets import optimizers
 
-TRAINING = Training(steps=5, learning_rate=0.05)
+TRAINING = Training(steps=12, learning_rate=0.05)
 START = np.linspace(-1.0, 2.0, 6).astype("f")
-GRADIENTS = np.random.default_rng(0).normal(size=(5, 6)) * np.geomspace(1e-3, 1, 6)
+GRADIENTS = np.random.default_rng(0).normal(size=(12, 6)) * np.geomspace(1e-3, 1, 6)
 GRADIENTS = GRADIENTS.astype("f")
 
 
@@ -33,9 +33,14 @@ def by_hand(name, rates, coefficient, gradients):
         elif name == "rmsprop":
             square = 0.99 * square + 0.01 * g**2
             step = g / (np.sqrt(square) + 1e-8)
+        elif name == "frozen_scale":
+            square = square + g**2 * (t <= 10)  # of the first ten gradients
+            mean = 0.9 * mean + 0.1 * g / (np.sqrt(square / min(t, 10)) + 1e-8)
+            step = mean / (1 - 0.9**t)
         else:
             step = {
-                "sgd": g, "momentum": trace, "signum": np.sign(trace),
+                "sgd": g, "signsgd": np.sign(g), "normalized_sgd": g / np.linalg.norm(g),
+                "momentum": trace, "signum": np.sign(trace),
                 "normalized": trace / np.linalg.norm(trace),  # of all parameters together
             }[name]  # fmt: skip
         w = w - rate * step
@@ -78,8 +83,8 @@ def updated(request, quick):
 def test_each_rule_is_the_loop_that_its_name_says_with_decay_where_it_belongs(updated):
     """The coefficient is traced, and so mapped; what does not decay is as without any."""
     schedule, every = updated
-    decays, t = np.array([0.0, 0.3]), np.arange(5) / 5
-    rates = 0.05 * (0.5 * (1 + np.cos(np.pi * t)) if schedule == "cosine" else np.ones(5))
+    decays, t = np.array([0.0, 0.3]), np.arange(12) / 12
+    rates = 0.05 * (0.5 * (1 + np.cos(np.pi * t)) if schedule == "cosine" else np.ones(12))
     for name, found in every(GRADIENTS, decays.astype("f")).items():
         for row, bias, decay in zip(
             found["head"]["kernel"], found["head"]["bias"], decays, strict=True
