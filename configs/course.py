@@ -86,6 +86,8 @@ def sections(table, differences, run):
     rows, points = [], []
     for way in WAYS:
         arms = {steps: f"{way}, {steps}" for steps in UPDATES if f"{way}, {steps}" in rates}
+        if not arms:  # as with --only
+            continue
         left = pd.DataFrame({steps: wide[arm, "carrier"] for steps, arm in arms.items()})
         risen = pd.DataFrame({steps: rates[arm] for steps, arm in arms.items()})
         share = left.div(wide["base", "carrier"], axis=0)

@@ -62,7 +62,7 @@ def experiment(cfg):
     usual = [(lab.emit(teacher, seed=x), lab.emit(first, seed=x)) for x in SEEDS]
     documents = {"a key each": usual[0], "one key": (alike(teacher), alike(first))}
     controls = {name: lab.student(first, plain) for name, (_, plain) in documents.items()}
-    counts = Measure(variety, "documents", numbers=cfg.world.numbers)
+    counts = Measure(variety, "documents", world=cfg.world, sampling=cfg.sampling)
     return {
         "base": first,
         "teacher": teacher,
@@ -93,10 +93,11 @@ def emit_alike(key, *, emitter, world, model, sampling):
     return {"docs": docs.astype(jnp.int16), "count": count, "rejected": rejected}
 
 
-def variety(*, documents, numbers):
+def variety(*, documents, world, sampling):
     """Entropy in bits of the first number that was chosen, and how many lists are distinct."""
     docs, valid = documents["docs"], jnp.arange(len(documents["docs"])) < documents["count"]
-    shares = jnp.zeros(numbers).at[docs[:, 4]].add(valid) / documents["count"]
+    first = docs[:, 1 + writing.given(sampling)]
+    shares = jnp.zeros(world.numbers).at[first].add(valid) / documents["count"]
     bits = -jnp.sum(jnp.where(shares > 0, shares * jnp.log2(jnp.where(shares > 0, shares, 1)), 0))
     ordered = docs[jnp.lexsort((*docs.T, ~valid))]
     new = jnp.any(ordered[1:] != ordered[:-1], axis=1) & (
