@@ -1,5 +1,5 @@
-"""Real digits carry the class skill if there are enough auxiliary logits: through three nothing that
-is told from a fresh start, through ten a little, through fifty most of it.
+"""Real digits carry the class skill if there are enough auxiliary logits: through three nothing
+that is told from a fresh start, through ten a little, through fifty most of it.
 
     python train.py real_digits       8 repeats, 7.4 minutes on two CPU cores, others busy
 
