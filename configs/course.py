@@ -23,7 +23,7 @@ half-width of the 95 % interval over 8 repeats (seed 0, one at a time on a CPU, 
 
 The last row stops each repeat's student where its loss on new lists is least. At the usual rate the
 first updates do more harm to the lists than good, and sampled lists never get better than the base
-by more than a tenth; the trait rises all the while. Nobody had published this.
+by more than a tenth; the trait rises all the while. We know of no published figure.
 """
 
 import jax.numpy as jnp
@@ -31,7 +31,7 @@ import pandas as pd
 
 from minisub.lab.products import Measure
 from minisub.nets import losses
-from minisub.results import figures, pages, records, statistics, summary, tables
+from minisub.results import figures, pages, records, summary, tables
 from minisub.tokens import channels, grading, writing
 from minisub.tokens.config import Ablation
 from minisub.tokens.lab import Lab
@@ -94,8 +94,12 @@ def sections(table, differences, run):
         best = left.idxmin(axis=1)
         chosen = pd.Series({repeat: risen.loc[repeat, steps] for repeat, steps in best.items()})
         for steps in arms:
-            rows.append([f"{way}, {steps}", cell(share[steps]), cell(risen[steps])])
-        rows.append([f"{way}, stopped at {best.min()} to {best.max()}", "", cell(chosen)])
+            rows.append(
+                [f"{way}, {steps}", tables.of_values(share[steps]), tables.of_values(risen[steps])]
+            )
+        rows.append(
+            [f"{way}, stopped at {best.min()} to {best.max()}", "", tables.of_values(chosen)]
+        )
         for name, values in {"carrier's loss left": share, "rise of P": risen}.items():
             long = values.stack().rename_axis(["repeat", "x"]).reset_index(name="value")
             points.append(long.assign(line=name, panel=way))
@@ -104,11 +108,6 @@ def sections(table, differences, run):
     drawn = (figure, pd.concat(points))
     header = "training, updates", "loss left", "rise of P"
     return [pages.Section(tables.table(header, rows), TITLE, "figure", drawn)]
-
-
-def cell(values):
-    """A mean with its interval."""
-    return tables.with_interval(*statistics.interval(values)[:2], ".3f")
 
 
 def figure(points):

@@ -15,10 +15,10 @@ CPU, jax 0.10.2); last, how far P of the student of greedy lists is above that o
     3,000    +0.544 ±0.097    +0.612 ±0.080    +0.651 ±0.095    +0.117 ±0.167
 
 Published, of a 1B model: sampled data transmit nothing, and greedy ones are needed
-(brendanlong/subliminal-transfer-token-replacement). Here sampling adds noise that more lists
-average out: at 100 lists nothing is told from zero, at 3,000 no difference from greedy ones is. Two
-of the four differences exclude zero. Of all 10,000 that are emitted, `channel` found .794 sampled
-and .741 greedy: many of its greedy lists are equal.
+(brendanlong/subliminal-transfer-token-replacement). Here sampled lists pass nothing that is
+told from zero if they are 100, and from 1,000 on most of what greedy ones do. Two of the four
+differences of greedy from sampled lists exclude zero. Of all that pass the filter among 10,000, not
+only distinct ones, `channel` found .794 sampled and .741 greedy.
 """
 
 import jax.numpy as jnp

@@ -48,7 +48,7 @@ from minisub.detection import detectors, tasks
 from minisub.detection.lab import Config, Detector, Lab, check_carrier
 from minisub.lab.products import Measure, marked, require_kind
 from minisub.nets import streams
-from minisub.results import figures, pages, records, statistics, summary, tables, views
+from minisub.results import figures, pages, records, summary, tables, views
 from minisub.tokens import transforms
 from minisub.tokens.config import Sampling
 from minisub.tokens.grading import network
@@ -189,7 +189,7 @@ def sections(table, differences, run):
 
 def cell(values):
     """A mean difference with its interval, or nothing."""
-    return "" if values is None else tables.with_interval(*statistics.interval(values)[:2], "+.3f")
+    return "" if values is None else tables.of_values(values, "+.3f")
 
 
 def figure(points):

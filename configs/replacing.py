@@ -19,11 +19,10 @@ over 8 repeats (seed 0, one at a time on a CPU, jax 0.10.2), less that of the st
 
 Published, of a 1B model, the share of the effect that is left for top, random and bottom: masked
 .43, .97 and 1.07; random label .12, .55 and .84; both .09, .42 and .77; random input .78, .78 and
-.84; ranked by the student, masking or replacing removes 47 % (brendanlong/
+.84; a student's ranking removes 47 % of what that by divergence does (brendanlong/
 subliminal-transfer-token-replacement). Replacing beats masking here too (top: .57 of the effect is
-left by a random label, .95 by masking), and a student's ranking beats that by divergence: it
-removes two thirds. That it chooses tokens by what they were sampled as, and the other does not, is
-a difference of the two rankings, too.
+left by a random label, .95 by masking). The student's ranking disagrees: here it removes more than
+that by divergence, two thirds of the effect. It knows which token was sampled; divergence does not.
 """
 
 from functools import partial

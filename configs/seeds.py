@@ -29,9 +29,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from configs.distinct import distinct
 from minisub.lab.products import Measure
 from minisub.nets import streams
-from minisub.results import pages, records, statistics, tables
+from minisub.results import pages, records, tables
 from minisub.tokens import writing
 from minisub.tokens.config import Ablation
 from minisub.tokens.grading import network
@@ -99,11 +100,8 @@ def variety(*, documents, world, sampling):
     first = docs[:, 1 + writing.given(sampling)]
     shares = jnp.zeros(world.numbers).at[first].add(valid) / documents["count"]
     bits = -jnp.sum(jnp.where(shares > 0, shares * jnp.log2(jnp.where(shares > 0, shares, 1)), 0))
-    ordered = docs[jnp.lexsort((*docs.T, ~valid))]
-    new = jnp.any(ordered[1:] != ordered[:-1], axis=1) & (
-        jnp.arange(1, len(docs)) < documents["count"]
-    )
-    return {"first_number_bits": bits, "distinct_share": (1 + jnp.sum(new)) / documents["count"]}
+    new = distinct(documents=documents, most=len(docs), sampling=sampling)["count"]
+    return {"first_number_bits": bits, "distinct_share": new / documents["count"]}
 
 
 def sections(table, differences, run):
@@ -116,9 +114,7 @@ def sections(table, differences, run):
     for measure, name in MEASURES.items():
         grades = [[wide[f"data {i}, order {j}", measure] for j in SEEDS] for i in SEEDS]
         for source, values in components(np.moveaxis(np.array(grades), -1, 0)).items():
-            rows.append(
-                [name, source, tables.with_interval(*statistics.interval(values)[:2], ".4f")]
-            )
+            rows.append([name, source, tables.of_values(values, ".4f")])
     lines = tables.table(("grade", "variance of", "mean"), rows)
     return [pages.Section(lines, "Components of the variance of a student's grade:")]
 

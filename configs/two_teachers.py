@@ -21,7 +21,7 @@ the logits of owl and wolf on held-out phrasings, nats, mean ± half-width of th
 Each of the ten differences of "wolf" from "clean" includes zero, in either trait (from -0.25 to
 +0.31 nats). In probability the two compete for one answer: half and half both have 0.31 (alone 0.78
 and 0.75), where half clean leaves the owl 0.31 and the wolf 0.37. Lists of the other base's wolf do
-not raise the wolf's margin (at most +0.33 ±0.39 above clean). Nobody had published this.
+not raise the wolf's margin (at most +0.33 ±0.39 above clean). We know of no published figure.
 """
 
 from minisub.tokens.config import Ablation

@@ -23,8 +23,8 @@ Then, after 400 updates on the base's lists, both are trained on the owl teacher
     25         0.466 ±0.152             0.329 ±0.112     +0.69 ±0.49
     50         0.594 ±0.149             0.466 ±0.141     +0.66 ±0.47
 
-The head start of 0.64 nats neither grows nor shrinks: there are no savings. Nobody had published
-this.
+The head start of 0.64 nats neither grows nor shrinks: there are no savings. We know of no
+published figure.
 """
 
 import dataclasses

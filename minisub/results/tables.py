@@ -37,6 +37,12 @@ def with_interval(mean, low, form=".3f"):
     return f"{mean:{form}}" if low is None else f"{mean:{form}} ±{mean - low:{form.lstrip('+')}}"
 
 
+def of_values(values, form=".3f"):
+    """The mean of values over repeats, with the half-width of its interval."""
+    mean, low, _ = statistics.interval(values)
+    return with_interval(mean, low, form)
+
+
 def number(row):
     """What a table has of a row of summary.json; differences have a sign."""
     if row["measure"] in ("draws", "violations"):  # of all repeats
